@@ -34,9 +34,11 @@ def main() -> int:
     from fuzz.targets import TARGETS
 
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzz everything that reads untrusted bytes.")
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(TARGETS)}; default: all")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(TARGETS)} (default: all)")
     parser.add_argument("--seconds", type=int, default=600, help="the time for all targets together (default: 600)")
-    parser.add_argument("--seed", type=int, default=0, help="the seed of the random numbers; default: a new one")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the seed of the random number generator (default: a random seed)"
+    )
     options = parser.parse_args()
     if unknown := set(options.targets) - set(TARGETS):
         parser.error(f"unknown target {', '.join(sorted(unknown))}: use one of {', '.join(TARGETS)}")
@@ -62,7 +64,7 @@ def fuzz_target(name: str, seconds: int, seed: int, folder: Path) -> int:
     try:
         atheris = importlib.import_module("atheris")
     except ImportError:
-        print("atheris is not installed: random mutations without guidance by coverage")
+        print("atheris is not installed, so the mutations are random and not guided by coverage")
         return _fuzz_blindly(name, seconds, seed, seeds)
     return _fuzz_with_atheris(atheris, name, seconds, seed, seeds, folder)
 

@@ -62,7 +62,7 @@ def check_written_again(cassette: Cassette) -> None:
     written = dump_cassette(Cassette(cassette.interactions, metadata))
     again = cassette_reader.load_cassette(written.encode(), PATH)
     assert len(again.interactions) == len(cassette.interactions)
-    assert dump_cassette(again) == written, "a second writing changes the file"
+    assert dump_cassette(again) == written, "writing the cassette a second time changes the file"
 
 
 def fuzz_wires(data: bytes) -> None:
@@ -104,11 +104,11 @@ def check_stream(data: bytes, wire_format: wires.WireFormat, size: int) -> None:
     check_answer(whole)
     decoder = wires.create_stream_decoder(name)
     calls = [call for piece in cut(data, size) for call in decoder.feed(piece)] + decoder.close()
-    assert decoder.answer == whole, f"{name}: pieces of {size} bytes are decoded to another answer"
+    assert decoder.answer == whole, f"{name}: decoding pieces of {size} bytes returns a different answer"
     # the stream yields the calls in the order of the answer; if the answer is incomplete, it may lack the last ones
     found = [(call.id, call.name, call.arguments) for call in calls]
     expected = [(call.id, call.name, call.arguments) for call in whole.calls]
-    assert found == expected[: len(found)], f"{name}: the stream yields other calls than the answer has"
+    assert found == expected[: len(found)], f"{name}: the calls of the stream differ from those of the answer"
     if whole.is_complete and whole.error is None and not whole.is_truncated:
         # if the stream ended within the arguments of a call, only the answer contains that call
         missing = [arguments for _, _, arguments in expected[len(found) :]]

@@ -90,8 +90,8 @@ def _run_steps(examples: Path, scratch: Path, console: Console) -> None:
 
     leaked = _find_leaked_variables(cassettes, environment)
     if leaked:
-        raise DemoFailed(f"the new cassettes contain values of the recording environment: {', '.join(leaked)}")
-    console.print("5  redaction: no credential and no project name of the recording is in any cassette")
+        raise DemoFailed(f"the new cassettes contain values from the recording environment: {', '.join(leaked)}")
+    console.print("5  redaction: the cassettes contain no credential and no project name")
 
 
 def _run_pytest(
@@ -156,7 +156,8 @@ def _compare(committed: Mapping[str, Cassette], recorded: Mapping[str, Cassette]
     if committed.keys() != recorded.keys():
         differing = ", ".join(sorted(committed.keys() ^ recorded.keys()))
         raise DemoFailed(
-            f"these cassettes are only committed or only new, not both: {differing}; record the examples again"
+            f"the committed and the new cassettes are not the same files; only one side has {differing}; "
+            "record the examples again"
         )
     for name, cassette in recorded.items():
         if _read_calls(committed[name]) != _read_calls(cassette):

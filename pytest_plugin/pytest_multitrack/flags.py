@@ -72,9 +72,9 @@ def add_options(parser: pytest.Parser) -> None:
         const="",
         metavar="PATH",
         dest="multitrack_audit",
-        help="Report where the requests of this run differ from the recorded ones, also under pytest-recording, "
-        "pytest-vcr and vcrpy, and change no outcome; --calls-audit=PATH also writes the report to a .md, .json or "
-        ".html file (default: no report)",
+        help="Report where the requests of this run differ from the recorded ones, without changing any outcome; also "
+        "works with pytest-recording, pytest-vcr and vcrpy; --calls-audit=PATH also writes the report to a .md, .json "
+        "or .html file (default: no report)",
     )
     group.addoption(
         "--calls-audit-fail",
@@ -124,16 +124,17 @@ def add_options(parser: pytest.Parser) -> None:
         "--multitrack-block-network",
         action="store_true",
         dest="multitrack_block_network",
-        help="Refuse every connection of a test, also to this machine, unless allow_hosts or ignore_hosts allows it or "
-        "the test's cassette is being recorded; --block-network does the same unless another plugin defines that "
-        "option (default: the value of block_network in pyproject.toml, otherwise connections are allowed)",
+        help="Refuse all connections of a test, even to this machine, except to the hosts in allow_hosts and "
+        "ignore_hosts, and except while the test's cassette is recorded; --block-network does the same unless "
+        "another plugin defines that option (default: the value of block_network in pyproject.toml, otherwise "
+        "connections are allowed)",
     )
     group.addoption(
         "--allow-ci-writes",
         action="store_true",
         dest="multitrack_allow_ci_writes",
-        help="Allow --record, --record-missing and updates of calls_snapshot while the environment variable CI is set "
-        "(default: the value of allow_ci_writes in pyproject.toml; without it, they are usage errors)",
+        help="Allow --record, --record-missing and updates of calls_snapshot, which are otherwise usage errors while "
+        "the environment variable CI is set (default: the value of allow_ci_writes in pyproject.toml)",
     )
 
 
@@ -261,8 +262,8 @@ def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str |
         raise pytest.UsageError(str(error)) from error
     return (
         f"{flags[0]}: the environment variable CI is set, and a run in CI must not change "
-        f"{'the snapshots of calls_snapshot' if updates else 'cassettes'}; run it on a developer's machine and commit "
-        f"the result, or allow it with --allow-ci-writes or with allow_ci_writes = true in [tool.multitrack]"
+        f"{'the snapshots of calls_snapshot' if updates else 'cassettes'}; run pytest on a developer's machine and "
+        f"commit the result, or pass --allow-ci-writes, or set allow_ci_writes = true in [tool.multitrack]"
     )
 
 

@@ -45,7 +45,7 @@ def check_target(option: str, file: Path) -> None:
     """
     if (obstacle := _find_obstacle(file)) is not None:
         raise pytest.UsageError(
-            f"{option}: the report cannot be written: {obstacle}: pass another path, or correct this"
+            f"{option}: the report cannot be written: {obstacle}: pass another path, or fix the problem"
         )
 
 

@@ -582,7 +582,7 @@ def test_two_different_contexts_are_rejected(cell, method):
     with pytest.raises(TypeError) as raised:
         cell.ask("Plan the trip", method=method, context={"a": 1}, validation_context={"a": 2})
     assert str(raised.value) == (
-        "pass either context= or validation_context=, not both: they are two names of the same argument"
+        "pass either context= or validation_context=, not both: they are two names for the same argument"
     )
 
 

@@ -304,13 +304,15 @@ SCENARIOS = {
     "miss in a doctest": Scenario(miss_in_a_doctest, r"to record it: (.+)", options=("--doctest-modules",)),
     "miss in a text file": Scenario(miss_in_a_text_file, r"to record it: (.+)", options=("--doctest-glob=*.rst",)),
     "miss, -c": Scenario(miss_with_a_configuration_file, r"to record it: (.+)", options=("-c", "other.ini")),
-    "cassette with another name": Scenario(renamed_cassette, r"if its cassette was renamed, to use it: (.+)"),
+    "cassette with another name": Scenario(renamed_cassette, r"to use it, if the cassette was renamed: (.+)"),
     "damaged cassette": Scenario(
         damaged,
         r"or delete it and record it again: (.+)",
         lambda project: project.cassette("test_it/test_ask").unlink(),
     ),
-    "not replayed": Scenario(unplayed, r"to record only what is still sent: (.+)", options=("--cassettes-strict",)),
+    "not replayed": Scenario(
+        unplayed, r"to record only the requests that are still sent: (.+)", options=("--cassettes-strict",)
+    ),
     "no snapshot": Scenario(no_snapshot, r"to write it: (.+)"),
     "damaged snapshot": Scenario(
         damaged_snapshot,

@@ -230,7 +230,7 @@ class TestEachLayer:
             SNAPSHOT,
             "the reply changed: it was recorded again after the snapshot was taken: 1 call changed (Weather)",
         ),
-        (PLAIN, "the reply or the test changed; the models did not change the recorded calls"),
+        (PLAIN, "the reply or the test changed; the test received exactly the recorded calls"),
     ],
 )
 def test_a_new_recording_is_compared_with_the_one_before(trip, test, afterwards):

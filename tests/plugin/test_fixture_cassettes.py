@@ -228,7 +228,7 @@ def test_unplayed_interactions_of_a_fixture_are_listed_and_fail_with_strict(proj
         1 interaction was not replayed
           cassette: {tape}
           2 · openai.chat gpt-4o-mini · 0 calls
-          to record only what is still sent: pytest --record test_it.py::test_ask
+          to record only the requests that are still sent: pytest --record test_it.py::test_ask
         """
     )
 

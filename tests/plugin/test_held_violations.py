@@ -222,10 +222,10 @@ def test_a_thread_that_outlives_its_test_is_blocked_and_reported_for_it(write, m
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "multitrack: test_it.py::test_starts_a_thread: GET http://example.test/x was sent while "
-            "test_it.py::test_is_innocent was running, by the thread 'worker' that "
-            "test_it.py::test_starts_a_thread had started; the request was blocked",
-            "  end the thread within its test, for example with thread.join()",
+            "multitrack: test_it.py::test_starts_a_thread: GET http://example.test/x was blocked: "
+            "the thread 'worker', which test_it.py::test_starts_a_thread had started, sent it while "
+            "test_it.py::test_is_innocent was running",
+            "  end the thread before its test ends, for example with thread.join()",
         ]
     )
 

@@ -175,7 +175,8 @@ def test_a_field_that_is_never_compared_is_named_if_it_differs(project):
         "    $.messages[0].content",
         '      recorded: "x"',
         '      sent: "y"',
-        "    $.prompt_cache_key also differs; it is not compared, because its client generates it in each run",
+        "    $.prompt_cache_key also differs, but is not compared, because the client generates a new "
+        "value in each run",
     ]
 
 
@@ -275,7 +276,7 @@ def test_the_cassette_of_a_renamed_parameter_is_found(project):
         ask(city)
     """
     run = change(project, test.format(id="rome"), test.format(id="the capital"))
-    command = suggested_command(run, "  if its parameters were renamed, to use it: ")
+    command = suggested_command(run, "  to use it, if the parameters of the test were renamed: ")
     assert shlex.split(command)[1:] == [
         "cassettes/test_it/test_ask[rome].yaml",
         "cassettes/test_it/test_ask[the%20capital].yaml",

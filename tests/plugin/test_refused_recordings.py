@@ -56,7 +56,8 @@ def test_failed_requests_are_refused_and_the_rest_is_accepted(project, status, n
     )
     assert advice == [
         "  to record it again: pytest --record 'test_it.py::test_ask[bad]'",
-        f"  if the test expects this: multitrack accept --keep-errors {shlex.quote(cassette + '.pending.yaml')}",
+        f"  if the test expects this failure: multitrack accept --keep-errors "
+        f"{shlex.quote(cassette + '.pending.yaml')}",
     ]
     write_tests(project, passes=True, name=name)
     assert project.run().counts == {"passed": 1, "failed": 1}
@@ -67,7 +68,7 @@ def test_both_ways_to_cure_a_refused_recording_work(project):
     project.provider.reply = reply_with(404)
     project.record()
     refused = accept(project)
-    keep = refused.stderr.partition("if the test expects this: multitrack ")[2].strip()
+    keep = refused.stderr.partition("if the test expects this failure: multitrack ")[2].strip()
     kept = run_multitrack(*shlex.split(keep), cwd=project.path)
     assert kept.stdout.splitlines() == ["accepted cassettes/test_it/test_ask[bad].yaml"]
     write_tests(project, passes=True, expects_error=True)

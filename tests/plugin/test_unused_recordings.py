@@ -46,7 +46,7 @@ def test_strict_fails_a_test_that_did_not_play_all_interactions(project, how):
           cassette: cassettes/test_it/test_ask.yaml
           2 · openai.chat gpt-4o-mini · 0 calls
           3 · openai.chat gpt-4o-mini · 0 calls
-          to record only what is still sent: pytest --record {NODE}
+          to record only the requests that are still sent: pytest --record {NODE}
         """
     )
     assert "During handling" not in run.out

@@ -354,7 +354,7 @@ def test_a_recording_replaces_the_cassette_of_another_serializer(project, other_
     )
     assert run_multitrack("check", "cassettes", cwd=project.path).stdout.splitlines() == [
         "cassettes/test_it/test_get.json: not replayed, because cassettes/test_it/test_get.yaml has replaced it: "
-        "delete it"
+        "delete the old file"
     ]
 
 

@@ -208,7 +208,7 @@ def test_values_are_rejected_if_they_are_nested_too_deeply_for_the_parser():
     for _ in range(90):
         deep = [deep]
     parse_calls(format_wrapped(SnapshotCall("f", (), (("x", {"y": to_expression(deep)}),))))
-    with pytest.raises(UnwritableValue, match=r"nested up to 90 levels deep$"):
+    with pytest.raises(UnwritableValue, match=r"nested more than 90 levels deep$"):
         to_expression([deep])
 
 

@@ -164,7 +164,7 @@ def test_a_forbidden_call_is_never_written(project):
     project.module("def test_plan(calls_snapshot):\n    assert [TORONTO, SEARCH] == calls_snapshot(never=GoogleSearch)")
     run = project.run("--snapshot-update")
     assert run.failure[1:] == [
-        "never='GoogleSearch' does not allow a call, so the snapshot cannot be updated",
+        "never='GoogleSearch' forbids a received call, so the snapshot cannot be updated",
         f"not allowed: {SEARCH_LINE}",
         "    never='GoogleSearch'",
         f"added: {TORONTO_LINE}",

@@ -107,7 +107,7 @@ def test_a_request_that_could_belong_to_several_cassettes_is_an_error(tmp_path):
     asyncio.run(main())
     (error,) = errors
     assert isinstance(error, CassetteMiss)
-    assert "the thread 'plain', which belongs to none of the 2 cassettes that are open side by side" in str(error)
+    assert "the thread 'plain', and none of the 2 open cassettes belongs to this thread" in str(error)
 
 
 def test_a_block_within_a_block_receives_the_requests_of_threads(tmp_path):

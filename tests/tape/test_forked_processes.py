@@ -46,7 +46,7 @@ def test_requests_of_forked_processes_are_refused(provider, tmp_path, fork, clie
                 fork(client, provider.url, 2)
             assert ask(client, provider.url, 3) == 200
         assert str(refused.value).splitlines() == [
-            f"POST {provider.url}{'/' if client == 'requests' else ''}: sent by a process that the test forked, "
+            f"POST {provider.url}{'/' if client == 'requests' else ''}: sent by a forked process, "
             "which cannot use the test's cassette",
             "  send the request from the test's own process, for example from a thread; or, if it may go live, allow",
             "  it in pyproject.toml:",

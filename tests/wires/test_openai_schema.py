@@ -220,16 +220,16 @@ def object_with_fields(number, value=STRING):
 @pytest.mark.parametrize(
     ("field", "fits", "complaint"),
     [
-        (object_with_fields, 4_999, "5,000 properties, and this one has 5,001"),
+        (object_with_fields, 4_999, "5,000 properties, and this schema has 5,001"),
         (
             lambda size: {"enum": list(range(size))},
             1_000,
-            "1,000 enumeration values, and this one has 1,001",
+            "1,000 enumeration values, and this schema has 1,001",
         ),
         (
             lambda size: {"const": "x" * size},
             119_999,
-            "120,000 characters in names and values, and this one has 120,001",
+            "120,000 characters in names and values, and this schema has 120,001",
         ),
     ],
 )

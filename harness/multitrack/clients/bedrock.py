@@ -165,8 +165,8 @@ class BedrockClient:
         tool = self.client.meta.service_model.shape_for("ToolSpecification")
         if "strict" not in tool.members:
             raise TypeError(
-                f"strict=True requires a newer version of botocore than {botocore.__version__}, which cannot send it; "
-                f"run pip install --upgrade boto3 botocore, or remove strict=True"
+                f"the installed botocore {botocore.__version__} cannot send strict=True; run pip install --upgrade "
+                f"boto3 botocore, or remove strict=True"
             )
 
     def _select_method(self, *, is_stream: object) -> Any:

@@ -73,7 +73,7 @@ class CreateRequest(Generic[T]):
             context = validation_context
         elif validation_context is not None and context is not validation_context and context != validation_context:
             raise TypeError(
-                "pass either context= or validation_context=, not both: they are two names of the same argument"
+                "pass either context= or validation_context=, not both: they are two names for the same argument"
             )
         definitions = define_tools(response_model)
         self._models = definitions.models

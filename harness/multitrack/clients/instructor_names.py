@@ -7,7 +7,7 @@ from typing import Any
 
 _CREATE_CLIENT = "create the client of the provider's own SDK and pass it to {functions}"
 _OPENAI_COMPATIBLE = "pass openai.OpenAI(base_url=...) with the provider's URL to from_openai"
-_OWN_SDK = "use instructor or {provider}'s own SDK; the pytest plugin records and replays the requests of either one"
+_OWN_SDK = "use instructor or {provider}'s own SDK; the pytest plugin records and replays the requests of both"
 _HOOKS = (
     "read .raw, .usage, .attempts and .errors from the result, or create the SDK's client with an http_client that has "
     "event hooks"

@@ -54,7 +54,7 @@ def _explain_refusal(file: Path, test: str | None, reason: str) -> str:
     return (
         f"{file}: not accepted: {owner}a request failed: {reason}\n"
         f"  to record it again: {command}\n"
-        f"  if the test expects this: multitrack accept --keep-errors {shlex.quote(str(file))}"
+        f"  if the test expects this failure: multitrack accept --keep-errors {shlex.quote(str(file))}"
     )
 
 
@@ -66,7 +66,4 @@ def explain_nothing_pending(path: Path) -> str:
         found = "this file has no pending recording"
     else:
         found = "this file does not exist and has no pending recording"
-    return (
-        f"{path}: {found}\n  pass a pending recording (*{paths.PENDING_SUFFIX}), the cassette that it belongs to, or a "
-        "folder that contains it"
-    )
+    return f"{path}: {found}\n  pass a pending recording (*{paths.PENDING_SUFFIX}), its cassette, or its folder"

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
-_PENDING = "pending recordings, their cassettes, or folders with them; the default is all of the project"
+_PENDING = (
+    "pending recordings, their cassettes, or folders with them; the default is every pending recording of the project"
+)
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be changed, and change nothing")]
 _Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 _Force = Annotated[bool, typer.Option("--force", help="also change files with uncommitted changes")]
@@ -138,7 +140,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     def prune(
         paths: Annotated[
             list[Path] | None,
-            typer.Argument(help="cassettes, or folders with them; the default is all of the project"),
+            typer.Argument(help="cassettes, or folders with them; the default is every cassette of the project"),
         ] = None,
         dry_run: _DryRun = False,
         json: _Json = False,
@@ -188,9 +190,14 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     def undo(
         dry_run: _DryRun = False,
         json: _Json = False,
-        force: Annotated[bool, typer.Option("--force", help="also overwrite files that were changed later")] = False,
+        force: Annotated[
+            bool, typer.Option("--force", help="also restore files that have changed since that command")
+        ] = False,
     ) -> None:
-        """Restore the files that the last mv, convert, prune, reject or accept changed. A second undo reverts this."""
+        """Restore the files that the last mv, convert, prune, reject or accept changed.
+
+        A second undo reverts the first.
+        """
         from multitrack.commands.file_changes import plan_undo
 
         command, changes = plan_undo(open_log(), force=force)

@@ -214,7 +214,9 @@ def _move_snapshots(renaming: Renaming, files: OwnedFiles) -> Iterator[FileChang
     others = {name: text for name, text in entries.items() if name not in renamed}
     present = others if source == target else calls_file.read_entries(target)
     if taken := sorted(set(renamed.values()) & set(present)):
-        raise MultitrackError(f"{target}: it has a snapshot {taken[0]!r} already; remove it, and run the command again")
+        raise MultitrackError(
+            f"{target}: the snapshot {taken[0]!r} already exists; remove it, and run the command again"
+        )
     moved = {**present, **{renamed[name]: entries[name] for name in renamed}}
     if source != target:
         yield FileChange(source, content, calls_file.format_file(source, others).encode() if others else None)

@@ -79,7 +79,8 @@ def _prune(path: Path, played: set[int], result: Pruning) -> None:
         shown = paths.relative_to_cwd(path)
         unused = count_noun(len(cassette.interactions) - len(kept), "unused interaction")
         result.problems[str(path)] = (
-            f"{shown}: has {unused}, but another recorder wrote it\n  convert it first: multitrack convert {shown}"
+            f"{shown}: has {unused}, but another recorder wrote this cassette\n  convert it first: multitrack "
+            f"convert {shown}"
         )
         return
     result.removed += len(cassette.interactions) - len(kept)

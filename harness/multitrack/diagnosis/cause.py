@@ -191,7 +191,7 @@ class _Diagnosis:
         if self.since is _SNAPSHOT:
             return f"the models or the test changed{self._format_locations()}; {self._describe_unchanged()}"
         if recorded == received != expected:
-            return "the reply or the test changed; the models did not change the recorded calls"
+            return "the reply or the test changed; the test received exactly the recorded calls"
         return None
 
     def _describe_unknown(self) -> str:

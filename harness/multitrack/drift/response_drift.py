@@ -140,7 +140,11 @@ def _describe_failure(response: Response, answer: WireAnswer | None) -> str | No
     """Return why ``response`` is not an answer. None if it is an answer."""
     if response.ending == "unanswered":
         failure = response.failure
-        return f"no answer: {failure.error}: {failure.message}" if failure else "the caller left before an answer"
+        return (
+            f"no answer: {failure.error}: {failure.message}"
+            if failure
+            else "the caller stopped waiting before an answer arrived"
+        )
     if (status := response.header("grpc-status") or "0") != "0":
         return f"gRPC status {status}: {response.header('grpc-message') or ''}".rstrip(": ")
     message = answer.error if answer is not None else None

@@ -85,7 +85,8 @@ class Extraction(Sequence[T_co]):
         """
         if self.continuation is None:
             raise ValueError(
-                "this extraction was made from calls without a response, so the form of its messages is unknown; "
+                "this extraction was made from calls without a response, so the message format of the provider is "
+                "unknown; "
                 "extract with a client of Multitrack, or write the messages yourself"
             )
         return self.continuation.write_messages(assign_results(self.calls, self.errors, results))

@@ -30,8 +30,8 @@ _MAX_PLACES = 8
 _MAX_COMMAND = 400
 _MAX_SHOWN_PATHS = 5
 _TITLES = {
-    ASKED: "What the API is asked has changed",
-    FORM: "Only the form changed",
+    ASKED: "The content of requests changed",
+    FORM: "Only the form of requests changed",
     NOISE: "Values that change in each run",
 }
 
@@ -82,8 +82,8 @@ def list_lines(report: AuditReport, redact: Redact, *, fails: bool, has_file: bo
                 yield clean(f"     {entry.fix}"), ""
             if entry.command:
                 is_short = len(entry.command) <= _MAX_COMMAND
-                where = "" if has_file else ", with --calls-audit=audit.md"
-                command = entry.command if is_short else f"the command is in the report{where}"
+                where = "in the report" if has_file else "too long; to get it, write a report: --calls-audit=audit.md"
+                command = entry.command if is_short else f"the command is {where}"
                 yield clean(f"     {command}"), ""
         yield from ((clean(line), "") for line in section.lines)
     yield "", ""
@@ -105,15 +105,15 @@ def list_summary(report: AuditReport) -> Iterator[str]:
         return
     replayed = f"{count_noun(report.requests, 'request')} of {count_noun(report.tests, 'test')} replayed"
     if not report.different:
-        yield f"{replayed}; all are what their cassettes recorded."
+        yield f"{replayed}; all equal their recordings."
     else:
         tests = len(report.different_tests)
         if report.passed_tests == tests:
             passed = "this test passed" if tests == 1 else "all of these tests passed"
         else:
             passed = f"{report.passed_tests} of these tests passed"
-        differ = "is" if report.different == 1 else "are"
-        yield f"{replayed}; {report.different} ({count_noun(tests, 'test')}) {differ} not what was recorded; {passed}."
+        differ = "differs from its recording" if report.different == 1 else "differ from their recordings"
+        yield f"{replayed}; {report.different} ({count_noun(tests, 'test')}) {differ}; {passed}."
     if report.recorded:
         yield (
             f"This is not an audit: the run recorded {count_noun(report.recorded, 'request')}. The report only "
@@ -184,7 +184,7 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
         else:
             entry.fix = (
                 f"to record again ({cost}): delete the cassettes of these tests, and run the tests in a record "
-                f"mode that records"
+                f"mode such as once"
             )
     return entry
 
@@ -255,7 +255,7 @@ def _list_combined_ignore(report: AuditReport) -> Iterator[str]:
     whole = [place for finding in noise if not finding.ignores_messages for place in finding.places]
     paths = [path for place in whole if (path := place.ignore_path) is not None]
     if len(paths) > 1:
-        yield f"     all of them on one line: {format_ignore(paths)}"
+        yield f"     to ignore all these places, add: {format_ignore(paths)}"
 
 
 def _count_requests(place: Place) -> str:
@@ -269,9 +269,9 @@ def _list_cassette_lines(report: AuditReport) -> Iterator[str]:
     if report.superseded:
         count = sum(map(len, report.superseded.values()))
         verb = "equals" if count == 1 else "equal"
-        yield f"{count_noun(count, 'request')} {verb} another recording of the same cassette, which no request used:"
+        yield f"{count_noun(count, 'request')} {verb} an unused recording of the cassette, but received another one:"
         yield from _list_paths(report.superseded)
-        yield "     to use the newer ones: delete the older recordings from these cassettes"
+        yield "     to replay the newer recordings: delete the older ones from these cassettes"
     if report.swapped:
         yield (
             f"{count_noun(len(report.swapped), 'test')} used the recordings in a different order: "
@@ -281,7 +281,7 @@ def _list_cassette_lines(report: AuditReport) -> Iterator[str]:
         yield f"{count_noun(count, 'request')} had a different {part} than the recording (a matcher allows this)"
     yield from _list_unused(report)
     if report.silent:
-        yield f"{count_noun(len(report.silent), 'test')} with a cassette sent nothing:"
+        yield f"{count_noun(len(report.silent), 'test')} with a cassette sent no requests:"
         yield from (f"     {test} ({cassette})" for test, cassette in _limit(report.silent))
     yield from _list_secrets(report)
 
@@ -302,7 +302,7 @@ def _list_unused(report: AuditReport) -> Iterator[str]:
     by_reason = (
         ("for hosts that their tests no longer call", [one for one in unused if one.host]),
         ("that their tests did not reach", [one for one in unused if one.rest]),
-        ("that only repeat a used one", [one for one in unused if one.repetition]),
+        ("that only repeat a used recording", [one for one in unused if one.repetition]),
     )
     for reason, found in by_reason:
         if found:

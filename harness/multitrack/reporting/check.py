@@ -70,7 +70,7 @@ def find_problems(
         yield from _find_secrets(path, cassette, settings.allow_secrets)
         yield from _check_age(path, cassette, settings.max_age, now)
         for other in paths.find_other_formats(path):
-            yield f"{other}: not replayed, because {path} has replaced it: delete it"
+            yield f"{other}: not replayed, because {path} has replaced it: delete the old file"
         readable.append((path, cassette))
     yield from _find_orphans(readable, collect)
 

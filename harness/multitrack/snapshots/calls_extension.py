@@ -77,7 +77,7 @@ class CallsExtension(StoredExtension):
         collected = collect_calls(data, self.options, redact_text=self.redact_text)
         text = format_entry(collected.calls, ordered=self.options.ordered)
         restrictions = dict.fromkeys(self.options.find_restriction(call.name) for call in collected.calls)
-        reasons = [*(f"{option} does not allow a call" for option in restrictions if option), *collected.rejected]
+        reasons = [*(f"{option} forbids a received call" for option in restrictions if option), *collected.rejected]
         if reasons:
             raise RejectedCalls(reasons, text)
         return text

@@ -173,7 +173,7 @@ class _Converter:
         if id(value) in self.open_containers:
             raise UnwritableValue(path, f"the {type(value).__name__} contains itself")
         if len(self.open_containers) >= _MAX_DEPTH:
-            raise UnwritableValue(path, f"a snapshot can hold values nested up to {_MAX_DEPTH} levels deep")
+            raise UnwritableValue(path, f"the value is nested more than {_MAX_DEPTH} levels deep")
         self.open_containers.append(id(value))
         try:
             yield

@@ -30,7 +30,9 @@ def run(
     ] = None,
     answers: Annotated[
         Path | None,
-        typer.Option(help="File of recorded responses, one JSON object per line. They are used before the rules."),
+        typer.Option(
+            help="File of recorded responses, one JSON object per line. The stand-in uses them before the rules."
+        ),
     ] = None,
     host: Annotated[
         list[str] | None, typer.Option(help="Another host name, or a glob, to stand in for. Can be repeated.")
@@ -38,7 +40,7 @@ def run(
     port: Annotated[int, typer.Option(help="Port for plain HTTP and for the proxy; 0 picks a free one.")] = 0,
     env_file: Annotated[
         Path | None,
-        typer.Option(help="File for the export lines, for use with `source`. Written when ready, removed on exit."),
+        typer.Option(help="File for the export lines, for `source`. It exists while the stand-in is running."),
     ] = None,
 ) -> None:
     """Run a local server that imitates the providers.

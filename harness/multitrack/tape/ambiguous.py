@@ -25,8 +25,8 @@ class AmbiguousRouter:
         """Raise ``CassetteMiss``."""
         violation = CassetteMiss(
             f"{request.method} {request.url.partition('?')[0]} was sent by the thread "
-            f"{threading.current_thread().name!r}, which belongs to none of the {len(self._tapes)} cassettes that are "
-            f"open side by side\n"
+            f"{threading.current_thread().name!r}, and none of the {len(self._tapes)} open cassettes belongs to this "
+            f"thread\n"
             f"  start the thread in a copy of the context (contextvars.copy_context().run), use asyncio.to_thread, or\n"
             f"  open the cassette in the thread itself"
         )

@@ -109,7 +109,10 @@ class RecordedConversation:
         with self._lock:
             nearest = self._candidates.nearest
             messages = count_noun(int(self._sent_count), "message")
-            reason = f"the client waits for a response after {messages}; in {nearest}, more messages precede it"
+            reason = (
+                f"the client waits for a response after {messages}; in {nearest}, the response comes after more "
+                f"messages"
+            )
             return self._add_divergence(self._redact_message(None), reason, ())
 
     def _raise_if(self, mismatch: Mismatch | None) -> None:

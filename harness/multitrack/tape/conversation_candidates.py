@@ -53,7 +53,7 @@ class ConversationCandidates:
 
     def explain_played(self) -> Mismatch:
         """Return the reason to report if other conversations have replayed all candidates."""
-        return f"another call that began in the same way has replayed {self.nearest} in the meantime", ()
+        return f"another call has already replayed {self.nearest}", ()
 
     def keep_with_message(self, position: int, key: MatchingKey, sent: Request) -> Mismatch | None:
         """Keep the candidates that have the message ``sent`` at ``position``. If there are none, return the reason.

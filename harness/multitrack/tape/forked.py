@@ -35,7 +35,7 @@ class ForkedTape:
                 raise ForkedCall(f"{request.method} {url} was not sent, because {STAND_IN_REASON}")
             return Passthrough()
         raise ForkedCall(
-            f"{request.method} {url}: sent by a process that the test forked, which cannot use the test's cassette\n"
+            f"{request.method} {url}: sent by a forked process, which cannot use the test's cassette\n"
             f"  send the request from the test's own process, for example from a thread; or, if it may go live, allow\n"
             f"  it in pyproject.toml:\n"
             f"    [tool.multitrack]\n"

@@ -111,9 +111,11 @@ class RecordingSearch:
                     path, f"recorded by {owners[0]}, which no longer exists", "to use it"
                 )
             if existing and existing == [owners[0]] == list(owners) and self._is_same_function(owners[0]):
-                return self._suggest_move(path, f"recorded by {owners[0]}", "if its parameters were renamed, to use it")
+                return self._suggest_move(
+                    path, f"recorded by {owners[0]}", "to use it, if the parameters of the test were renamed"
+                )
             if list(owners) == [self.test]:
-                return self._suggest_move(path, "recorded by this test", "if its cassette was renamed, to use it")
+                return self._suggest_move(path, "recorded by this test", "to use it, if the cassette was renamed")
         return None
 
     def _find_in_other_formats(self, key: MatchingKey) -> LostRecording | None:

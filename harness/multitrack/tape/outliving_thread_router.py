@@ -93,9 +93,9 @@ class OutlivingThreadRouter:
         address = parts.netloc.rpartition("@")[2]
         during = f"while {self._during} was running" if self._during else "while no test was running"
         violation = LiveCall(
-            f"{request.method} {parts.scheme}://{address}{parts.path} was sent {during}, by the thread "
-            f"{threading.current_thread().name!r} that {self._scope.name} had started; the request was blocked\n"
-            f"  end the thread within its test, for example with thread.join()"
+            f"{request.method} {parts.scheme}://{address}{parts.path} was blocked: the thread "
+            f"{threading.current_thread().name!r}, which {self._scope.name} had started, sent it {during}\n"
+            f"  end the thread before its test ends, for example with thread.join()"
         )
         self.add_violation(violation)
         return violation

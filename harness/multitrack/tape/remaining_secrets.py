@@ -37,8 +37,9 @@ def remove_remaining_secrets(
 def _describe(locations: Sequence[str]) -> str:
     more = f" and {len(locations) - _MAX_SHOWN} more" if len(locations) > _MAX_SHOWN else ""
     return (
-        f"a value still looked like a secret after all functions of the project, and was replaced with __redacted__: "
-        f"{'; '.join(locations[:_MAX_SHOWN])}{more}. If it is not secret, add it to allow_secrets and record again"
+        f"a value that still looked like a secret after redaction was replaced with __redacted__: "
+        f"{'; '.join(locations[:_MAX_SHOWN])}{more}. If the value is not a secret, add it to allow_secrets and "
+        f"record again"
     )
 
 

@@ -17,7 +17,7 @@ def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
     for interaction, is_final in zip(interactions, are_final(interactions), strict=True):
         if is_final and (error := describe_temporary_error(interaction.response)):
             request = interaction.request
-            return f"{request.method} {request.url} {error} (keep_errors=True keeps it)"
+            return f"{request.method} {request.url} {error} (to store it anyway, set keep_errors=True)"
     return None
 
 

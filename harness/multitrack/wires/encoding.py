@@ -144,8 +144,9 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
     ):
         if not is_encoded:
             raise ValueError(
-                f"the wire format {name} cannot express the {what} of this answer together with the rest of it: "
-                f"encoded and decoded again, it is {encoded}; change the answer, or encode it without an original"
+                f"the wire format {name} cannot express the {what} of this answer in combination with its other parts: "
+                f"after encoding and decoding, the answer is {encoded}; change the answer, or encode it without an "
+                f"original"
             )
 
 

@@ -304,7 +304,7 @@ def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tup
     for name in parts:
         if name not in MATCHED:
             raise BadOption(
-                f"{source}: match_on names the matcher {name!r}, which is neither one of vcrpy nor registered\n"
+                f"{source}: match_on names the matcher {name!r}, which is neither part of vcrpy nor registered\n"
                 f"  to register it in a conftest: def pytest_recording_configure(config, vcr): "
                 f"vcr.register_matcher({name!r}, function)"
             )

@@ -114,7 +114,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
         reason = {
             "left": "its caller stopped reading early",
             "broken": "the connection was closed early",
-            "unanswered": "its caller gave up before it started",
+            "unanswered": "its caller gave up before the response started",
         }[response.ending]
         error: Exception = module.RemoteProtocolError(f"the recorded response ends here: {reason}", request=request)
         return error

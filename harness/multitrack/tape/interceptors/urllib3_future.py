@@ -55,7 +55,8 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 def _format_message(module: ModuleType, host: str, port: int) -> str:
     location = join_host_and_port(host, port)
     reason = (
-        "it replaced urllib3 when it was installed, for example with niquests; requests and others now use it, too\n"
+        "urllib3-future replaced urllib3 when it was installed, for example with niquests, so requests and other\n"
+        "  packages now use it\n"
         "  to bring urllib3 back:\n"
         "    pip uninstall --yes urllib3-future\n"
         "    pip install --force-reinstall urllib3\n"

@@ -87,7 +87,7 @@ def build_miss(
         lines += [f"  {line}" for line in reason]
         lines += [] if lost is None else [f"  {lost.reason}", f"  {lost.advice}"]
         if request.decoding_error:
-            lines.append(f"  its body could not be decoded, and was compared as it was sent: {request.decoding_error}")
+            lines.append(f"  the body could not be decoded, so it was compared as sent: {request.decoding_error}")
         finding = _build_finding(reason)
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
@@ -120,7 +120,7 @@ def build_divergence(
     explanation = [f"reason: {reason}", *_list_differences(found, str, lambda _: None)]
     lines = [title, f"  cassette: {path}", *_format_call_site(call_site), *(f"  {line}" for line in explanation)]
     if might_go_live:
-        lines.append("  its replay had already started, so it cannot be recorded as missing")
+        lines.append("  the replay of this call had already started, so the call cannot be recorded as missing")
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = _build_finding(explanation)
@@ -141,7 +141,7 @@ def build_unplayed(entries: Sequence[RecordedEntry], *, path: Path, record_hint:
     lines = [f"{count} not replayed", f"  cassette: {path}"]
     lines += [f"  {line}" for entry in entries[:_MAX_SHOWN] for line in summarize(entry.position, entry.interaction)]
     lines += [f"  and {len(entries) - _MAX_SHOWN} more"] if len(entries) > _MAX_SHOWN else []
-    lines.append(f"  to record only what is still sent: {record_hint}")
+    lines.append(f"  to record only the requests that are still sent: {record_hint}")
     return Unplayed("\n".join(lines))
 
 
@@ -224,7 +224,7 @@ def _explain(
         yield f"    sent: {nearest.formats[1]}"
     request_then = nearest.entry.interaction.request
     for name in list_differing_random_fields(bodies.parse_body(request_then), bodies.parse_body(request)):
-        yield f"  $.{name} also differs; it is not compared, because its client generates it in each run"
+        yield f"  $.{name} also differs, but is not compared, because the client generates a new value in each run"
     yield from _explain_problem(others)
 
 

@@ -83,10 +83,12 @@ class ProjectFunction:
         except Exception as error:
             raise self._fail(f"raised {type(error).__name__}", describe_location) from error
         if not isinstance(redacted, str):
-            raise self._fail(f"must return a text, not {type(redacted).__name__}", describe_location)
+            raise self._fail(f"must return a string, not {type(redacted).__name__}", describe_location)
         if repeated != redacted:
-            advice = "it must leave its own result unchanged, because a text may be redacted more than once"
-            raise self._fail(f"changed a text twice: {advice}", describe_location)
+            problem = (
+                "changed its own result; it must return a redacted text unchanged, because a text may be redacted twice"
+            )
+            raise self._fail(problem, describe_location)
         return redacted
 
     def find_changes(self, text: str) -> list[Change]:

@@ -116,7 +116,7 @@ class _StrictSchemaWriter(StrictSchemaWriter):
         if count > limit:
             raise TypeError(
                 f"{self.tool.name}: OpenAI's strict schemas are limited to {limit:,} {what}, "
-                f"and this one has {count:,}; make the model smaller, or remove strict=True"
+                f"and this schema has {count:,}; make the model smaller, or remove strict=True"
             )
 
 

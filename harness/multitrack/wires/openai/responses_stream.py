@@ -217,7 +217,7 @@ class _Item:
         before, after = self.fields, read_call({**self.fields_so_far, **fields})
         if after is None or not after[2] or _parse(after[2]) == _parse(before[2]):
             return None
-        return f"the call {before[1]!r} was sent again with other arguments after it was complete"
+        return f"the call {before[1]!r} was sent again with different arguments after it was complete"
 
     def as_output(self) -> dict[str, Any]:
         """Return the item as it appears in the answer, with the text of its deltas."""
