@@ -14,8 +14,8 @@ test: $(INSTALLED)  ## run all tests
 quick: $(INSTALLED)  ## run the tests that start no process and no server, in less than a minute
 	$(BIN)/python -m pytest tests examples -m 'not slow' --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-# Coverage takes half of the time again, so that it is measured with the quick tests only. `make coverage SELECTION=`
-# measures all tests.
+# With coverage, the tests take half as long again, so it is measured with the quick tests only. `make coverage
+# SELECTION=` measures all tests.
 SELECTION ?= -m "not slow"
 
 coverage: $(INSTALLED)  ## run the quick tests and measure branch coverage; fail below the figure in pyproject.toml

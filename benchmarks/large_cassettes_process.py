@@ -93,7 +93,7 @@ def _make_candidates(size: int, folder: Path) -> dict[str, Candidate]:
         return await time_call(partial(replay, changing))()
 
     async def replay_again() -> Figures:
-        # put this cassette back in memory, because one that was replayed in between may have replaced it there
+        # put this cassette back in memory, because a cassette that was replayed in between may have replaced it there
         replay(steady)
         return await time_call(partial(replay, steady))()
 

@@ -64,7 +64,7 @@ The suite for OpenAI with `pytest-xdist -n 2`. Times are wall-clock times.
 
 _TARGET, _OTHER_TARGET, _RIVAL_TARGET, _WORKERS_TARGET, _START_TARGET = 1.2, 1.25, 3.8, 0.6, 0.015
 _MOCK, _OURS = "mock", "multitrack"
-# pytest-recording cannot read a cassette with metadata with vcrpy 9
+# with vcrpy 9, pytest-recording cannot read a cassette that has metadata
 _RIVALS = {"pytest-recording": ["pytest-recording>=0.13", "vcrpy<9"], "cassetter": ["cassetter"]}
 _SDKS = ("openai", "anthropic", "google-genai", "google-cloud-aiplatform")
 # the rivals only know the marker of pytest-recording, with which multitrack would match like vcrpy

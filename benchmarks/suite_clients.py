@@ -1,8 +1,8 @@
 """The requests of the generated test suites of ``replayed_suites``.
 
 This file is copied next to the generated tests, whose environment may not have this project. For each client,
-``create_<name>`` returns it as an application creates it, ``mock_<name>`` returns one whose transport returns a fixed
-response, and ``ask_<name>`` makes one request and returns the tool calls of the response.
+``create_<name>`` returns the client as an application creates it, ``mock_<name>`` returns a client whose transport
+returns a fixed response, and ``ask_<name>`` makes one request and returns the tool calls of the response.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from multitrack.cli import main
 def run_multitrack(*arguments: str, cwd: Path, **environment: str) -> CompletedProcess[str]:
     """Run ``multitrack`` with ``arguments`` as a new process would, but without the second that its start takes.
 
-    It sees no variables but ``environment`` and those that every process has, and what it imports from ``cwd`` is
-    forgotten afterwards.
+    The command sees only the variables in ``environment`` and those that every process has. The modules that it imports
+    from ``cwd`` are forgotten afterwards.
     """
     out, err = (TextIOWrapper(BytesIO(), write_through=True) for _ in range(2))
     variables = {"PATH": os.environ["PATH"], "HOME": str(cwd), "NO_COLOR": "1", "COLUMNS": "120", **environment}

@@ -15,8 +15,8 @@ from multitrack.tape.interceptors import respx_mocker
 from pytest_multitrack import item_tape, run_end, tape_report
 
 # pytester removes the modules that an inner run imports first. The interceptor of httpx would then use the removed copy
-# of respx_mocker, and the patches of respx a new copy. The others import most of our modules, which the plugin imports
-# when a test uses a cassette; without them, each inner run would do so again.
+# of respx_mocker, and the patches of respx a new copy. The other modules in this list import most of our modules, which
+# the plugin needs when a test uses a cassette; otherwise, each inner run would import them again.
 IMPORTED = [respx_mocker, item_tape, run_end, tape_report]
 
 # `typing` would compare types that it cached for inline-snapshot with those of a removed dirty_equals, which raises.
@@ -81,7 +81,8 @@ def pytest_runtest_logreport(report):
 def _freeze_older_objects():
     """Let ``gc.collect()`` examine only what the tests of one module create.
 
-    Many tests call it, above all those that run pytest. Without this, each call examines all that was ever imported.
+    Many tests call ``gc.collect()``, above all those that run pytest. Without this fixture, each call examines all
+    objects that were ever imported.
     """
     gc.collect()
     gc.freeze()

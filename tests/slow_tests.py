@@ -59,7 +59,7 @@ class SlowTests:
         self._deselected += len(items)
 
     def pytest_sessionfinish(self):
-        # under xdist, only the workers know; each of them collects, and deselects, all tests
+        # under xdist, only the workers know the number; each of them collects all tests, and deselects the same ones
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["deselected"] = self._deselected
 

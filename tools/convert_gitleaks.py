@@ -204,7 +204,7 @@ def _find_prefixes(pattern: str) -> list[str]:
 
 
 def _expand(items: list[tuple[Any, Any]]) -> tuple[list[str], bool]:
-    """Return the possible beginnings of a parsed pattern, and whether they are all of it."""
+    """Return the possible beginnings of a parsed pattern, and whether they are the whole pattern."""
     found = [""]
     for operator, argument in items:
         match str(operator):

@@ -125,7 +125,7 @@ def _find_changes(old: str, new: str) -> Sequence[_Change]:
 
 
 def _is_inside_word(old: str, position: int, new: str, new_position: int) -> bool:
-    """Return whether the position is inside a word of either text, of which only a part would differ."""
+    """Return whether the position is inside a word of either text, so that only a part of this word would differ."""
     return any(
         0 < at < len(text) and _is_word(text[at - 1]) and _is_word(text[at])
         for text, at in ((old, position), (new, new_position))

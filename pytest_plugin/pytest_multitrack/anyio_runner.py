@@ -43,7 +43,10 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Do the same for the setup of a fixture. A violation in the fixture's teardown is raised by the test instead."""
+    """Within the block, let a fixture's setup return when it violates its tape. Raise the violation after the block.
+
+    A violation in the teardown of the fixture is raised by the test.
+    """
     fixture: Any = fixturedef
     function = fixture.func
     is_async = iscoroutinefunction(function) or isasyncgenfunction(function)

@@ -27,7 +27,7 @@ def load_project(config: pytest.Config) -> project.Project:
 
 
 def cassette_path(item: pytest.Item) -> Path:
-    """Return the path of the cassette of ``item``. Its name is the ``name=`` of the closest marker, or the test's own.
+    """Return the path of the cassette of ``item``, named by the ``name=`` of the closest marker or by the test itself.
 
     Raises:
         BadOption: The name leads out of the cassette folder.
@@ -72,7 +72,7 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
     """Return the name that a cassette stores with the recordings of a fixture of wider scope.
 
-    A fixture that overrides another fixture and requests it shares a cassette with it, so their names must differ.
+    If a fixture overrides another fixture and requests it, both share a cassette, so their names must differ.
     Therefore, the name of a fixture of class or module scope includes the file that defines it, unless the same module
     or class both defines and uses it.
     """

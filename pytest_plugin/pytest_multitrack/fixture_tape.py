@@ -42,7 +42,7 @@ class FixtureTape:
 
     @property
     def tapes(self) -> Sequence[Tape]:
-        """The tape of the fixture, and those that it opened itself with ``use_cassette``."""
+        """The tape of the fixture, and the tapes that the fixture itself opened with ``use_cassette``."""
         return self._scope.tapes
 
     @contextmanager

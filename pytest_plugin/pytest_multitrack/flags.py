@@ -156,7 +156,7 @@ def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[s
     """
     if any(getattr(early_config.known_args_namespace, name, False) for name in _LIVE_OPTIONS):
         return True
-    # these are not options yet, because a conftest may still define options with their names
+    # the record flags are not options yet, because a conftest may still define options with the same names
     _, unknown = parser.parse_known_and_unknown_args(args)
     return any(option == "--record" or option.startswith("--record-mode") for option in unknown)
 

@@ -28,7 +28,7 @@ class ItemTape:
             tape: The tape.
             test: The test.
             lets_fixtures_go_live: Whether fixtures of wider scope go live until they have a cassette. pytest-recording
-                knows no cassettes of fixtures.
+                has no cassettes for fixtures.
         """
         self.tape = tape
         self.test = test

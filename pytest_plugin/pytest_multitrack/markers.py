@@ -1,4 +1,4 @@
-"""The marker of the plugin, the tests that use it or the marker ``vcr``, and mistyped ones."""
+"""The marker of the plugin, the tests that use this marker or the marker ``vcr``, and mistyped markers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CASSETTE_MARKER = (
     "share a cassette"
 )
 _CASSETTE = "cassette"
-# "casete" is at 0.86, "asset" at 0.77
+# the likeness of "casete" is 0.86, that of "asset" is 0.77
 _MINIMAL_LIKENESS = 0.8
 
 

@@ -7,7 +7,7 @@ import pytest
 _NAMES = frozenset({"recording", "vcr", "cassetter"})
 """The names that the plugins have if pytest loads them itself."""
 _PACKAGES = frozenset({"pytest_recording", "pytest_vcr", "cassetter"})
-"""Their packages, because ``-p`` and ``pytest_plugins`` register a plugin by the name of its module."""
+"""The packages of these plugins, because ``-p`` and ``pytest_plugins`` register a plugin by the name of its module."""
 _has_other = pytest.StashKey[bool]()
 
 

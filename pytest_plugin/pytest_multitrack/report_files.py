@@ -74,7 +74,7 @@ class ReportCollector:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        # before the hook of the main plugin, which clears both
+        # read the results of the tapes before the hook of the main plugin, which clears them
         run = run_context.current_run()
         # every fixture of wider scope has a tape, even if it sends nothing
         self._closed += (

@@ -17,7 +17,7 @@ class RunSummary:
         played_positions: The positions of the interactions that were replayed, from 1, by the path of their cassette.
         late_results: The results of tapes that were closed after the last test report, as plain data.
         late_violations: The name and the message of each violation that occurred after its test, or that belongs to no
-        test.
+            test.
         has_deselected: Whether tests were deselected.
     """
 

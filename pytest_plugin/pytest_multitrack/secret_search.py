@@ -74,9 +74,9 @@ class SecretSearch:
 
         Args:
             text: The printed text.
-            may_be_cut: Whether to look for parts of secrets, too. A part counts if it has at least 8 letters and digits
-                and is next to a mark of pytest that values are cut, at least 12 at the start or the end of a line, and
-                at least 16 anywhere.
+            may_be_cut: Whether to look for parts of secrets, too. The minimum length of a part, in letters and digits,
+                is 8 next to an ellipsis or another sign that pytest cut the value, 12 at the start or the end of a
+                line, and 16 anywhere else.
         """
         if "PRIVATE KEY" in text:
             text = _PRIVATE_KEY.sub(REDACTED, text)

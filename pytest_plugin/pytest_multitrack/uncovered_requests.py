@@ -1,6 +1,6 @@
-"""Requests from a test that compares calls with ``calls_snapshot`` and uses no cassette.
+"""Refuse the requests of a test that compares calls with ``calls_snapshot`` but uses no cassette.
 
-Without the marker, such a test would go live on every run, and compare live responses with its snapshot.
+Otherwise, the test would go live on every run, and compare live responses with its snapshot.
 """
 
 from __future__ import annotations

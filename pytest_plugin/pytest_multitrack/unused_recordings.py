@@ -35,7 +35,7 @@ def find_limit(config: pytest.Config, run: RunSummary, exitstatus: int) -> str |
 
 
 def find_waiting(terminalreporter: Any, run: RunSummary) -> set[str]:
-    """Return the cassettes of tests that were skipped or are xfails, which may use them in another run."""
+    """Return the cassettes of tests that were skipped or are xfails. These tests may use them in another run."""
     kinds = ("skipped", "xfailed")
     skipped = {report.nodeid for kind in kinds for report in terminalreporter.stats.get(kind, ())}
     return {cassette for test, cassette in run.cassettes.items() if test in skipped}

@@ -24,9 +24,9 @@ class ViolationGuard:
         self._test = test
 
     def collect_violation(self, error: BaseException | None) -> TapeViolation | None:
-        """Set and return ``violation``: the first one of the phase that ended with ``error``, or None.
+        """Set and return ``violation``: the first violation in the phase that ended with ``error``, or None.
 
-        The violation takes precedence over ``error``, which usually follows from it and becomes its cause.
+        The violation takes precedence over ``error``, which usually follows from it and becomes its ``__cause__``.
         """
         new = self._test.take_new_violations()
         if new:

@@ -72,7 +72,7 @@ class ConnectionHandler(socketserver.StreamRequestHandler):
 
 
 class ByteServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Calls ``script(connection, head, body)`` for each request, which returns whether the connection stays open."""
+    """Calls ``script(connection, head, body)`` for each request. It returns whether to keep the connection open."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -118,7 +118,7 @@ def encode_chunk(data):
 
 
 class TapeRunner:
-    """Runs a coroutine function with an open tape; it records into one cassette and replays from it."""
+    """Runs a coroutine function with an open tape, to record into one cassette or to replay from it."""
 
     def __init__(self, path, loop_factory=None):
         self.path = path

@@ -123,7 +123,7 @@ def test_a_unix_socket_is_recorded_and_replayed(tape_runner, serve, tmp_path):
 
 
 class RedirectedConnector(aiohttp.TCPConnector):
-    """Overrides host names. Its ``connect`` calls that of its base class."""
+    """Overrides host names. Its ``connect`` calls the ``connect`` of its base class."""
 
     port = 0
 

@@ -34,7 +34,7 @@ def tape_runner(request, tape_runner):
 
 
 async def comparable(response):
-    """Return what must be equal; all else describes the connection."""
+    """Return the parts of a response that must be equal on replay. All other parts describe the connection."""
     return {
         "status": (response.status, response.reason, response.ok, response.method),
         "url": (str(response.url), str(response.real_url), response.host),

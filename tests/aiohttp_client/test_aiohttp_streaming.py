@@ -293,7 +293,7 @@ def test_a_response_that_is_not_read_to_its_end_is_recorded_as_left(tape_runner,
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_response_that_is_dropped_is_recorded_as_left(tape_runner, paused_stream):
-    """aiohttp warns about it."""
+    """aiohttp warns about the dropped response."""
     server, _ = paused_stream
 
     async def send():

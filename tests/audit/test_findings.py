@@ -91,7 +91,7 @@ TIME = "Now it is %s, and you are %s."
             chat(ASK, output_config={"format": {"type": "json"}}),
             [(Kind.RENAMED, "`$.output_format` is now `$.output_config.format`")],
         ),
-        # the same flag in another field is no move
+        # the same flag in another field is not a move
         (chat(ASK, store=False), chat(ASK, logit=False), None),
         # forms
         (chat(ASK, n=1, stream=False), chat(ASK), [(Kind.DEFAULT, "default no longer sent")] * 2),

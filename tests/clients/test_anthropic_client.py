@@ -96,7 +96,7 @@ def stream_of(*blocks, stop_reason="tool_use"):
 
 
 class Provider:
-    """Sends the answers it is given, one after the other and the last one again, and stores the requests."""
+    """Sends the given answers in order, repeats the last answer, and stores the requests."""
 
     def __init__(self, *answers, status=200):
         self.answers = list(answers)

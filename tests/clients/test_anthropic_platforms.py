@@ -35,7 +35,7 @@ AWS = {
 
 
 def make_client(platform, **options):
-    # a client of its own, because that of an old release of the SDK does not read HTTPS_PROXY
+    # pass an HTTP client, because the HTTP client of an old release of the SDK does not read HTTPS_PROXY
     client_class = getattr(anthropic, platform)
     return multitrack.from_anthropic(client_class(max_retries=0, http_client=httpx.Client(), **options))
 

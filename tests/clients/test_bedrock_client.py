@@ -84,7 +84,7 @@ def write_event(event):
 
 
 class Provider:
-    """Sends the answers it is given, one after the other and the last one again, and stores the requests."""
+    """Sends the given answers in order, repeats the last answer, and stores the requests."""
 
     def __init__(self, *answers, status=200, headers=None):
         self.answers = list(answers)

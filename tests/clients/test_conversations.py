@@ -45,7 +45,7 @@ OPTIONAL = ("id", "thoughtSignature")
 
 
 def normalize(value):
-    """Convert keys to camel case and base64 to the standard alphabet, because google-genai uses others for some."""
+    """Convert keys to camel case and base64 to the standard alphabet, because google-genai writes some differently."""
     match value:
         case dict():
             parts = {re.sub("_(.)", lambda found: found[1].upper(), key): normalize(value[key]) for key in value}

@@ -401,7 +401,7 @@ def vertexai_environment(standin, transport):
     from google.cloud.aiplatform import initializer
 
     with standin_environment(standin) as environment, warnings.catch_warnings():
-        # the SDK warns of its removal when it is imported and for each model
+        # the SDK warns on import, and for each model, that it will be removed
         warnings.simplefilter("ignore")
         import vertexai
 

@@ -135,7 +135,7 @@ def reachable_standin():
 
 
 def plan(interface, is_async, standin=None, prompt="Plan the trip"):
-    """Extract over the network. The SDK is given an httpx transport, because it prefers aiohttp if it is installed."""
+    """Extract over the network. The SDK is given an httpx transport, because otherwise it uses aiohttp if installed."""
     through = {}
     if standin is not None:
         trusting = ssl.create_default_context(cafile=str(standin.certificate_authority))

@@ -96,7 +96,7 @@ def make_genai_client():
 
 def make_vertexai_client():
     with warnings.catch_warnings():
-        # the SDK warns of its removal when it is imported and for each model
+        # the SDK warns on import, and for each model, that it will be removed
         warnings.simplefilter("ignore")
         return instructor.from_vertexai(pytest.importorskip("vertexai.generative_models").GenerativeModel("gemini"))
 

@@ -83,7 +83,7 @@ def test_clients_are_imported_without_their_sdks_and_without_test_libraries():
         "sys.modules['openai'] = sys.modules['vertexai'] = sys.modules['anthropic'] = sys.modules['botocore'] = None\n"
         "from multitrack import Mode, Toolset, decode, from_anthropic, from_bedrock, from_openai, from_vertexai, patch"
     )
-    # those that the code replaces with None
+    # without the packages that the code replaces with None
     assert imported - {"openai", "vertexai", "anthropic", "botocore"} == {"pydantic"}
 
 

@@ -154,7 +154,7 @@ class Gemini(Chat):
             for call, result in zip(calls, results, strict=True)
         ]  # fmt: skip
         parts = [*([{"text": text}] if text else []), *self._parts(calls)]
-        # in separate contents, because Vertex AI rejects tool results and a remark in one
+        # in separate contents, because Vertex AI rejects a content with both tool results and a remark
         turns = (("model", parts), ("user", tool_results), ("user", [{"text": remark}] if remark else []))
         return [{"role": role, "parts": parts} for role, parts in turns if parts]
 

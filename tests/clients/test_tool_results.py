@@ -152,7 +152,8 @@ class Gemini(Chat):
 
     def resend(self, provider, messages):
         sent = [types.Content(role="user", parts=[types.Part(text=QUESTION["content"])]), *messages[1:]]
-        # a client that is collected closes its connections, with some releases of the SDK while a request is sent
+        # keep a reference: a client that is collected closes its connections, in some releases of the SDK even during a
+        # request
         client = self.connect(provider, False)
         client.models.generate_content(model="gemini-2.0-flash", contents=sent)
 
@@ -502,7 +503,7 @@ def test_after_a_retry_the_messages_include_the_earlier_responses(wire, provider
 @pytest.mark.parametrize("is_streamed", [False, True])
 def test_vertexai_continues_with_its_own_contents(monkeypatch, is_streamed):
     with warnings.catch_warnings():
-        # the SDK warns of its removal when it is imported and for each model
+        # the SDK warns on import, and for each model, that it will be removed
         warnings.simplefilter("ignore")
         import vertexai
         from google.auth.credentials import AnonymousCredentials

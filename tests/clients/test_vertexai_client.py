@@ -76,7 +76,7 @@ CALL = {"functionCall": {"name": "Weather", "args": {"location": "Toronto"}}}
 @pytest.fixture(scope="module")
 def sdk():
     with warnings.catch_warnings():
-        # the SDK warns of its removal when it is imported and for each model
+        # the SDK warns on import, and for each model, that it will be removed
         warnings.simplefilter("ignore")
         import vertexai
         from google.auth.credentials import AnonymousCredentials

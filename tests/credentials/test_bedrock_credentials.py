@@ -1,4 +1,4 @@
-"""Converse recorded with credentials, and replayed without credentials and in any region."""
+"""Calls of the Converse API are recorded with credentials, and replay without credentials and in any region."""
 
 import json
 from collections.abc import Iterable

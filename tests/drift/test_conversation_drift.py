@@ -24,7 +24,7 @@ def verdicts(recorded, live):
 
 
 def responses(number, *calls, said="hm"):
-    """A response of the Responses API whose ids contain ``number``."""
+    """Return a response of the Responses API whose ids contain ``number``."""
     reasoning = {"type": "reasoning", "id": f"rs_{number}", "summary": [], "encrypted_content": f"secret {number}"}
     output = [
         {"type": "function_call", "id": f"fc_{number}_{at}", "call_id": f"call_{number}_{at}", "name": name,

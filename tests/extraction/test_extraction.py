@@ -74,7 +74,7 @@ def test_an_extraction_is_a_sequence_equal_by_value():
     assert extraction[0] == OSLO
     assert extraction[-1] == Ping()
     assert list(extraction) == [OSLO, Ping()]
-    # unlike an iterator, it can be read again
+    # unlike an iterator, an extraction can be read again
     assert list(extraction) == [OSLO, Ping()]
     assert extraction[:1] == (OSLO,)
     assert extraction == (OSLO, Ping())

@@ -235,7 +235,7 @@ class MemoryRecording:
         self.has_ended = threading.Event()
 
     def close(self):
-        """End the recording, as a tape does that is closed while the response still arrives."""
+        """End the recording like a tape that is closed while the response is still arriving."""
         self.record_end("left")
         self.record_chunk = self.record_end = lambda *_, **__: None
 
@@ -441,7 +441,7 @@ class SyncCaller:
 
 
 class AsyncCaller:
-    """The same on an asyncio channel, with its own event loop."""
+    """Does the same as ``SyncCaller`` on an asyncio channel, with its own event loop."""
 
     error = grpc.aio.AioRpcError
 
@@ -507,7 +507,7 @@ class SyncChat:
 
 
 class AsyncChat:
-    """The same on an asyncio channel, with its own event loop."""
+    """A bidirectional call on an asyncio channel, step by step, with its own event loop."""
 
     def __init__(self, _, async_connect, **options):
         self._runner = asyncio.Runner()

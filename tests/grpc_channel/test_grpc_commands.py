@@ -1,4 +1,4 @@
-"""The command in a message about a gRPC call is pasted into a shell, and cures the problem."""
+"""The command in a message about a gRPC call is pasted into a shell, and solves the problem."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class SyncClient:
 
 
 class AsyncClient:
-    """The same for the asyncio client, with its own event loop."""
+    """Does the same as ``SyncClient`` with the asyncio client and its own event loop."""
 
     retry = retry.AsyncRetry
 
@@ -297,7 +297,7 @@ def test_retries_replay_each_recorded_attempt(client, router):
     with activate(router):
         recorded = attempts()
     assert recorded > 1
-    # more attempts fit into the same time on replay, so repeat the recorded ones
+    # more attempts fit into the same time on replay, so repeat the recorded responses
     for responses in router.stored_responses.values():
         responses.extend(list(responses) * 50)
     router.mode = "replay"

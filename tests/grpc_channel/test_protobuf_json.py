@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from multitrack.tape.google.protobuf import json_to_wire, message_type, type_of, wire_to_json
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
-# what protobuf takes as text: any code point but the surrogates
+# what protobuf accepts as text: any code points except surrogates
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 PLAIN = st.recursive(

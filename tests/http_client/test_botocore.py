@@ -18,7 +18,7 @@ RESPONSE = b'{"output": {"message": {"role": "assistant", "content": [{"text": "
 
 @pytest.fixture
 def client(provider, monkeypatch):
-    # botocore multiplies the wait between two attempts by it
+    # botocore multiplies the wait between two attempts by this number
     monkeypatch.setattr(random, "random", lambda: 0.0)
     return session.get_session().create_client(
         "bedrock-runtime",

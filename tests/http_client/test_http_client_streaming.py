@@ -73,7 +73,7 @@ def test_each_part_reaches_the_caller_before_the_next_is_sent(read, router, serv
     with activate(router):
         for part in read(server.url + "/stream"):
             received.append(part)
-            # recorded before the caller receives it
+            # each chunk is recorded before the caller receives it
             assert router.recorders[0].chunks == received
             server.received.release()
     assert received == EVENTS

@@ -12,7 +12,10 @@ CONNECTION_HEADERS = {"date", "server", "connection", "content-encoding", "conte
 
 
 def comparable(response):
-    """Return what must be equal; other headers describe the connection, or were added by the client."""
+    """Return the parts of a response that must be equal on replay.
+
+    Other headers describe the connection, or were added by the client.
+    """
     headers = {name.lower(): value for name, value in response.headers.items()}
     kept = {name: value for name, value in headers.items() if name not in CONNECTION_HEADERS and name[0] != "-"}
     return response.status, response.reason, response.body, kept
@@ -58,7 +61,7 @@ def test_the_recording_receives_the_whole_response(client, server, router):
     assert recorder.status == 200
     assert recorder.reason == "OK"
     assert dict(recorder.headers)["content-encoding"] == "gzip"
-    # still encoded, as it was sent
+    # the recorder receives the body in the encoding in which it was sent
     assert b"".join(recorder.chunks)[:2] == b"\x1f\x8b"
     assert recorder.request.header("accept-encoding") == "gzip"
 

@@ -102,6 +102,6 @@ def test_expect_continue_does_not_wait(router, server):
             assert permission.readline() == b"HTTP/1.1 100 Continue\r\n"
             assert permission.readline() == b"\r\n"
         connection.send(b"body")
-        # the server sends it once more, and http.client skips it
+        # the server sends the interim response again, and http.client skips it
         assert json.loads(connection.getresponse().read())["body"] == "body"
     assert router.recorders[0].status == 200

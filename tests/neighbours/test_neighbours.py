@@ -27,9 +27,9 @@ class Flags:
     """The flags of the runs with a neighbour.
 
     Args:
-        record: Those that record.
-        replays: Those of each replay.
-        misses: Those of the run with misses.
+        record: The flags of the recording run.
+        replays: The flags of each replay.
+        misses: The flags of the run with misses.
     """
 
     record: tuple[str, ...] = ("--record",)

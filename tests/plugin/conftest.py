@@ -20,8 +20,8 @@ import multitrack.diagnosis.failed_assertion
 import multitrack.tape.file.foreign
 import multitrack.tape.use_cassette
 
-# pytester removes the modules that an inner run imports first, so that the next run would import them again, and know
-# the class of an Extraction from the run before as another one
+# pytester removes the modules that an inner run imports first, so that the next run would import them again, and an
+# Extraction from an earlier run would belong to a different class
 IMPORTED = (
     httpcore,
     httpcore2,
@@ -114,7 +114,7 @@ class Project:
         return path
 
     def write_test(self, text, name="test_it.py"):
-        """Write a test file that starts with the imports that all of them share."""
+        """Write a test file that starts with the imports that all test files share."""
         return self.write(name, f"import pytest\nfrom app import {self._imported}\n" + textwrap.dedent(text))
 
     def cassette(self, name):

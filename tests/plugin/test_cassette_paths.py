@@ -475,5 +475,5 @@ def test_classes_are_restored_after_a_test_with_a_cassette(project):
             assert not [finder for finder in sys.meta_path if "multitrack" in type(finder).__module__]
         """
     )
-    # in a process of its own: if another test had patched a class too, our patch would stay below that one
+    # in a process of its own: if another test had patched the same class, our patch would stay below the other patch
     assert project.run(subprocess=True).counts == {"passed": 3}

@@ -36,7 +36,7 @@ def test_closed_tapes_are_dropped_and_control_characters_are_escaped(project):
     project.write_test(TESTS)
     run = project.run("-s", "--cassettes-option=allow_repeats=true")
     kept = int(re.search(r"tapes: (\d+)", run.out)[1])
-    # that of the last test, and that of the failed one if pytest keeps its traceback
+    # the tape of the last test, and the tapes of failed tests if pytest keeps their tracebacks
     assert kept <= 3
     assert "\x1b]" not in run.out
     assert "\u202e" not in run.out

@@ -1,4 +1,4 @@
-"""Each message that suggests a command: the command is pasted into a shell, and cures the problem.
+"""Each message that suggests a command: the command is pasted into a shell, and solves the problem.
 
 A shell divides the command into arguments. To save two seconds for each, pytest and ``multitrack`` then run within the
 process of the tests, except in ``test_a_command_is_pasted_into_a_shell``.
@@ -70,7 +70,7 @@ PROGRAMS = "".join(
 
 
 def paste(project, command):
-    """Run ``command`` as a shell does, and its pytest and ``multitrack`` after it, as a user with an API key does."""
+    """Let a shell divide ``command``, and run its pytest and ``multitrack`` as a user with an API key."""
     done = run_in_shell(PROGRAMS + command)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     for line in done.stdout.split("\x1d")[:-1]:
@@ -112,7 +112,7 @@ def extract(run, pattern):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A problem: what produces it, where the message has the command, and what is done besides pasting it."""
+    """A problem: how to produce it, where its message has the command, and what to do besides pasting the command."""
 
     produce: Callable
     pattern: str

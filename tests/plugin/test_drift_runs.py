@@ -103,7 +103,7 @@ def read_junit_counts(project):
     [
         ((), {"failures": 0, "errors": 0, "skipped": 5}, 0),
         (("-n1",), {"failures": 0, "errors": 0, "skipped": 5}, 0),
-        # it ends the run at the first failure, and drift is none
+        # -x ends the run at the first failure, and drift is not a failure
         (("-x",), {"failures": 0, "errors": 0, "skipped": 5}, 0),
         (("--calls-drift-fail",), {"failures": 2, "errors": 1, "skipped": 2}, 1),
     ],

@@ -1,4 +1,4 @@
-"""Recordings that fail: the message names the failed request, and nothing advises to accept it."""
+"""Recordings that fail: the message names the failed request, and does not advise to accept the recording."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_an_error_that_the_test_catches_is_to_be_recorded_again(project, outcome
     assert "multitrack accept" not in run.out
     command = "pytest --record test_it.py::test_ask"
     assert f"  to record the failed requests again: {command}" in run.lines
-    # the command cures the problem
+    # the command solves the problem
     project.provider.reply = lambda _: ProviderAnswer(b'{"data": [], "object": "list"}')
     project.write_test(CAUGHT.format(outcome=True))
     assert project.record(*shlex.split(command)[1:]).counts == {"passed": 1}

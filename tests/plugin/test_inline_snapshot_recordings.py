@@ -20,7 +20,7 @@ def test_ask():
 def with_inline_snapshot(project, monkeypatch):
     project.use_httpx()
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:respx -p no:xdist")
-    # with them, inline-snapshot takes the inner run for a worker, and is inactive
+    # with these variables, inline-snapshot would mistake the inner run for a worker, and be inactive
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         monkeypatch.delenv(name)
 

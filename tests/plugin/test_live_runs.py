@@ -1,4 +1,4 @@
-"""From which sources a run is known to be live, and what then becomes of clients without a key."""
+"""The sources of the flags that make a run live, and how clients without a key behave in a live run."""
 
 import pytest
 

@@ -603,7 +603,7 @@ def test_a_miss_in_a_test_of_anyio_is_one_failure(project, backend):
     assert run.out.count("\n  reason: there is no cassette yet\n") == 6
     assert "ERROR at teardown" not in run.out
     assert "ClosedResourceError" not in run.out
-    # a task that runs a method of the client alone has no frame of the user
+    # a task that only runs a method of the client has no frame of the user's code
     functions = [line.partition("(in ")[2] for line in run.lines if line.startswith("  sent from: test_it.py:")]
     assert functions == ["answer)", "answer_and_close)", "test_ask)", "send)", "test_ask)"]
 

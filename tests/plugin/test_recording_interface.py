@@ -13,7 +13,7 @@ INTERACTION = """
 
 
 def write_cassette(project, name, *interactions):
-    """Write a cassette of vcrpy, each interaction of which is a dictionary."""
+    """Write a cassette of vcrpy. Each of ``interactions`` is a dictionary."""
     defaults = {"body": "null", "method": "GET", "url": "http://example.test/x", "answer": "ok"}
     text = "".join(INTERACTION.format(**defaults | one).lstrip("\n") for one in interactions)
     return project.write(f"cassettes/{name}", f"interactions:\n{text}version: 1\n")

@@ -158,7 +158,7 @@ class ToyModel:
         yield {"slot": 0, "say": "see."}
 
     def tell(self):
-        """Yield two texts with a secret each, at the same time."""
+        """Yield the pieces of two texts by turns. Each text has a secret."""
         first, second = (f"It is {secret}, really." for secret in SECRETS)
         for start in range(0, max(len(first), len(second)), 7):
             yield {"slot": 0, "say": first[start : start + 7]}

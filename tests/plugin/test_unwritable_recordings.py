@@ -66,7 +66,7 @@ def test_a_file_in_the_place_of_the_folder(project, text, expected, options):
     path = f"{shown}/test_it/{name}{'' if expected == 'echo: x' else '.pending'}.yaml"
     assert_one_clear_error(run, path, "Not a directory", f"move {shown}, which is not a folder")
     assert run.changed == set()
-    # the advice cures the problem
+    # the advice solves the problem
     blocking.rename(project.path / "moved")
     project.write_test(text.format(expected="echo: x"))
     assert project.record(*shlex.split("pytest --record test_it.py::test_ask")[1:]).counts == {"passed": 1}

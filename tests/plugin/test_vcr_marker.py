@@ -318,7 +318,7 @@ def test_a_recording_is_yaml_whatever_the_serializer(project):
 
 @pytest.fixture
 def other_format(project):
-    """Return the path of a ``.json`` cassette, which has another request than the test sends."""
+    """Return the path of a ``.json`` cassette whose request differs from the one that the test sends."""
     serializer, content = OTHER_FORMATS["json"]
     path = project.path / f"cassettes/test_it/test_get.{serializer}"
     path.parent.mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""The targets of the fuzzer accept the inputs that it once failed on, and a few hundred new ones.
+"""The targets of the fuzzer accept the inputs on which they once failed, and a few hundred new inputs.
 
-``make fuzz`` runs it for ten minutes, guided by coverage.
+``make fuzz`` runs the fuzzer for ten minutes, guided by coverage.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The commands that install a missing package: pip accepts each, and it names what the package metadata requires."""
+"""The commands that install a missing package: pip accepts each command, and it names the required packages."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ PROGRAMS = {
     "multitrack demo": ("trustme", "from multitrack.cli import main; sys.argv = ['multitrack', 'demo']; main()"),
     "multitrack.standin": ("trustme", "import runpy; runpy.run_module('multitrack.standin', run_name='__main__')"),
     "a cassette": ("yaml", "import pytest; pytest.main(['-q', 'test_cassette.py'])"),
-    # pytest looks at the module of each plugin, so that the test module removes it
+    # pytest looks at the module of each plugin, so only the test module can remove syrupy
     "calls_snapshot": ("removed_by_the_test", "import pytest; pytest.main(['-q', '-p', 'no:syrupy', 'test_it.py'])"),
     "a compressed body": ("brotli", "from multitrack.cli import main; sys.argv = ['', 'show', 'old.yaml']; main()"),
 }

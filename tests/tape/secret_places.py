@@ -29,7 +29,7 @@ class Place:
     name: str
     exchange: Callable[[str], tuple[Request, Response]]
     encodes: bool = False
-    """True if the secret is written in another spelling, in which only its value is known and not its shape."""
+    """True if the secret is written in another spelling, so that only its value can be found and not its shape."""
 
 
 def _cut(text: str, length: int = 5) -> list[str]:

@@ -23,7 +23,7 @@ MODULES = pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "http
 
 @pytest.fixture(autouse=True)
 def _short_wait(monkeypatch):
-    """Let a replayed asyncio request wait half a second longer than the recorded one, and not ten."""
+    """Let a replayed asyncio request wait only half a second longer than the recorded request, not ten seconds."""
     monkeypatch.setattr(abandoned, "_GRACE_SECONDS", 0.5)
 
 

@@ -20,7 +20,7 @@ def make_request(url="https://api.anthropic.com/v1/messages", headers=(), body=b
 
 
 def redact(body, headers=(JSON,), request=None, status=200):
-    """Return a response redacted after its request."""
+    """Return a redacted response, after the redactor has learned its request."""
     redactor = Redactor({})
     if request is not None:
         redactor.learn_request(request)

@@ -278,7 +278,7 @@ class TestDefaultPaths:
 
 
 class TestReading:
-    """Whoever looks at a context sees its certificates."""
+    """A context loads its certificates when they are read."""
 
     def test_the_certificates_are_listed(self, bundle, tmp_path):
         with replaying(tmp_path):

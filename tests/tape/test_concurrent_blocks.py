@@ -64,7 +64,7 @@ async def send_with_to_thread(url):
     await asyncio.to_thread(httpx.get, url)
 
 
-# both are the advice of the error below
+# the error in the next test advises both ways to send a request
 @pytest.mark.parametrize("send", [send_in_a_copy_of_the_context, send_with_to_thread])
 def test_a_request_of_a_helper_thread_goes_to_the_cassette_of_the_task_that_called_it(provider, tmp_path, send):
     async def record(name, barrier):

@@ -398,7 +398,7 @@ def read_or_refuse(content):
         cassette = read(content)
     except CassetteCorrupt:
         return "refused"
-    # written again, it has the same content
+    # a cassette that is written again has the same content
     again = read(dump_cassette(cassette_in_our_format(cassette)))
     assert [one.response for one in again.interactions] == [one.response for one in cassette.interactions]
     return "read"

@@ -22,7 +22,7 @@ def path(tmp_path):
 
 
 def reply(request):
-    """Answer as the server of the SDK does: the answered stream stays open for a moment, the other one for ever."""
+    """Answer as the server of the SDK does: the answered stream stays open for a moment, the other stream forever."""
     headers = {**STREAM, "mcp-session-id": SESSION}
     if request.method == "DELETE":
         return ProviderAnswer(b"", headers=headers)

@@ -93,6 +93,6 @@ def test_nothing_in_real_answers_and_cassettes_looks_like_a_secret():
 
 
 def test_a_key_in_base64_of_a_file_is_no_false_alarm():
-    # words that begin like a key are frequent in it
+    # many words in this text begin like a key
     text = "AC" + "0123456789abcdef" * 3 + "/EAAA" + "A" * 30 + "+sk" + "/AKIA"
     assert Redactor({}).redact_text(text) == text

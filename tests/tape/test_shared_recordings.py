@@ -33,7 +33,7 @@ def test_only_new_interactions_are_read_and_written(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, lambda *args, of=original, name=name: calls.append(name) or of(*args))
     record(path, 60, cache)
     record(path, 61, cache)
-    # each is formatted when it is recorded, and once more after it was read
+    # an interaction is formatted when it is recorded, and once more after it was read
     assert calls.count("_format_interaction") <= 6
     assert calls.count("read_interaction") <= 6
 
@@ -64,5 +64,5 @@ def test_the_time_of_a_recording_grows_little(tmp_path):
         for number in range(start, start + 40):
             record(path, number, cache)
         times.append(process_time() - begin)
-    # without what is known of the earlier ones: seven times
+    # if each run read and formatted all earlier interactions, the time would grow sevenfold
     assert times[3] < times[0] * 3.5

@@ -51,7 +51,7 @@ class Recorder:
 
     @property
     def redactor(self) -> Redactor:
-        """Removes the secrets that the requests and responses contained."""
+        """The redactor, which removes the secrets that the requests and responses contained."""
         return self._redactor
 
     @property

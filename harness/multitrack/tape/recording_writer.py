@@ -69,7 +69,8 @@ class RecordingWriter:
         The recording is pending if the test failed, if a request got no response, if a response is a temporary error,
         or if a value still looks like a secret. Such a value is not written.
 
-        Returns: The saved recording. ``None`` if nothing was recorded, or if the test failed and no response arrived.
+        Returns:
+            The saved recording. ``None`` if nothing was recorded, or if the test failed and no response arrived.
 
         Raises:
             CassetteCorrupt: The cassette cannot be read.

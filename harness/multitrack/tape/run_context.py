@@ -58,7 +58,7 @@ class RunContext:
 
     @property
     def cassettes(self) -> CassetteCache:
-        """Keeps large cassettes in memory for the tapes of the run."""
+        """The cache that keeps large cassettes in memory for the tapes of the run."""
         if self._cassettes is None:
             from multitrack.tape.file.cassette_cache import CassetteCache
 

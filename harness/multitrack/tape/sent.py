@@ -18,7 +18,7 @@ _IN_URL = re.compile(rf"(?i)(?<=[?&])({'|'.join(sorted(secrets.CREDENTIAL_PARAME
 
 
 class _HiddenText(str):
-    """A text whose ``repr`` does not show it, because pytest prints all parts of a failed assertion."""
+    """A text that its ``repr`` hides, because pytest prints all parts of a failed assertion."""
 
     displayed: str
 

@@ -23,7 +23,7 @@ def is_mocked(url: str) -> bool:
             return (host, port) in sys.modules["mocket.mocket"].Mocket._entries
         case "httpretty":
             mock = sys.modules["httpretty.core"].httpretty
-            # for HTTPS, it ignores the port
+            # for HTTPS, HTTPretty ignores the port
             matcher = mock.match_https_hostname(host) if port == _HTTPS_PORT else None
             return (matcher or mock.match_http_address(host, port)) is not None
     return False

@@ -38,7 +38,7 @@ class TapeParts:
     """The parts of one tape."""
 
     lock: AbstractContextManager[object]
-    """Held while a request is routed."""
+    """The lock that is held while a request is routed."""
     shown_path: Path
     """The cassette, as it is shown to the user."""
     normalizer: RequestNormalizer

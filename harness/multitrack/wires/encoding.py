@@ -190,9 +190,9 @@ def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
     The first is the position of the call whose place it takes. The second is the position of the call that it matches,
     or None for a new call.
 
-    The first position never decreases. A new call, or a call that has moved to after one that was recorded later, takes
-    the same place as the call before it, or the place 0 if it is the first. If nothing was recorded, the first position
-    is always 0.
+    The first position never decreases. A new call takes the same place as the call before it, or the place 0 if it is
+    the first. So does a call that now follows a call that was recorded later. If nothing was recorded, the first
+    position is always 0.
     """
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0

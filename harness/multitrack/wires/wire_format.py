@@ -237,7 +237,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def refuse_strict(reason: str) -> NoReturn:
-        """Raise the error of ``write_tools`` for a format without strict schemas, which ``reason`` explains."""
+        """Raise the error of ``write_tools`` for a format without strict schemas. ``reason`` says why it has none."""
         raise TypeError(f"strict=True is not available, because {reason}; remove strict=True")
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """The requests of the previous audit, to find out which values differ between two runs of the same code.
 
-The requests are redacted and stored in pytest's cache. Only those that differ from their recordings are stored, because
-nothing changes from run to run in the others.
+The requests are redacted and stored in pytest's cache. Only requests that differ from their recordings are stored,
+because all other requests are the same in each run.
 """
 
 from __future__ import annotations

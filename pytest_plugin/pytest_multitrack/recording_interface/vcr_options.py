@@ -66,7 +66,7 @@ class VcrFixtures:
 
     @classmethod
     def from_defaults(cls, node: pytest.Item | pytest.Collector) -> VcrFixtures:
-        """Return what the fixtures of the plugin return for ``node``."""
+        """Return the values that the fixtures of the plugin itself have for ``node``."""
         config = node.config
         return cls(
             {},
@@ -165,7 +165,8 @@ def resolve(item: pytest.Item, settings: Settings, fixtures: VcrFixtures) -> Res
                 f"  to record all requests of the test again: {commands.record_command(item)}"
             )
         additional_paths = [other_path, *additional_paths]
-    # a replay without a default cassette only uses the named one; a recording leaves the named one alone
+    # if there is no default cassette, a replay uses only the named cassette; a recording does not change the named
+    # cassette
     if len(additional_paths) == 1 and not path.exists() and mode == "replay" and load is None:
         path, additional_paths = additional_paths[0], []
     settings, matchers = _build_matching(options, settings, source)
@@ -309,7 +310,8 @@ def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tup
                 f"vcr.register_matcher({name!r}, function)"
             )
     if is_default and not settings.vcr_compatible_matching:
-        # bodies are compared by default, and so is what the replaced matchers do not compare
+        # by default, all parts are compared, including the body; if a matcher of the project replaces a part, name the
+        # others
         parts = [*parts, "body"] if matchers else []
     changes = {
         **({"match_on": parts} if parts else {}),

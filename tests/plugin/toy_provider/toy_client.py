@@ -37,7 +37,7 @@ class ToyStreamSource(StreamSource):
 
 
 class ExtractingToyClient:
-    """What ``from_toy`` would return."""
+    """The client that ``from_toy`` would return."""
 
     def __init__(self, sdk: toysdk.ToyClient) -> None:
         self.sdk = sdk

@@ -29,9 +29,7 @@ _STRUCTURED = frozenset({END_MARKER, "blobs", "format", "sdks", "unanswered", *_
 
 
 class Metadata(NamedTuple):
-    """The metadata of a cassette: facts that are kept when the cassette is written again, and the large pieces of
-    base64.
-    """
+    """The metadata of a cassette: facts to keep when the cassette is written again, and the large pieces of base64."""
 
     kept: Mapping[str, Any]
     blobs: Blobs

@@ -144,9 +144,10 @@ class _HostNames:
         return getaddrinfo
 
     def _explain_failed_lookup(self, host: Any, port: Any = None, *_: Any) -> Exception | None:
-        """Return the error for a blocked connection, or None if the failed lookup was not made to connect.
+        """Return the error for the blocked connection that a failed name lookup was made for.
 
-        Without a network, the lookup fails before the connection can be refused.
+        None if the lookup was made for anything else, or if the connection is allowed. Without a network, the lookup
+        fails before the connection can be refused.
         """
         name, block = host.decode("idna") if isinstance(host, bytes) else host, current_block()
         if block is None or not name or not isinstance(port, int) or not port or block.allows((name,), port):

@@ -60,7 +60,7 @@ class CrossTransportIndex:
             return None
         # equal keys before keys that match only through a wildcard
         for entry, _ in sorted(candidates.recorded, key=lambda pair: pair[0].key.body != candidates.key.body):
-            # a response that was cut off was cut off by its transport
+            # the end of an incomplete response depends on its transport, so the other transport cannot replay it
             is_complete = entry.interaction.response.ending == "complete"
             if not entry.played and is_complete and entry.accepts(candidates.key):
                 return self._index.mark_played(self._index.entries[entry.position - 1], sent.key)

@@ -121,7 +121,7 @@ def locate_difference(difference: Difference, recorded: Any, sent: Any) -> str:
             names.append(name)
             begin = depth + 1
         elif any(isinstance(one, MultipartPart) for one in documents):
-            begin = depth + 1  # its content
+            begin = depth + 1  # skip the key CONTENT
         documents = [_descend(one, step) for one in documents]
     rest = Difference(difference.path[begin:], None, None)
     if not names:

@@ -20,7 +20,7 @@ _DATA = re.compile(r"^data:[ ]?(.*?)\r?$", re.MULTILINE)
 _LINE = re.compile(r"^(\{.*?)\r?$", re.MULTILINE)
 
 RedactPieces: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
-"""Redacts the joined pieces of a text, and returns them. Unchanged if no secret is divided between pieces."""
+"""Redacts the joined pieces of a text. Returns the pieces unchanged if no secret is divided between them."""
 
 Leaf = tuple[Any, Any]
 """The location of a string: its container, and its key or position there."""
@@ -30,7 +30,7 @@ _LeavesByPath = dict[tuple[object, ...], list[tuple[int, Leaf]]]
 def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
     """Redact the texts that are spread over several events in ``text``, each as a whole.
 
-    The result is ``text`` itself if it is not a stream, or if it contains no such secret.
+    The result is ``text`` itself if it is not a stream, or if no secret is spread over several events.
     """
     match text[:64].lstrip("\ufeff \t\r\n")[:1]:
         case "[":
@@ -112,8 +112,8 @@ def _collect_strings(
 ) -> None:
     """Collect the strings in ``value`` by their path.
 
-    A path consists of keys of objects and positions in lists. If an object has any of ``keys``, such as ``index``, the
-    values of these become part of the path. For an item of a list, they replace its position.
+    A path consists of keys of objects and positions in lists. If an object has any of ``keys``, such as ``index``,
+    their values become part of the path. If the object is an item of a list, they replace its position.
     """
     is_list = isinstance(value, list)
     if not is_list and not keys.isdisjoint(value):

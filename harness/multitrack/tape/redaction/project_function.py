@@ -24,8 +24,10 @@ _IS_FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"{}<>]*(?:&[\w.%+\[\]-]+=[^\s&\"{}<>
 _URL_PART = re.compile(r"(?<=/)[^/?#&=]+|(?<==)[^&#]+")
 _WORD = re.compile(r"\w+|\W")
 _MAX_COMPARED = 2000
-"""The number of words up to which the changed words are found one by one. In a longer text, everything from the first
-change to the last one counts as changed."""
+"""The maximum number of words in a text whose changed words are found one by one.
+
+In a longer text, everything from the first change to the last one counts as changed.
+"""
 
 
 @lru_cache(maxsize=16)

@@ -36,7 +36,7 @@ KEPT_HEADERS = frozenset(
         "retry-after",
         "retry-after-ms",
         "x-should-retry",
-        "x-amzn-errortype",  # the name of an error of AWS, which its body does not have
+        "x-amzn-errortype",  # the name of an AWS error, which is not in the body
         "x-goog-upload-status",
         "x-goog-upload-url",
         # https://modelcontextprotocol.io/specification/2025-06-18/basic/transports#session-management: a client without
@@ -55,7 +55,10 @@ KEPT_HEADERS = frozenset(
 _RATE_LIMIT = "ratelimit-"  # OpenAI's headers begin with x-ratelimit-, Anthropic's with anthropic-ratelimit-
 
 _RESPONSE_HEADERS = {"content-encoding", "mcp-session-id", "mcp-protocol-version", "set-cookie"}
-"""The headers that are dropped from a request, because its body is always stored without its content encoding."""
+"""The headers that are recorded for responses only.
+
+The body of a request is always stored without its content encoding.
+"""
 
 _PARAMETER = re.compile(
     r"(?<=[?&])(" + "|".join(sorted(secrets.CREDENTIAL_PARAMETERS)) + r")=([^&#\s<>\"]+)", re.IGNORECASE
@@ -206,7 +209,7 @@ class Redactor:
         if response.status == 429:
             kept = kept | {name for name, _ in response.headers if _RATE_LIMIT in name}
         if response.ending == "complete" and not response.body and response.header("content-length") not in (None, "0"):
-            kept = kept | {"content-length"}  # of a response to HEAD: the only place that has the length
+            kept = kept | {"content-length"}  # only this header has the length of a response to HEAD
         if keep_all_headers:
             kept = kept | {name for name, _ in response.headers}
         body, failure = self.redact_body(response.body), response.failure

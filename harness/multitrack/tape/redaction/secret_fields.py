@@ -21,7 +21,7 @@ _OPAQUE = (
     r"|client[_-]?secret|(?:client[_-]?)?assertion"
 )
 _PASSWORD = r"password|passwd|passphrase"
-# the name of each such field contains one of these, or ends with one of them
+# the name of each field with a secret contains one of these texts; those with a quote are the end of the name
 _MARKS = (b"secret", b"passw", b"passphrase", b"assertion", b'token"', b"token'", b'key"', b"key'")
 _FIELD = re.compile(
     rf"(?P<open>\\*[\"'])(?:[\w.-]{{0,40}}?[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}))"

@@ -63,7 +63,8 @@ def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
 def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
     """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``.
 
-    A removed secret ends the text before it, because its placeholder could be the rest of another secret's shape.
+    The texts before and after a removed secret are searched separately. Otherwise, the placeholder could complete the
+    shape of another secret.
     """
     if REDACTED not in text:
         return _find_in_part(text, allowed)
@@ -141,7 +142,7 @@ def _try_rules(rules: Rules, text: str, position: int, ends: dict[str, int]) -> 
 
 
 def _find_by_name(text: str, start: int) -> Iterator[tuple[int, int]]:
-    """Yield the span of the secret at ``start`` if the name in front of it says that it is one."""
+    """Yield the span of the value at ``start`` if the name in front of it says that the value is a secret."""
     before = text[max(0, start - 70) : start].rstrip(_BETWEEN)
     if not before or before[-1] not in _OPERATORS:
         return
@@ -214,4 +215,4 @@ _MARKED: Sequence[tuple[str, Callable[[str], Iterator[tuple[int, int]]]]] = (
     ("/webhooks/", _find_discord_webhooks),
     (":AA", _find_telegram_tokens),
 )
-"""Functions that find secrets, each with a fixed text that must be in the text, so that most are not called."""
+"""Functions that find secrets, each with a fixed text. A function is only called if its fixed text is in the text."""

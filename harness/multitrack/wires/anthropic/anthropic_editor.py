@@ -119,7 +119,7 @@ def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
     """Return the events of ``original`` with the calls, text, refusal and stop reason of ``answer``."""
     for position, (document, frame) in enumerate(original):
         if document is not None and document.get("type") == "message":
-            # a gateway that does not stream
+            # a gateway that does not stream sends the whole answer at once
             edited = StreamChunk(edit_message(answer, document), frame)
             return [*original[:position], edited, *original[position + 1 :]]
     decoder = AnthropicStreamDecoder()

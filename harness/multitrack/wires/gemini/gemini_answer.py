@@ -68,7 +68,7 @@ def read_arguments(function: Mapping[str, Any]) -> str | None:
     ``3.0``.
     """
     args = function.get("args")
-    # if they are too deeply nested, the answer must stay readable
+    # the answer must stay readable even if its arguments are too deeply nested
     with suppress(RecursionError):
         args = _floats_to_integers(args)
     return None if args is None else to_compact_json(args)

@@ -1,4 +1,4 @@
-"""The time stands still."""
+"""The time is frozen."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""An inline snapshot next to one of tool calls."""
+"""An inline snapshot next to a snapshot of tool calls."""
 
 import pytest
 from app import ask

@@ -1,4 +1,4 @@
-"""A test of pytest-recording in the same module as one of Multitrack."""
+"""A test of pytest-recording in the same module as a test of Multitrack."""
 
 import pytest
 from app import ask

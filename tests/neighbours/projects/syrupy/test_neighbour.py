@@ -1,4 +1,4 @@
-"""A snapshot of syrupy next to one of tool calls."""
+"""A snapshot of syrupy next to a snapshot of tool calls."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The time is another."""
+"""The tests run at a different time."""
 
 import datetime
 
