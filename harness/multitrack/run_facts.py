@@ -1,22 +1,30 @@
 """Facts about the last run of pytest, for later commands such as ``multitrack prune``.
 
 The facts are in one file of pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each
-run that used a cassette, after it has merged the results of all processes of pytest-xdist.
+run that used a cassette, after it has merged the results of all processes of pytest-xdist. All texts are redacted.
+`read_facts` returns the facts; paths are relative to `RunFacts.root`, with forward slashes.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from multitrack.errors import MultitrackError
 
-VERSION = 1
+VERSION = 2
 CACHE_KEY = "multitrack/run"
 """The key in pytest's cache."""
+_FILE = Path(".pytest_cache", "v", *CACHE_KEY.split("/"))
+_AGAIN = "run all tests with pytest, and then repeat this command"
+MAX_BODIES = 20_000_000
+"""The total size, in characters, of the bodies of requests in the file. The bodies that follow are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +32,138 @@ class UsedCassette:
     """A cassette that the run used.
 
     Args:
-        size: The size of the file in bytes.
-        mtime_ns: The time of its last change, as ``os.stat`` returns it.
+        digest: The digest of the file at the end of the run, as `digest_file` returns it.
         played: The positions of the interactions that were replayed, from 1.
         is_open: Whether a test that uses the cassette was skipped, or is an xfail. Such a test may replay
             more of the cassette in another run.
     """
 
-    size: int
-    mtime_ns: int
+    digest: str
     played: Sequence[int]
     is_open: bool = False
 
     def fits(self, path: Path) -> bool:
         """Return whether the file at ``path`` is the one that the run used."""
-        stat = path.stat()
-        return (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
+        return digest_file(path) == self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """A request as it would be stored in a cassette.
+
+    Args:
+        method: The method, in upper case.
+        url: The URL.
+        headers: The names and values of the headers that are stored.
+        text: The body. In base64 if it is not text.
+        is_base64: Whether ``text`` is base64.
+    """
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    text: str
+    is_base64: bool = False
+
+    @classmethod
+    def from_body(cls, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> StoredRequest:
+        """Return the request with ``body``."""
+        try:
+            return cls(method, url, headers, body.decode())
+        except UnicodeDecodeError:
+            return cls(method, url, headers, base64.b64encode(body).decode(), is_base64=True)
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        return base64.b64decode(self.text) if self.is_base64 else self.text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRequest:
+    """A request that differs from all recordings: a miss, or a request that an audit found to differ.
+
+    Args:
+        test: The node id of the test, or the name of the fixture, that sent it. Empty outside of both.
+        cassette: The cassette. The file may not exist.
+        message: What the run reported. Empty if an audit found the difference.
+        request: The request. None if it was left out, because the requests of the run are too large.
+        nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if the search
+            for it was skipped.
+        is_only_wording: Whether the request differs from that recording only in its wording, so that ``multitrack
+            rebind`` can keep the answer.
+        pseudonyms: The pseudonyms in the request.
+        moved_from: The earlier name of the test, and its new name, as ``multitrack mv`` expects them, if the cassette
+            of the earlier name has the request. None if there is no such cassette.
+    """
+
+    test: str
+    cassette: str
+    message: str = ""
+    request: StoredRequest | None = None
+    nearest: int | None = None
+    is_only_wording: bool = False
+    pseudonyms: Sequence[str] = ()
+    moved_from: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSnapshot:
+    """A snapshot that does not have the calls that its test received.
+
+    Args:
+        test: The node id of the test.
+        file: The snapshot file.
+        name: The name of the entry in that file.
+        digest: The digest of the file when the test compared it. None if the file does not exist.
+        received: The entry that an update would write, without its note.
+        message: The lines that show the difference.
+        command: The command that updates the snapshot.
+    """
+
+    test: str
+    file: str
+    name: str
+    digest: str | None
+    received: str
+    message: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftedCassette:
+    """A cassette that ``--calls-drift`` compared with live responses, and whose recordings no longer hold.
+
+    Args:
+        test: The node id of the test, or the name of the fixture.
+        cassette: The cassette.
+        verdict: The kinds of drift, such as "arguments changed".
+        details: The lines that show the differences.
+    """
+
+    test: str
+    cassette: str
+    verdict: str
+    details: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFinding:
+    """A cause for which requests differ from their recordings, as ``--calls-audit`` reports it.
+
+    Args:
+        title: What changed, in one line.
+        section: The title of the section of the report.
+        tests: The node ids of the tests whose requests changed.
+        lines: The lines that describe the change.
+        command: The command that fixes it. Empty if there is none.
+    """
+
+    title: str
+    section: str
+    tests: Sequence[str]
+    lines: Sequence[str]
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +171,119 @@ class RunFacts:
     """The facts about one run.
 
     Args:
+        root: pytest's root folder, which all paths and node ids are relative to.
+        is_full: Whether the run included all tests of the project.
         limit: Why the run does not show which recordings are unused, as the end of a sentence that begins with "this
             run". None if the run shows it, because all tests ran, replayed and passed.
-        cassettes: The cassettes that the run used, by their path relative to pytest's root folder.
-        collected: The cassettes of all collected tests, relative to the same folder.
+        cassettes: The cassettes that the run used, by their path.
+        collected: The cassettes of all collected tests.
+        misses: The requests without a recording, in the order of their tests.
+        audited: The requests that were answered by a recording of a request with another wording, if the run was an
+            audit.
+        snapshots: The snapshots that did not have the received calls.
+        drift: The cassettes whose recordings no longer hold, if the run compared them with live responses.
+        findings: The findings of the audit, if the run was one.
     """
 
+    root: Path = Path()
+    is_full: bool = False
     limit: str | None = None
     cassettes: Mapping[str, UsedCassette] = field(default_factory=dict)
     collected: Sequence[str] = ()
+    misses: Sequence[ChangedRequest] = ()
+    audited: Sequence[ChangedRequest] = ()
+    snapshots: Sequence[ChangedSnapshot] = ()
+    drift: Sequence[DriftedCassette] = ()
+    findings: Sequence[AuditFinding] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as a dictionary that can be represented as JSON."""
-        return {"version": VERSION, **asdict(self)}
+        plain = asdict(replace(self, misses=limit_bodies(self.misses), audited=limit_bodies(self.audited)))
+        del plain["root"]
+        return {"version": VERSION, **plain}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], root: Path) -> RunFacts:
+        """Return the facts from the result of `to_plain`.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: They are damaged.
+        """
+        return cls(
+            root,
+            plain["is_full"],
+            plain["limit"],
+            {name: UsedCassette(**used) for name, used in plain["cassettes"].items()},
+            plain["collected"],
+            [read_request(one) for one in plain["misses"]],
+            [read_request(one) for one in plain["audited"]],
+            [ChangedSnapshot(**one) for one in plain["snapshots"]],
+            [DriftedCassette(**one) for one in plain["drift"]],
+            [AuditFinding(**one) for one in plain["findings"]],
+        )
+
+    def relative(self, path: Path) -> str:
+        """Return the name of the file at ``path`` in these facts."""
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    def find_problem(self, path: Path) -> str | None:
+        """Return why the facts do not fit the cassette at ``path``. None if they fit it."""
+        used = self.cassettes.get(self.relative(path))
+        if used is None:
+            return f"the last run did not use it\n  {_AGAIN}"
+        return None if used.fits(path) else f"changed since the last run\n  {_AGAIN}"
 
 
-def read_facts(root: Path) -> RunFacts:
-    """Return the facts of the last run in pytest's root folder ``root``.
+def read_request(plain: Mapping[str, Any]) -> ChangedRequest:
+    """Return the request from plain data, in which tuples may have become lists."""
+    request, moved = plain["request"], plain["moved_from"]
+    if request is not None:
+        request = StoredRequest(**{**request, "headers": [(name, value) for name, value in request["headers"]]})
+    return ChangedRequest(
+        **{**plain, "request": request, "moved_from": None if moved is None else (str(moved[0]), str(moved[1]))}
+    )
+
+
+def limit_bodies(requests: Iterable[ChangedRequest]) -> list[ChangedRequest]:
+    """Return ``requests`` without those bodies that would make the file larger than `MAX_BODIES`."""
+    found, size = [], 0
+    for one in requests:
+        size += 0 if one.request is None else len(one.request.text)
+        found.append(one if size <= MAX_BODIES else replace(one, request=None))
+    return found
+
+
+def digest_file(path: Path) -> str | None:
+    """Return a digest of the file at ``path``. None if it does not exist."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def find_root(folder: Path) -> Path | None:
+    """Return the nearest folder with facts: ``folder``, or one above it in the same repository. None if none has."""
+    for parent in (folder, *folder.parents):
+        if (parent / _FILE).is_file():
+            return parent
+        if (parent / ".git").exists():
+            return None
+    return None
+
+
+def read_facts(folder: Path) -> RunFacts:
+    """Return the facts of the last run, from pytest's cache in ``folder`` or above it in the same repository.
 
     Raises:
         MultitrackError: There are none, they are damaged, or another version of Multitrack wrote them.
     """
-    path = root.joinpath(".pytest_cache", "v", *CACHE_KEY.split("/"))
-    again = "  run all tests with pytest, and then repeat this command"
+    if (root := find_root(folder)) is None:
+        raise MultitrackError(f"{folder}: there are no results of a run with cassettes\n  {_AGAIN}")
+    path = root / _FILE
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document.pop("version") != VERSION:
-            raise MultitrackError(f"another version of Multitrack wrote the results of the last run\n{again}")
-        cassettes = {name: UsedCassette(**used) for name, used in document.pop("cassettes").items()}
-        return RunFacts(cassettes=cassettes, **document)
-    except FileNotFoundError:
-        raise MultitrackError(f"{root}: there are no results of a run with cassettes\n{again}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MultitrackError(f"{path}: the results of the last run are damaged: {error}\n{again}") from error
+            raise MultitrackError(f"another version of Multitrack wrote the results of the last run\n  {_AGAIN}")
+        return RunFacts.from_plain(document, root)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise MultitrackError(f"{path}: the results of the last run are damaged: {error}\n  {_AGAIN}") from error

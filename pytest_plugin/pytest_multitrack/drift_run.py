@@ -188,7 +188,7 @@ class DriftRun:
         # with --calls-drift-fail, the verdicts decide: a test may fail although the calls only have a different order
         if session.exitstatus == pytest.ExitCode.TESTS_FAILED and 0 < session.testsfailed == self._excused:
             session.exitstatus = pytest.ExitCode.OK
-        if session.exitstatus == pytest.ExitCode.OK and self._fails and not all(row.holds for row in self._all_rows):
+        if session.exitstatus == pytest.ExitCode.OK and self._fails and not all(row.holds for row in self.rows):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return result
 
@@ -198,12 +198,13 @@ class DriftRun:
         pytest_internals.print_failures(terminalreporter, DRIFTED)
         result = yield
         terminalreporter.section("drift")
-        for line, colour in drift_table.drift_lines(self._all_rows, fails=self._fails):
+        for line, colour in drift_table.drift_lines(self.rows, fails=self._fails):
             terminalreporter.write_line(escape_controls(line), **({colour: True} if colour else {}))
         return result
 
     @property
-    def _all_rows(self) -> Sequence[DriftRow]:
+    def rows(self) -> Sequence[DriftRow]:
+        """The rows of the table, of all tests so far."""
         rows: list[DriftRow] = []
         for plain in (row for test_rows in self._rows.values() for row in test_rows):
             # several workers set up the same fixture if they share the tests of its module

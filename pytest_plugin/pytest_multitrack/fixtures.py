@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pytest_multitrack import flags
 from pytest_multitrack.run_state import ItemState, RunState, list_tapes
 
 if TYPE_CHECKING:
-    from multitrack.snapshots.calls_snapshot import CallsSnapshot
+    from multitrack.snapshots.calls_snapshot import CallsSnapshot, SnapshotDifference
     from multitrack.tape.tape import Tape
 
 
@@ -86,6 +87,25 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
         update_command=commands.pytest_command(request.node, "--snapshot-update"),
         accept_command=lambda: commands.accept_command(request.node, tapes()),
         make_note=lambda: failure_diagnosis.format_fingerprints(request.config, tapes()),
+        note_change=partial(_note_change, request.node),
     )
     with uncovered_requests.refuse(request, RunState.of(request.config).context.scope):
         yield snapshot
+
+
+def _note_change(item: pytest.Item, found: SnapshotDifference) -> None:
+    from multitrack.run_facts import ChangedSnapshot, digest_file
+    from multitrack.tape.file import paths
+    from pytest_multitrack import pytest_internals
+
+    run = RunState.of(item.config)
+    changed = ChangedSnapshot(
+        test=pytest_internals.get_test_name(item),
+        file=paths.relative_to(found.file, item.config.rootpath),
+        name=found.name,
+        digest=digest_file(found.file),
+        received=found.received,
+        message=run.output.redact_text("\n".join(found.lines)),
+        command=found.command,
+    )
+    run.summary.snapshots.append(asdict(changed))

@@ -113,6 +113,10 @@ def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
         from pytest_multitrack import failure_diagnosis
 
         failure_diagnosis.add_diagnosis(report, call, tapes, item.config, run.comparison)
+    if run.context.tape_results:
+        from pytest_multitrack import request_facts
+
+        request_facts.add_requests(run, item.config)
     if (test := run.context.scope) is not None and (
         run.context.tape_results or (report.failed and test.tapes_with_fixtures)
     ):
@@ -122,6 +126,8 @@ def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
     run.output.redact_report(report, call.excinfo.value if call.excinfo else None)
     if report.when == "teardown":
         run.context.end_test()
+        if state.failure is None and report.passed:
+            run.forget_failures(item)
     if not report.passed:
         # not "call": it would read like a failed tool call
         phase = "the test" if report.when == "call" else report.when

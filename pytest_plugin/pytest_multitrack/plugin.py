@@ -153,7 +153,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int) -> None:
     config: pytest.Config = terminalreporter.config
-    if RunState.of(config).has_results or config.option.multitrack_unused:
+    option = config.option
+    if RunState.of(config).has_results or option.multitrack_unused or option.multitrack_audit is not None:
         from pytest_multitrack import run_end
 
         run_end.print_summary(terminalreporter, exitstatus)

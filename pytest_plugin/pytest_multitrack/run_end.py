@@ -24,8 +24,9 @@ def finish_run(session: pytest.Session) -> None:
     _close_interrupted(run)
     summary.add_played(run.context.played_positions)
     if run.context.tape_results:
-        from pytest_multitrack import tape_report
+        from pytest_multitrack import request_facts, tape_report
 
+        request_facts.add_requests(run, session.config)
         summary.late_results += tape_report.summarize_tapes(run.context.tape_results)
     summary.late_violations += [
         [name, run.output.redact_text(str(violation))] for name, violation in run.context.late_violations
@@ -78,7 +79,7 @@ def print_summary(terminalreporter: Any, exitstatus: int) -> None:
 
         tape_report.print_summary(terminalreporter, summary.late_results)
         tape_report.print_violations(terminalreporter, summary.late_violations)
-    if summary.played_positions:
+    if summary.played_positions or config.option.multitrack_audit is not None:
         from pytest_multitrack import run_facts_file
 
         run_facts_file.save_facts(terminalreporter, summary, exitstatus)

@@ -51,6 +51,13 @@ class RunState:
             self._summary = RunSummary()
         return self._summary
 
+    def forget_failures(self, item: pytest.Item) -> None:
+        """Drop what earlier attempts at ``item`` left in the summary, because it has passed."""
+        if self._summary is not None and (self._summary.misses or self._summary.snapshots):
+            from pytest_multitrack.pytest_internals import get_test_name
+
+            self._summary.forget_failures(get_test_name(item))
+
     def begin_item(self, item: pytest.Item, state: ItemState) -> None:
         """Store the ``state`` of ``item``, and drop the state of the item before it.
 

@@ -19,6 +19,10 @@ class RunSummary:
         late_violations: The name and the message of each violation that occurred after its test, or that belongs to no
             test.
         has_deselected: Whether tests were deselected.
+        misses: The requests without a recording, as the plain data of `multitrack.run_facts.ChangedRequest`.
+        audited: The requests that an audit found to differ, in the same form.
+        snapshots: The snapshots that did not have the received calls, as the plain data of
+            `multitrack.run_facts.ChangedSnapshot`.
     """
 
     cassettes: dict[str, str] = field(default_factory=dict)
@@ -26,6 +30,14 @@ class RunSummary:
     late_results: list[dict[str, Any]] = field(default_factory=list)
     late_violations: list[list[str]] = field(default_factory=list)
     has_deselected: bool = False
+    misses: list[dict[str, Any]] = field(default_factory=list)
+    audited: list[dict[str, Any]] = field(default_factory=list)
+    snapshots: list[dict[str, Any]] = field(default_factory=list)
+
+    def forget_failures(self, test: str) -> None:
+        """Drop the misses and the changed snapshots of ``test``, which has passed after all."""
+        for facts in (self.misses, self.snapshots):
+            facts[:] = [fact for fact in facts if fact["test"] != test]
 
     def add_played(self, played: Mapping[Path, Collection[int]]) -> None:
         """Add the positions of interactions that were replayed, by the path of their cassette."""
@@ -41,6 +53,9 @@ class RunSummary:
             "late_results": self.late_results,
             "late_violations": self.late_violations,
             "has_deselected": self.has_deselected,
+            "misses": self.misses,
+            "audited": self.audited,
+            "snapshots": self.snapshots,
         }
 
     def merge_plain(self, plain: Mapping[str, Any]) -> None:
@@ -49,4 +64,7 @@ class RunSummary:
         self.add_played({Path(path): positions for path, positions in plain["played_positions"].items()})
         self.late_results += plain["late_results"]
         self.late_violations += plain["late_violations"]
+        self.misses += plain["misses"]
+        self.audited += plain["audited"]
+        self.snapshots += plain["snapshots"]
         self.has_deselected = self.has_deselected or plain["has_deselected"]

@@ -8,8 +8,8 @@ import pytest
 from recorded_tape import request
 
 from multitrack.errors import CassetteMiss
-from multitrack.tape import miss
 from multitrack.tape.matching.difference import ABSENT, find_differences
+from multitrack.tape.miss import nearest_recording
 from multitrack.tape.tape import Tape
 
 WORDS = [f"{number:x}" for number in random.Random(3).sample(range(16**8), 500)]
@@ -26,7 +26,9 @@ def conversation(number, **changes):
 def test_in_a_large_cassette_only_the_likely_recordings_are_compared(recorded, monkeypatch):
     recorded.put(*((conversation(number), "answer") for number in range(60)))
     compared = []
-    monkeypatch.setattr(miss, "find_differences", lambda *args: compared.append(1) or find_differences(*args))
+    monkeypatch.setattr(
+        nearest_recording, "find_differences", lambda *args: compared.append(1) or find_differences(*args)
+    )
     tape = Tape(recorded.path)
     for number in (0, 31, 59):
         with pytest.raises(CassetteMiss) as missed:

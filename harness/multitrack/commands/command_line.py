@@ -151,14 +151,12 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         Cassettes that no test uses are listed, and stay.
         """
         from multitrack.commands import prune as pruning
-        from multitrack.commands.owned_files import OwnedFiles
         from multitrack.reporting.check import find_cassettes
         from multitrack.run_facts import read_facts
         from multitrack.tape.file import paths as cassette_paths
 
-        files = OwnedFiles.of_project(Path.cwd())
         found = [file.resolve() for path in paths or find_folders() for file in find_cassettes(path) if file.is_file()]
-        result = pruning.plan_pruning(dict.fromkeys(found), read_facts(files.root), files.root)
+        result = pruning.plan_pruning(dict.fromkeys(found), read_facts(Path.cwd()))
         if not json:
             for path in result.unused:
                 echo(f"no test uses {cassette_paths.relative_to_cwd(path)}")

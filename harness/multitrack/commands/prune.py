@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +28,12 @@ class Pruning:
     """The cassettes that no test uses. They stay."""
 
 
-def plan_pruning(cassettes: Iterable[Path], facts: RunFacts, root: Path) -> Pruning:
+def plan_pruning(cassettes: Iterable[Path], facts: RunFacts) -> Pruning:
     """Return the changes that remove unused interactions. A cassette whose interactions are all unused is removed.
 
     Args:
         cassettes: The cassettes to prune.
         facts: The facts of the last run.
-        root: pytest's root folder.
 
     Raises:
         MultitrackError: The last run did not cover all tests, or did not pass.
@@ -47,7 +45,7 @@ def plan_pruning(cassettes: Iterable[Path], facts: RunFacts, root: Path) -> Prun
         )
     result = Pruning()
     for path in cassettes:
-        name = Path(os.path.relpath(path, root)).as_posix()
+        name = facts.relative(path)
         used = facts.cassettes.get(name)
         if used is None:
             if name not in facts.collected:
@@ -56,10 +54,7 @@ def plan_pruning(cassettes: Iterable[Path], facts: RunFacts, root: Path) -> Prun
         if used.is_open:
             continue
         if not used.fits(path):
-            result.problems[str(path)] = (
-                f"{paths.relative_to_cwd(path)}: changed since the last run\n"
-                "  run all tests with pytest, and then repeat this command"
-            )
+            result.problems[str(path)] = f"{paths.relative_to_cwd(path)}: {facts.find_problem(path)}"
             continue
         _prune(path, set(used.played), result)
     return result

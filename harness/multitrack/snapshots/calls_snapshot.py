@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Unpack
 
 import pytest
 from syrupy.assertion import DiffMode, SnapshotAssertion
@@ -26,6 +27,23 @@ if TYPE_CHECKING:
     from syrupy.types import SnapshotIndex
 
 
+class SnapshotDifference(NamedTuple):
+    """A difference between a snapshot and the received calls, as a test reports it."""
+
+    file: Path
+    name: str
+    """The name of the entry in the file."""
+    received: str
+    """The entry that an update would write, without its note."""
+    lines: Sequence[str]
+    """The lines that show the difference."""
+    command: str
+    """The command that updates the snapshot."""
+
+
+NoteChange: TypeAlias = Callable[[SnapshotDifference], None]
+
+
 def make_calls_snapshot(
     request: pytest.FixtureRequest,
     *,
@@ -34,6 +52,7 @@ def make_calls_snapshot(
     make_note: MakeNote = str,
     update_command: str | None = None,
     accept_command: Callable[[], str] | None = None,
+    note_change: NoteChange | None = None,
 ) -> CallsSnapshot:
     """Return the fixture ``calls_snapshot`` for one test. Fails the test if syrupy's plugin is not active.
 
@@ -46,6 +65,7 @@ def make_calls_snapshot(
         update_command: The command that writes the snapshot, for messages.
         accept_command: Returns the command that stores the received calls as the snapshot (default: the
             ``update_command``).
+        note_change: Called with each difference that a test reports.
     """
     return CallsSnapshot(
         session=get_syrupy_session(request.config),
@@ -57,6 +77,7 @@ def make_calls_snapshot(
         update_command=update_command
         or shlex.join(["pytest", "--snapshot-update", get_unrepeated_nodeid(request.node)]),
         accept_command=accept_command,
+        note_change=note_change,
     )
 
 
@@ -80,6 +101,7 @@ class CallsSnapshot(SnapshotAssertion):
         make_note: MakeNote = str,
         update_command: str = "pytest --snapshot-update",
         accept_command: Callable[[], str] | None = None,
+        note_change: NoteChange | None = None,
         **defaults: Unpack[ComparisonKeywords],
     ) -> None:
         option = session.pytest_session.config.option
@@ -92,7 +114,9 @@ class CallsSnapshot(SnapshotAssertion):
             "make_note": make_note,
             "update_command": update_command,
             "accept_command": accept_command,
+            "note_change": note_change,
         }
+        self._note_change = note_change
         self._update_command = update_command
         self._accept_command = accept_command
         self._defaults = defaults
@@ -170,10 +194,13 @@ class CallsSnapshot(SnapshotAssertion):
             lines = [f"{location}, {find_fault(str(result.recalled_data))}"]
         else:
             lines = super().get_assert_diff(diff_mode=diff_mode)
-        if self.is_missing:
-            return [*lines, f"to write it: {self._update_command}"]
         accept = self._accept_command
-        return [*lines, f"to accept: {self._update_command if accept is None else accept()}"]
+        command = self._update_command if accept is None or self.is_missing else accept()
+        if self._note_change is not None:
+            received = self._calls_extension.updated_entry or str(result.asserted_data)
+            location, name = str(result.snapshot_location), str(result.snapshot_name)
+            self._note_change(SnapshotDifference(Path(location), name, received, lines, command))
+        return [*lines, f"to {'write it' if self.is_missing else 'accept'}: {command}"]
 
 
 class _SnapshotWrites:

@@ -51,6 +51,7 @@ class OpenCassette:
         self._allow_repeats = allow_repeats
         self._filters = filters
         self._own: Cassette | None = None
+        self._is_own_format = False
         self._additional: Sequence[Cassette] = ()
 
     def read(
@@ -79,6 +80,7 @@ class OpenCassette:
             error.record_hint = record_hint
             raise
         self._own = None if found is None else self._prepare(found)
+        self._is_own_format = found is not None and load is None and not found.is_foreign
         additional = [cache.read(other) for other in additional_paths]
         self._additional = [self._prepare(other) for other in additional if other is not None]
 
@@ -114,6 +116,10 @@ class OpenCassette:
         is_in_cassette = entry.position <= len(self.interactions)
         tests = entry.interaction.tests
         return is_in_cassette and (self._test in tests or (not tests and not self._is_shared))
+
+    def may_rebind(self, entry: RecordedEntry) -> bool:
+        """Return whether the request of ``entry`` may be replaced: Multitrack wrote it, and to the tape's own file."""
+        return self._is_own_format and entry.position <= len(self.interactions)
 
     def matching_key(self, interaction: Interaction) -> MatchingKey:
         """Return the matching key of ``interaction``, which was recorded now or earlier."""

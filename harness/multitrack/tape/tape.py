@@ -17,6 +17,7 @@ from multitrack.tape.live_exchange import Clock
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.request_matcher import RequestMatcher
+from multitrack.tape.miss.miss_reporter import MissedRequest
 from multitrack.tape.open_cassette import CassetteLoader
 from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
 from multitrack.tape.redaction.redactor import Redactor
@@ -184,6 +185,14 @@ class Tape:
         An interceptor calls this before it raises ``violation``.
         """
         self._violations.add(violation)
+
+    @property
+    def missed_requests(self) -> Sequence[MissedRequest]:
+        """The requests without a recording, in order, but not those in `expect_misses`."""
+        if not self._misses.missed:
+            return ()
+        held = {id(violation) for violation in self.violations}
+        return [one for one in self._misses.missed if id(one.violation) in held]
 
     @contextmanager
     def expect_misses(self) -> Iterator[list[TapeViolation]]:

@@ -63,11 +63,16 @@ class AuditRun:
         self._vcrpy = VcrpyObserver(self._show_path)
         self._tapes = TapeObserver(self._show_path)
         self._outcomes: dict[str, str] = {}
-        self._report = AuditReport()
+        self.report = AuditReport()
         self._redact: Callable[[str], str] = self._comparer.redact
         self._errors: dict[Path, str] = {}
         self._vcrpy.start()
         config.add_cleanup(self._vcrpy.stop)
+
+    @property
+    def redact(self) -> Callable[[str], str]:
+        """Removes the secrets of the run from a text."""
+        return self._redact
 
     def _show_path(self, path: str) -> str:
         folder = self._config.invocation_params.dir
@@ -149,9 +154,9 @@ class AuditRun:
         for worker in RunState.of(session.config).workers:
             if (plain := getattr(worker, "workeroutput", {}).get(_OUTPUT)) is not None:
                 found.merge_plain(json.loads(plain))
-        self._report = self._build_report(found)
+        self.report = self._build_report(found)
         self._write_files()
-        is_failed = (self._fails and bool(self._report.findings)) or bool(self._errors)
+        is_failed = (self._fails and bool(self.report.findings)) or bool(self._errors)
         if is_failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return result
@@ -197,7 +202,7 @@ class AuditRun:
 
     def _write_files(self) -> None:
         for file in self._files:
-            text = audit_formats.FORMATS[file.suffix](self._report, self._redact)
+            text = audit_formats.FORMATS[file.suffix](self.report, self._redact)
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -210,7 +215,7 @@ class AuditRun:
         result = yield
         terminalreporter.section("calls audit")
         lines: Sequence[tuple[str, str]] = list(
-            audit_text.list_lines(self._report, self._redact, fails=self._fails, has_file=bool(self._files))
+            audit_text.list_lines(self.report, self._redact, fails=self._fails, has_file=bool(self._files))
         )
         for line, colour in lines:
             terminalreporter.write_line(line, **({colour: True} if colour else {}))

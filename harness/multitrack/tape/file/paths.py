@@ -141,6 +141,11 @@ def find_other_formats(path: Path) -> Iterator[Path]:
                 yield other
 
 
+def relative_to(path: Path, root: Path) -> str:
+    """Return ``path`` relative to the folder ``root``, with forward slashes."""
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
 def relative_to_cwd(path: Path) -> Path:
     """Return ``path`` relative to the current directory if it is below this directory, unchanged otherwise."""
     try:

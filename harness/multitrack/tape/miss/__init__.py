@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,22 +15,17 @@ from multitrack.tape.exchange import Request
 from multitrack.tape.file.summary import summarize
 from multitrack.tape.lost_recordings import LostRecording
 from multitrack.tape.matching.cross_transport import CrossTransportCandidates
-from multitrack.tape.matching.difference import Difference, find_differences
+from multitrack.tape.matching.difference import Difference
 from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.jsonpath import format_json_path
-from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.random_values import list_differing_random_fields, looks_random
 from multitrack.tape.miss import bodies
+from multitrack.tape.miss.nearest_recording import NearestRecording
 from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
 
-T = TypeVar("T")
-Text = TypeVar("Text", str, bytes)
-
 _MAX_SHOWN = 5
-# comparing this many characters in detail takes a few hundredths of a second
-_MAX_COMPARED = 1_000_000
 _VALUE_INDENT = 6
 # parts of an explanation that differ between tests although the reason for their misses is the same, and the texts that
 # replace these parts in a finding
@@ -49,15 +39,15 @@ _GENERAL_REASONS = (
 
 def build_miss(
     request: Request,
-    key: MatchingKey,
     index: Index | None,
     *,
     path: Path,
     record_hint: str,
     offered: Mapping[str, type[BaseModel]],
+    played: Sequence[RecordedEntry] = (),
+    nearest: NearestRecording | None = None,
     call_site: str | None = None,
     lost: LostRecording | None = None,
-    strip: Callable[[Request], Request] = lambda request: request,
     find_rejection: Callable[[Request, RecordedEntry], str | None] = lambda _request, _entry: None,
     others: CrossTransportCandidates | None = None,
     brief: bool = False,
@@ -66,24 +56,24 @@ def build_miss(
 
     Args:
         request: The request, after redaction.
-        key: The matching key of the request.
         index: The index of the cassette. None if the cassette does not exist.
         path: The cassette, as it is shown to the user.
         record_hint: The command that records the request.
         offered: The models of the tools that the request offers, by tool name.
+        played: The recordings of the request, which were all replayed before.
+        nearest: The recording that is nearest to the request. None if there is none, or if it is unknown.
         call_site: Where the user's code sent the request. None if it is unknown.
         lost: A recording of the request in another file. None if there is none, or if it cannot be used.
-        strip: Removes the parts of a request that are not compared.
         find_rejection: Returns why the matchers of the project reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
-        brief: Whether to skip the search for the nearest recording, which is slow if the cassette is large.
+        brief: Whether the search for the nearest recording was skipped, which is slow if the cassette is large.
     """
     lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
     if lost is not None and index is None:
         lines += [f"  reason: there is no cassette yet, but {lost.reason}", f"  {lost.advice}"]
         finding = lost.finding
     else:
-        reason = list(_explain(request, key, index, offered, strip, find_rejection, others, brief=brief))
+        reason = list(_explain(request, index, offered, played, nearest, find_rejection, others, brief=brief))
         lines += [f"  {line}" for line in reason]
         lines += [] if lost is None else [f"  {lost.reason}", f"  {lost.advice}"]
         if request.decoding_error:
@@ -158,10 +148,10 @@ def _describe_request(request: Request) -> str:
 
 def _explain(
     request: Request,
-    key: MatchingKey,
     index: Index | None,
     offered: Mapping[str, type[BaseModel]],
-    strip: Callable[[Request], Request],
+    played: Sequence[RecordedEntry],
+    nearest: NearestRecording | None,
     find_rejection: Callable[[Request, RecordedEntry], str | None],
     others: CrossTransportCandidates | None,
     *,
@@ -170,8 +160,6 @@ def _explain(
     if index is None:
         yield "reason: there is no cassette yet"
         return
-    accepted = [entry for entry in index.find_played(key) if find_rejection(request, entry) is None]
-    played = accepted or (others.played_entries if others is not None else ())
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"
         positions = ", ".join(str(entry.position) for entry in played)
@@ -181,10 +169,6 @@ def _explain(
         yield "reason: no recording matches (differences are only reported for the first misses of a test)"
         return
     total = len(index.entries)
-    candidates = [*_find_candidates(strip(request), key, index, strip)]
-    if others is not None:
-        candidates += _find_candidates_over_others(others, strip)
-    nearest = min(candidates, key=lambda one: (one.entry.played, one.count, one.entry.position), default=None)
     if nearest is None:
         yield f"reason: no similar request among the {count_noun(total, 'recorded interaction')}"
         recorded = (entry.interaction.request for entry in index.entries)
@@ -255,80 +239,3 @@ def _suggest_ignore(difference: Difference, location: str) -> str | None:
     if path is None or not is_json or not looks_random(difference.recorded, difference.sent):
         return None
     return f"ignore = [{json.dumps(path)}]"
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A recording of the same operation, and the request that was ``sent``.
-
-    ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
-    different one.
-    """
-
-    entry: RecordedEntry
-    recorded: Request
-    sent: Request
-    moved: bool
-    transport: str = ""
-
-    @cached_property
-    def documents(self) -> tuple[Any, Any]:
-        return bodies.parse_body(self.recorded), bodies.parse_body(self.sent)
-
-    @cached_property
-    def differences(self) -> Sequence[Difference]:
-        return list(find_differences(*self.documents))
-
-    @property
-    def count(self) -> int:
-        return len(self.differences) + self.moved + (self.formats is not None)
-
-    @cached_property
-    def formats(self) -> tuple[str, str] | None:
-        """The formats of the two bodies, if only the formats differ. None otherwise."""
-        formats = bodies.name_format(self.documents[0]), bodies.name_format(self.documents[1])
-        return formats if not self.differences and formats[0] != formats[1] else None
-
-
-def _find_candidates(
-    request: Request, key: MatchingKey, index: Index, strip: Callable[[Request], Request]
-) -> Iterator[_Candidate]:
-    entries = [e for e in index.entries if e.key.method == key.method and _is_same_operation(e.key, key)]
-    waiting = [entry for entry in entries if not entry.played] or entries
-    for entry in _limit_to_likely([(entry, entry.key.body) for entry in waiting], key.body):
-        yield _Candidate(entry, strip(entry.interaction.request.without_messages), request, not entry.has_same_url(key))
-
-
-def _find_candidates_over_others(
-    others: CrossTransportCandidates, strip: Callable[[Request], Request]
-) -> Iterator[_Candidate]:
-    sent = strip(others.request)
-    for entry, call in _limit_to_likely([(one, one[1].body) for one in others.recorded], others.request.body):
-        transport = "gRPC" if entry.interaction.request.url.startswith("grpc:") else "REST"
-        yield _Candidate(entry, strip(call), sent, not entry.has_same_url(others.key), transport)
-
-
-def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
-    """Return the items that are most likely similar to ``sent``: only as many as can be compared in detail.
-
-    Each item comes with its text. If the texts are too long in total, return the items whose texts share the longest
-    beginning and end with ``sent``.
-    """
-    if sum(len(text) for _, text in found) > _MAX_COMPARED:
-        found = sorted(found, key=lambda one: len(one[1]) - 2 * _count_shared(one[1], sent))
-        sizes = accumulate(len(text) for _, text in found)
-        found = [one for one, size in zip(found, sizes, strict=True) if size <= _MAX_COMPARED] or found[:1]
-    return [one for one, _ in found]
-
-
-def _count_shared(one: Text, other: Text) -> int:
-    """Return the length of the common beginning of two texts plus the length of their common end."""
-    limit = min(len(one), len(other))
-    begin = bisect_left(range(limit), True, key=lambda count: one[: count + 1] != other[: count + 1])
-    rest = limit - begin
-    return begin + bisect_left(range(rest), True, key=lambda count: one[-count - 1 :] != other[-count - 1 :])
-
-
-def _is_same_operation(recorded: MatchingKey, sent: MatchingKey) -> bool:
-    # in every provider's API, the last segment of the path names the operation
-    return recorded.target.partition("?")[0].rpartition("/")[2] == sent.target.partition("?")[0].rpartition("/")[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 from traceback import FrameSummary
 from typing import TYPE_CHECKING
 
-from multitrack.errors import CassetteMiss
+from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.model_context import current_models
 from multitrack.tape import miss
 from multitrack.tape.call_site import find_user_frames, format_call_site
@@ -17,6 +17,10 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.lost_recordings import RecordingSearch
 from multitrack.tape.matching.canonical_request import Canonicalizer, CanonicalRequest
 from multitrack.tape.matching.difference import Difference
+from multitrack.tape.matching.index import RecordedEntry
+from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.miss.nearest_recording import NearestRecording, find_nearest
+from multitrack.tape.miss.wording import is_only_wording
 from multitrack.tape.open_cassette import OpenCassette
 from multitrack.tape.violations import Violations
 
@@ -45,6 +49,27 @@ class MissContext:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class MissedRequest:
+    """A request without a recording.
+
+    Args:
+        violation: The miss.
+        request: The request as it would be stored in a cassette.
+        nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if it is
+            unknown.
+        is_only_wording: Whether the request differs from that recording only in its wording.
+        moved_from: The earlier name of the test, and its new name, if the cassette of the earlier name has the request.
+            None if there is no such cassette.
+    """
+
+    violation: TapeViolation
+    request: Request
+    nearest: int | None = None
+    is_only_wording: bool = False
+    moved_from: tuple[str, str] | None = None
+
+
 class MissReporter:
     """Reports the requests of one tape that no recording matches."""
 
@@ -71,6 +96,9 @@ class MissReporter:
         self._cassette = cassette
         self._create_search = create_search
         self._count = 0
+        self._claimed: dict[int, MatchingKey] = {}
+        self.missed: list[MissedRequest] = []
+        """The requests without a recording, in order."""
 
     def add_miss(self, sent: CanonicalRequest) -> CassetteMiss:
         """Fail the test because ``sent`` has no recording, and return the miss to raise."""
@@ -80,10 +108,13 @@ class MissReporter:
         violation.body = sent.request.body
         self._violations.add(violation)
         try:
-            explained = self._build_miss(sent, current_models(), violation.frames)
+            nearest = self._find_nearest(sent) if self._count < _MAX_EXPLAINED_MISSES else None
+            explained = self._build_miss(sent, nearest, current_models(), violation.frames)
             violation.args, violation.finding = explained.args, explained.finding
+            self.missed.append(self._describe_missed(violation, sent, nearest))
         except Exception as error:
             violation.args = (f"{violation}\n  the miss cannot be explained: {type(error).__name__}: {error}",)
+            self.missed.append(MissedRequest(violation, sent.request))
         self._count += 1
         return violation
 
@@ -108,28 +139,68 @@ class MissReporter:
             call_site=self._format_call_site(find_user_frames()),
         )
         self._violations.add(violation)
+        self.missed.append(MissedRequest(violation, request))
         return violation
 
     def explain(self, interaction: Interaction) -> CassetteMiss:
         """Return the miss that a live ``interaction`` would have been on replay."""
         sent = self._canonicalizer.canonicalize_redacted(interaction.request)
-        return self._build_miss(sent, interaction.offered_models)
+        return self._build_miss(sent, self._find_nearest(sent), interaction.offered_models)
+
+    def _find_played(self, sent: CanonicalRequest) -> Sequence[RecordedEntry]:
+        """Return the recordings of ``sent``, which were all replayed before."""
+        if (lookup := self._cassette.lookup) is None:
+            return ()
+        played = lookup.index.find_played(sent.key)
+        if accepted := [entry for entry in played if lookup.find_rejection(sent.request, entry) is None]:
+            return accepted
+        others = lookup.find_over_other_transports(sent)
+        return others.played_entries if others is not None else ()
+
+    def _find_nearest(self, sent: CanonicalRequest) -> NearestRecording | None:
+        if (lookup := self._cassette.lookup) is None or self._find_played(sent):
+            return None
+        claimed = [position for position, key in self._claimed.items() if key != sent.key]
+        others = lookup.find_over_other_transports(sent)
+        strip = self._canonicalizer.rules.strip_ignored
+        return find_nearest(sent.request, sent.key, lookup.index, strip, others, claimed=claimed)
+
+    def _describe_missed(
+        self, violation: CassetteMiss, sent: CanonicalRequest, nearest: NearestRecording | None
+    ) -> MissedRequest:
+        position = None if nearest is None else nearest.entry.position
+        return MissedRequest(violation, sent.request, position, self._can_rebind(sent, nearest))
+
+    def _can_rebind(self, sent: CanonicalRequest, nearest: NearestRecording | None) -> bool:
+        """Return whether the ``nearest`` recording may keep its answer and get the request ``sent``."""
+        lookup = self._cassette.lookup
+        if nearest is None or lookup is None or not self._cassette.may_rebind(nearest.entry):
+            return False
+        is_claimed = self._claimed.get(nearest.entry.position, sent.key) != sent.key
+        if is_claimed or not is_only_wording(nearest) or lookup.find_rejection(sent.request, nearest.entry) is not None:
+            return False
+        self._claimed[nearest.entry.position] = sent.key
+        return True
 
     def _build_miss(
-        self, sent: CanonicalRequest, models: Mapping[str, type[BaseModel]], frames: Sequence[FrameSummary] = ()
+        self,
+        sent: CanonicalRequest,
+        nearest: NearestRecording | None,
+        models: Mapping[str, type[BaseModel]],
+        frames: Sequence[FrameSummary] = (),
     ) -> CassetteMiss:
         lookup, is_brief = self._cassette.lookup, self._count >= _MAX_EXPLAINED_MISSES
         played = lookup.index.find_played(sent.key) if lookup is not None else ()
         return miss.build_miss(
             sent.request,
-            sent.key,
             None if lookup is None else lookup.index,
             path=self._context.shown_path,
             record_hint=self._context.record_hint,
+            played=self._find_played(sent),
+            nearest=nearest,
             call_site=self._format_call_site(frames),
             lost=self._create_search().find(sent.key, played=len(played)),
             offered=models,
-            strip=self._canonicalizer.rules.strip_ignored,
             find_rejection=lookup.find_rejection if lookup is not None else lambda _request, _entry: None,
             others=None if lookup is None or is_brief else lookup.find_over_other_transports(sent),
             brief=is_brief,

@@ -1,0 +1,134 @@
+"""Find the recording that is nearest to a request without a recording, and how the two differ."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from multitrack.tape.exchange import Request
+from multitrack.tape.matching.cross_transport import CrossTransportCandidates
+from multitrack.tape.matching.difference import Difference, find_differences
+from multitrack.tape.matching.index import Index, RecordedEntry
+from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.miss import bodies
+
+T = TypeVar("T")
+Text = TypeVar("Text", str, bytes)
+
+# comparing this many characters in detail takes a few hundredths of a second
+_MAX_COMPARED = 1_000_000
+
+
+@dataclass(frozen=True)
+class NearestRecording:
+    """A recording of the same operation, and the request that was ``sent``, both without the parts that do not count.
+
+    ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
+    different one.
+    """
+
+    entry: RecordedEntry
+    recorded: Request
+    sent: Request
+    moved: bool
+    transport: str = ""
+
+    @cached_property
+    def documents(self) -> tuple[Any, Any]:
+        """The two bodies as documents."""
+        return bodies.parse_body(self.recorded), bodies.parse_body(self.sent)
+
+    @cached_property
+    def differences(self) -> Sequence[Difference]:
+        """The differences between the two bodies."""
+        return list(find_differences(*self.documents))
+
+    @property
+    def count(self) -> int:
+        """The number of places in which the two requests differ."""
+        return len(self.differences) + self.moved + (self.formats is not None)
+
+    @cached_property
+    def formats(self) -> tuple[str, str] | None:
+        """The formats of the two bodies, if only the formats differ. None otherwise."""
+        formats = bodies.name_format(self.documents[0]), bodies.name_format(self.documents[1])
+        return formats if not self.differences and formats[0] != formats[1] else None
+
+
+def find_nearest(
+    request: Request,
+    key: MatchingKey,
+    index: Index,
+    strip: Callable[[Request], Request],
+    others: CrossTransportCandidates | None = None,
+    *,
+    claimed: Collection[int] = (),
+) -> NearestRecording | None:
+    """Return the recording that is nearest to ``request``. None if there is no recording of the same operation.
+
+    Args:
+        request: The request, after redaction.
+        key: Its matching key.
+        index: The recordings.
+        strip: Removes the parts of a request that are not compared.
+        others: The recordings of the same method over other transports.
+        claimed: The positions of recordings that are nearest to other requests. Of several recordings that are equally
+            near, another one is preferred.
+    """
+    candidates = [*_find_candidates(strip(request), key, index, strip)]
+    if others is not None:
+        candidates += _find_candidates_over_others(others, strip)
+
+    def rank(one: NearestRecording) -> tuple[bool, int, bool, int]:
+        return one.entry.played, one.count, one.entry.position in claimed, one.entry.position
+
+    return min(candidates, key=rank, default=None)
+
+
+def _find_candidates(
+    request: Request, key: MatchingKey, index: Index, strip: Callable[[Request], Request]
+) -> Iterator[NearestRecording]:
+    entries = [e for e in index.entries if e.key.method == key.method and _is_same_operation(e.key, key)]
+    waiting = [entry for entry in entries if not entry.played] or entries
+    for entry in _limit_to_likely([(entry, entry.key.body) for entry in waiting], key.body):
+        recorded = strip(entry.interaction.request.without_messages)
+        yield NearestRecording(entry, recorded, request, not entry.has_same_url(key))
+
+
+def _find_candidates_over_others(
+    others: CrossTransportCandidates, strip: Callable[[Request], Request]
+) -> Iterator[NearestRecording]:
+    sent = strip(others.request)
+    for entry, call in _limit_to_likely([(one, one[1].body) for one in others.recorded], others.request.body):
+        transport = "gRPC" if entry.interaction.request.url.startswith("grpc:") else "REST"
+        yield NearestRecording(entry, strip(call), sent, not entry.has_same_url(others.key), transport)
+
+
+def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
+    """Return the items that are most likely similar to ``sent``: only as many as can be compared in detail.
+
+    Each item comes with its text. If the texts are too long in total, return the items whose texts share the longest
+    beginning and end with ``sent``.
+    """
+    if sum(len(text) for _, text in found) > _MAX_COMPARED:
+        found = sorted(found, key=lambda one: len(one[1]) - 2 * _count_shared(one[1], sent))
+        sizes = accumulate(len(text) for _, text in found)
+        found = [one for one, size in zip(found, sizes, strict=True) if size <= _MAX_COMPARED] or found[:1]
+    return [one for one, _ in found]
+
+
+def _count_shared(one: Text, other: Text) -> int:
+    """Return the length of the common beginning of two texts plus the length of their common end."""
+    limit = min(len(one), len(other))
+    begin = bisect_left(range(limit), True, key=lambda count: one[: count + 1] != other[: count + 1])
+    rest = limit - begin
+    return begin + bisect_left(range(rest), True, key=lambda count: one[-count - 1 :] != other[-count - 1 :])
+
+
+def _is_same_operation(recorded: MatchingKey, sent: MatchingKey) -> bool:
+    # in every provider's API, the last segment of the path names the operation
+    return recorded.target.partition("?")[0].rpartition("/")[2] == sent.target.partition("?")[0].rpartition("/")[2]

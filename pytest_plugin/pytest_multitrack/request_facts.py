@@ -1,0 +1,42 @@
+"""Describe the requests of closed tapes that differ from their recordings, for the facts about the run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from multitrack.run_facts import ChangedRequest, StoredRequest
+from multitrack.tape.exchange import Request
+from multitrack.tape.file import paths
+from multitrack.tape.miss.miss_reporter import MissedRequest
+from multitrack.tape.recording_scope import TapeResult
+from pytest_multitrack.run_state import RunState
+
+
+def add_requests(run: RunState, config: pytest.Config) -> None:
+    """Add the misses of the tapes that no report has mentioned yet to the summary of the ``run``."""
+    for result in run.context.tape_results:
+        for missed in result.tape.missed_requests:
+            message = run.output.redact_text(str(missed.violation))
+            run.summary.misses.append(asdict(_describe(result, missed, message, config.rootpath)))
+
+
+def _describe(result: TapeResult, missed: MissedRequest, message: str, root: Path) -> ChangedRequest:
+    tape = result.tape
+    return ChangedRequest(
+        test=result.scope.name if result.scope is not None else "",
+        cassette=paths.relative_to(paths.resolve(tape.path), root),
+        message=message,
+        request=store_request(missed.request),
+        nearest=missed.nearest,
+        is_only_wording=missed.is_only_wording,
+        pseudonyms=sorted(tape.redactor.pseudonyms),
+        moved_from=missed.moved_from,
+    )
+
+
+def store_request(request: Request) -> StoredRequest:
+    """Return a redacted ``request`` in the form of the facts."""
+    return StoredRequest.from_body(request.method, request.url, request.headers, request.body)
