@@ -2,7 +2,7 @@
 
 The facts are in one file of pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each
 run that used a cassette, after it has merged the results of all processes of pytest-xdist. All texts are redacted.
-`read_facts` returns the facts; paths are relative to `RunFacts.root`, with forward slashes.
+``read_facts`` returns the facts; paths are relative to ``RunFacts.root``, with forward slashes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class UsedCassette:
     """A cassette that the run used.
 
     Args:
-        digest: The digest of the file at the end of the run, as `digest_file` returns it.
+        digest: The digest of the file at the end of the run, as ``digest_file`` returns it.
         played: The positions of the interactions that were replayed, from 1.
         is_open: Whether a test that uses the cassette was skipped, or is an xfail. Such a test may replay
             more of the cassette in another run.
@@ -204,7 +204,7 @@ class RunFacts:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], root: Path) -> RunFacts:
-        """Return the facts from the result of `to_plain`.
+        """Return the facts from the result of ``to_plain``.
 
         Raises:
             KeyError, TypeError, ValueError, AttributeError: They are damaged.
@@ -245,7 +245,7 @@ def read_request(plain: Mapping[str, Any]) -> ChangedRequest:
 
 
 def limit_bodies(requests: Iterable[ChangedRequest]) -> list[ChangedRequest]:
-    """Return ``requests`` without those bodies that would make the file larger than `MAX_BODIES`."""
+    """Return ``requests`` without those bodies that would make the file larger than ``MAX_BODIES``."""
     found, size = [], 0
     for one in requests:
         size += 0 if one.request is None else len(one.request.text)

@@ -32,7 +32,7 @@ EXCUSED = "multitrack_excused"
 """The attribute of a failed report that the drift table explains. Such a report does not affect the exit code."""
 
 DRIFTED = "drifted"
-"""The category of the reports with `EXCUSED` in pytest's summary."""
+"""The category of the reports with ``EXCUSED`` in pytest's summary."""
 
 
 @dataclass

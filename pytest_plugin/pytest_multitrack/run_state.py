@@ -127,7 +127,7 @@ def list_tapes(item: pytest.Item) -> list[Tape]:
         return [*own]
     from pytest_multitrack.pytest_internals import get_request
 
-    # the names of the request include the fixtures requested with `getfixturevalue`
+    # the names of the request include the fixtures requested with ``getfixturevalue``
     names = getattr(get_request(item) or item, "fixturenames", ())
     used = [
         fixture_tape

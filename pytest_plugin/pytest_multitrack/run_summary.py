@@ -19,10 +19,10 @@ class RunSummary:
         late_violations: The name and the message of each violation that occurred after its test, or that belongs to no
             test.
         has_deselected: Whether tests were deselected.
-        misses: The requests without a recording, as the plain data of `multitrack.run_facts.ChangedRequest`.
+        misses: The requests without a recording, as the plain data of ``multitrack.run_facts.ChangedRequest``.
         audited: The requests that an audit found to differ, in the same form.
         snapshots: The snapshots that did not have the received calls, as the plain data of
-            `multitrack.run_facts.ChangedSnapshot`.
+            ``multitrack.run_facts.ChangedSnapshot``.
     """
 
     cassettes: dict[str, str] = field(default_factory=dict)

@@ -149,7 +149,7 @@ class CallsSnapshot(SnapshotAssertion):
 
     def __eq__(self, other: object) -> bool:
         updates = self.update_snapshots
-        # the extension keeps the options for `get_assert_diff`, which pytest calls later
+        # the extension keeps the options for ``get_assert_diff``, which pytest calls later
         self._calls_extension.options, self._next_options = self._next_options, self._make_options()
         self._calls_extension.is_update = updates
         try:

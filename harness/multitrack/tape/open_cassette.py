@@ -20,7 +20,7 @@ from multitrack.tape.matching.matching_key import MatchingKey, key_of_recording,
 from multitrack.tape.replay_lookup import ReplayLookup
 
 CassetteLoader = Callable[[], "Cassette | None"]
-"""Reads a cassette in the project's own format. Returns `None` if the cassette does not exist."""
+"""Reads a cassette in the project's own format. Returns ``None`` if the cassette does not exist."""
 
 
 class OpenCassette:

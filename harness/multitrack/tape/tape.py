@@ -188,7 +188,7 @@ class Tape:
 
     @property
     def missed_requests(self) -> Sequence[MissedRequest]:
-        """The requests without a recording, in order, but not those in `expect_misses`."""
+        """The requests without a recording, in order, but not those in ``expect_misses``."""
         if not self._misses.missed:
             return ()
         held = {id(violation) for violation in self.violations}
