@@ -68,7 +68,7 @@ event. instructor does not stream parallel tools.
 
 {figures}
 
-Events read after the one that completes the call and before the model is returned: {extra_events}.
+Number of events that are read after the call is complete and before the model is returned: {extra_events}.
 """
 
 _LONG = """
