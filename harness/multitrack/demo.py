@@ -37,8 +37,8 @@ class DemoFailed(MultitrackError):
 def run(examples: Path) -> int:
     """Run the demo on the tests in ``examples``, and print each step.
 
-    The committed cassettes are in the folder ``cassettes`` next to ``examples``. New ones are recorded in a temporary
-    folder, so that no file of the project is written.
+    The committed cassettes are in the folder ``cassettes`` next to ``examples``. New cassettes are recorded in a
+    temporary folder, so that no file of the project is written.
 
     Returns:
         The exit code: 0 for success, 1 if a step failed.

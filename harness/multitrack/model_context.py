@@ -1,7 +1,7 @@
 """The Pydantic models of the tools of the request that is being sent.
 
-The clients set them around the call of the SDK, and the tape reads them. This lets a miss explain a changed tool schema
-by class and field, although the tape does not depend on any client.
+The clients set the models around the call of the SDK, and the tape reads them. A miss can therefore explain a changed
+tool schema by class and field, although the tape does not depend on any client.
 """
 
 from __future__ import annotations

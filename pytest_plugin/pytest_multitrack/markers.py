@@ -39,7 +39,7 @@ def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
 def find_mistyped(item: pytest.Item) -> str | None:
     """Return the name of a marker of ``item`` that resembles ``cassette`` and is not registered.
 
-    Without this check, pytest would only warn about it.
+    Without this check, pytest would only warn about the marker.
     """
     names = {marker.name for marker in item.iter_markers() if _resembles_cassette(marker.name)}
     return min(names - _registered_names(item.config), default=None) if names else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BLOCK_FIXTURE = "_network_block"
 """The fixture that blocks the network until the fixtures of the test are torn down."""
 _VCR_FIXTURE = "block_network"
-"""The fixture with pytest-recording's name. It requests `BLOCK_FIXTURE`, and a project may override it."""
+"""The fixture with pytest-recording's name. It requests ``BLOCK_FIXTURE``, and a project may override it."""
 
 
 def add_fixtures(config: pytest.Config, items: Sequence[pytest.Item]) -> None:

@@ -24,7 +24,7 @@ _FILLER = re.compile(
 """The parts of a text that are not compared."""
 
 _MIN_LETTERS = 12
-"""Shorter secrets could be ordinary words once their punctuation is removed. `Redactor` finds them as they are."""
+"""Shorter secrets could be ordinary words once their punctuation is removed. ``Redactor`` finds them as they are."""
 
 _GRAM = 8
 """The length of the shortest part of a secret that is searched for."""

@@ -1,7 +1,7 @@
 """Find the requests of a test that differ from the recordings that answered them.
 
-Most requests equal their recordings. They are compared byte by byte first, and in canonical form only if that fails.
-Only those that differ are redacted and parsed, because that takes longer.
+Most requests equal their recordings. Therefore, the bytes are compared first, and canonical forms only if the bytes
+differ. Only requests that differ are redacted and parsed, because redaction and parsing take longer.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Move:
 
     Args:
         removed: The difference at the old path.
-        added: The difference at the new path, or at a parent of it.
+        added: The difference at the new path, or at a parent of the new path.
         path: The new path.
         value: The new value, which may differ from the old one if the names are nearly equal.
     """

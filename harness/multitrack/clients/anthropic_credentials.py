@@ -30,7 +30,8 @@ class _Platform(NamedTuple):
     """The stand-ins for arguments that the client for one platform requires.
 
     Attributes:
-        defaults: Stand-ins for the missing arguments, by a word of the SDK's error that reports them.
+        defaults: Stand-ins for missing arguments. Each key is a word in the error that the SDK raises if these
+            arguments are missing.
         credentials: Groups of arguments. A client with all arguments of one group does not look for credentials.
     """
 

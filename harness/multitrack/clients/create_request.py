@@ -44,7 +44,7 @@ class CreateRequest(Generic[T]):
         "stream",
         "tools",
     )
-    """The arguments of `create` that are handled here; all others are sent to the provider."""
+    """The arguments of ``create`` that are handled here; all others are sent to the provider."""
 
     def __init__(
         self,

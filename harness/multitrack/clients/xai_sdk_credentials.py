@@ -33,8 +33,8 @@ def _add_key(init: Init) -> Init:
             missing = error
         else:
             return
-        # The SDK sends the key in an interceptor or in a plugin of a secure channel. It formats the key in both, so
-        # the stand-in can raise its error there.
+        # The SDK sends the key in an interceptor or in a plugin of a secure channel. Both format the key, so the
+        # stand-in can raise its error at that point.
         init(self, StandInKey.replacing(missing), *args, **given)
 
     return __init__

@@ -45,7 +45,7 @@ class UndoLog:
     def recording(self, command: str, paths: Sequence[Path]) -> Iterator[None]:
         """Store the contents of ``paths`` before the ``with`` block, and the digests of their contents after it.
 
-        If the block fails, the changes that it has made so far are stored.
+        If the block raises, the changes that it has made so far are still stored.
         """
         before = {path: read_file(path) for path in paths}
         try:

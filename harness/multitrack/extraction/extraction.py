@@ -37,7 +37,7 @@ class Extraction(Sequence[T_co]):
     text: str | None
     attempts: tuple[ExtractionError, ...]
     continuation: Continuation | None
-    """For `tool_results`; set by the client."""
+    """For ``tool_results``; set by the client."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Extraction(Sequence[T_co]):
     ) -> list[Any]:
         """Return the messages that continue the conversation: the response and the results of its calls.
 
-        Append them to the messages of the request, and send the request again. They have the format of the SDK that
-        returned the response, with the call ids and the thought signatures.
+        Append the returned messages to the messages of the request, and send the request again. They have the format of
+        the SDK that returned the response, with the call ids and the thought signatures.
 
         Args:
             results: The results of your functions: a list with one result for each model, in order, or a dictionary.

@@ -147,7 +147,7 @@ class ComparisonOptions:
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
         """Return a stored call as these options would write it.
 
-        This leaves out values that are not compared, even if other options were set when the snapshot was written.
+        Values that are not compared are left out, even if other options were set when the snapshot was written.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:

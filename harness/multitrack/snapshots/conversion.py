@@ -56,10 +56,10 @@ _WRITTEN_AS_TEXT = (
 )
 
 ReplaceValue: TypeAlias = "Callable[[object, str], Expression | Unreplaced]"
-"""Returns what to write instead of the value at a path, or `UNREPLACED`."""
+"""Returns what to write instead of the value at a path, or ``UNREPLACED``."""
 
 ConvertUnknown: TypeAlias = "Callable[[object], Expression | Unreplaced]"
-"""Returns what to write for a value of an unknown class, or `UNREPLACED` to reject it."""
+"""Returns what to write for a value of an unknown class, or ``UNREPLACED`` to reject it."""
 
 
 class UnwritableValue(TypeError):

@@ -30,8 +30,8 @@ def pair_calls(
     given options, and the other pairs are as similar as possible. Last, calls of two tools with equal arguments are
     paired, because the tool was probably renamed.
 
-    If the order is compared and other calls are accepted between the expected ones, one of several equal calls may be
-    in the right order and another one not. As many equal calls as possible are then paired in order.
+    If the order is compared and additional calls are accepted, some of several equal calls may be in the right order
+    and others not. Then, as many equal calls as possible are paired in order.
     """
     pairing = _Pairing(expected, received)
     if options.ordered and options.subset:

@@ -54,11 +54,11 @@ class Request:
     body: bytes
     """The body. The message as protobuf JSON for a gRPC call.
 
-    An interceptor passes the body as it was sent. `normalize.request_body` removes its content encoding.
+    An interceptor passes the body as it was sent. ``normalize.request_body`` removes its content encoding.
     """
     messages: list[bytes] | None = field(default=None, compare=False)
     """The messages of a gRPC call that streams its requests, which the interceptor appends as they are sent; ``body``
-    is then an empty JSON array. `None` for all other requests."""
+    is then an empty JSON array. ``None`` for all other requests."""
     decoding_error: str = field(default="", compare=False)
     """Why the body could not be decoded. Empty if decoding did not fail."""
     unknown_parts: UnknownParts = field(default=UnknownParts(), compare=False)
@@ -108,19 +108,19 @@ class Response:
     chunks: Chunks = Chunks()  # noqa: RUF009 - it is frozen
     """The places where the chunks of the body ended."""
     failure: Failure | None = None
-    """The error that ended a ``broken`` or ``unanswered`` response. `None` if the connection was closed, or if
+    """The error that ended a ``broken`` or ``unanswered`` response. ``None`` if the connection was closed, or if
     the caller went away."""
     encoding: str = ""
     """The header ``content-encoding`` of the received body. Empty if the body was not encoded. Also empty if the body
     could not be decoded; ``headers`` then contains the header. For an AWS event stream, this text begins with the
-    framing, which is not part of the header (see `event_framing`).
+    framing, which is not part of the header (see ``event_framing``).
     """
     is_encoding_requested: bool = True
     """True if the request accepted the ``encoding``."""
     is_raw_deflate: bool = False
     """True if the ``encoding`` is ``deflate`` without the frame of zlib."""
     encoded_body: bytes | None = field(default=None, compare=False, repr=False)
-    """The body in its ``encoding``, from a cassette of another recorder. `None` if only the decoded body is known."""
+    """The body in its ``encoding``, from a cassette of another recorder. ``None`` if only the decoded body is known."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header ``name`` (lower case), or ``None``."""

@@ -29,17 +29,18 @@ class Interaction:
     models: tuple[tuple[str, str], ...] = ()
     """The names of the offered tools, each with the import path of its model."""
     results: tuple[str, ...] | None = None
-    """A fingerprint of the validated result of each tool call, from a test that passed. `None` if no test passed."""
+    """A fingerprint of the validated result of each tool call, from a test that passed. ``None`` if no test passed."""
     offered_models: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
     """The models of the offered tools, by tool name. Only known in the process that sent the request; never stored."""
 
     stored_response: Response | None = field(default=None, compare=False, repr=False)
     """The response as another recorder stored it, with all headers and possibly with secrets. It is replayed, but never
-    written, compared or shown. `None` for our own recordings."""
+    written, compared or shown. ``None`` for our own recordings."""
 
     stored_request: Request | None = field(default=None, compare=False, repr=False)
-    """The request as another recorder stored it, possibly with secrets. It is never written, compared or shown. `None`
-    for recordings of Multitrack."""
+    """The request as another recorder stored it, possibly with secrets. It is never written, compared or shown.
+    ``None`` for our own recordings.
+    """
 
     @property
     def replayed_response(self) -> Response:

@@ -140,8 +140,8 @@ _HIDDEN_QUOTE = "\0"
 def restore_layout(text: str, layout: str) -> str:
     """Return the document from which ``indented`` made ``text``, in one of the ``LAYOUTS``.
 
-    Fast, because it is called for each response of a cassette. A document with a key that ends with a backslash is not
-    restored exactly.
+    The function must be fast, because it is called for each response of a cassette. A document with a key that ends
+    with a backslash is not restored exactly.
     """
     # a string contains no line break, and no quote without a backslash
     if layout == "compact":

@@ -17,7 +17,7 @@ class Project:
 
     settings: Settings = field(default_factory=Settings)
     cassettes_dir: Path | None = None
-    """The root of all cassettes. `None` for a folder ``cassettes`` next to each test file."""
+    """The root of all cassettes. ``None`` for a folder ``cassettes`` next to each test file."""
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
     """The import paths of the models of recorded tool calls."""
     allow_ci_writes: bool = False

@@ -24,7 +24,7 @@ class TapeResult(NamedTuple):
     passed: bool
     """True if the test, the fixture or the block passed."""
     saved: SavedRecording | None = None
-    """The saved recording; `None` if nothing was recorded."""
+    """The saved recording; ``None`` if nothing was recorded."""
 
 
 class _ClosedBlock(NamedTuple):

@@ -22,7 +22,7 @@ from multitrack.tape.temporary_errors import find_temporary_error
 
 ResultFingerprinter = Callable[[Interaction], "tuple[str, ...] | None"]
 """Returns a fingerprint of the validated result of each tool call of a response, with the models that the request
-offered. `None` if no models are known."""
+offered. ``None`` if no models are known."""
 
 
 @dataclass(frozen=True, slots=True)

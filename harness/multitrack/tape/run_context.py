@@ -73,8 +73,8 @@ class RunContext:
     def restrict_mode(self, mode: Mode) -> Mode:
         """Return the mode for a block that asks for ``mode``.
 
-        It is ``drift`` if ``mode`` would record, because a run with ``--calls-drift`` must not write cassettes. In all
-        other cases, it is ``mode``.
+        The result is ``drift`` if ``mode`` would record, because a run with ``--calls-drift`` must not write cassettes.
+        In all other cases, it is ``mode``.
         """
         return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 

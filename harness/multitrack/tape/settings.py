@@ -59,14 +59,14 @@ TELEMETRY = (
 class Settings:
     """The options of a tape.
 
-    They have the same names in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on the command
-    line and in ``use_cassette``. Lists from several places add up; other values replace each other.
+    The options have the same names in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on the
+    command line and in ``use_cassette``. Lists from several places add up; other values replace each other.
     """
 
     match_on: tuple[str, ...] = ()
-    """The parts of a request that must be equal, out of `MATCHED`. Empty for all parts."""
+    """The parts of a request that must be equal, out of ``MATCHED``. Empty for all parts."""
     vcr_compatible_matching: bool = False
-    """True to compare what vcrpy compares by default, `MATCHED_BY_VCRPY`, if ``match_on`` is empty."""
+    """True to compare what vcrpy compares by default, ``MATCHED_BY_VCRPY``, if ``match_on`` is empty."""
     ignore: tuple[str, ...] = ()
     """JSON paths that are not compared. Values that a client generates again in each run are never compared:
     ``$.prompt_cache_key`` if it has the form ``agents-sdk:run:<hex>``, which openai-agents sends, and the ids
@@ -81,8 +81,8 @@ class Settings:
     drop_hosts: tuple[str, ...] = ()
     """Globs like those of ``ignore_hosts``.
 
-    Requests to these hosts are answered with success and sent nowhere, in addition to requests to `TELEMETRY`. A ``!``
-    in front of a glob makes an exception for its hosts.
+    Requests to these hosts, and to ``TELEMETRY``, are answered with success and sent nowhere. A ``!`` in front of a
+    glob makes an exception for its hosts.
     """
     allow_hosts: tuple[str, ...] = ()
     """Globs of ``host`` or ``host:port`` that raw sockets, which no interceptor sees, may connect to.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from multitrack.tape.exchange import Request
 
 STAND_IN_WORD = "multitrack-stand-in"
-"""Used in place of a missing key or token while a cassette replays. It must never be sent."""
+"""The stand-in for a missing key or token while a cassette replays. It must never be sent."""
 
 STAND_IN_REASON = (
     "its client was created without a credential and has a stand-in key, which only works during replay\n"

@@ -329,7 +329,7 @@ class Tape:
         Args:
             failure: Why the test failed, if it did.
             earlier: Tapes that were open before this one for the same test and the same cassette. Their recordings are
-                saved with this one.
+                saved together with the recording of this tape.
 
         Returns:
             The saved recording. ``None`` if the cassette is unchanged. This is the case if nothing was recorded, if the

@@ -69,7 +69,10 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def write_call(self, block: Mapping[str, Any], call: ToolCall) -> Fields:
-        """Return a content block for ``call``. All other fields of ``block``, the recorded call, stay."""
+        """Return ``block`` with the id, the name and the arguments of ``call``.
+
+        ``block`` is the block of a recorded call, or empty for a new call.
+        """
 
     @abstractmethod
     def extract_started_blocks(self, document: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], list[Fields]]]:
@@ -93,7 +96,10 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def build_call_events(self, block: Mapping[str, Any], call: ToolCall) -> list[Fields]:
-        """Return the events of ``call``. All other fields of ``block``, the recorded call, stay."""
+        """Return the events of ``block`` with the id, the name and the arguments of ``call``.
+
+        ``block`` is the block of a recorded call, or empty for a new call.
+        """
 
     @abstractmethod
     def find_stop(self, document: Mapping[str, Any]) -> Fields | None:

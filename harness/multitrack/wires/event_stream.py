@@ -149,7 +149,7 @@ def parse_message(message: bytes) -> ServerSentEvent | None:
 
 
 def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
-    """Return the complete ``message`` with the JSON ``document`` as its event. All other parts stay."""
+    """Return the complete ``message`` with the JSON ``document`` as its event, and otherwise unchanged."""
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 

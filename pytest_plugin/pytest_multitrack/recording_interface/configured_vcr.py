@@ -34,7 +34,7 @@ _ATTRIBUTES = (
     "record_mode",
     "serializer",
 )
-"""The attributes of `vcr.VCR` that are also options of a cassette."""
+"""The attributes of ``vcr.VCR`` that are also options of a cassette."""
 
 
 class ConfiguredVcr:

@@ -321,7 +321,7 @@ def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tup
 
 
 def _find_matcher(configured: ConfiguredVcr | None, name: str) -> RequestMatcher | None:
-    """Return the matcher function for ``name``. None if Multitrack compares that part itself."""
+    """Return the matcher function for ``name``. None if Multitrack has its own comparison with this name."""
     is_builtin = _SYNONYMS.get(name, name) in MATCHED
     if configured is not None:
         return configured.find_matcher(name, builtin=is_builtin)

@@ -29,7 +29,7 @@ def from_vcr_request(changed: Any, request: Request) -> Request:
 
 
 def to_vcr_response(response: Response) -> dict[str, Any]:
-    """Return ``response`` as the dictionary that vcrpy's functions receive. Its headers ignore case."""
+    """Return ``response`` as the dictionary that vcrpy's functions receive. Lookups of its headers ignore case."""
     headers, body = response.headers, response.body
     if response.encoding and response.encoded_body is not None:
         headers, body = (*headers, ("content-encoding", response.encoding)), response.encoded_body

@@ -42,7 +42,7 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
 
 
 ResponseDocument = tuple[int | None, dict[str, Any]]
-"""A response as protobuf JSON, with the call that it starts: see `multitrack.standin.reply.AnswerPart.starts_call`."""
+"""The call that starts with a response, as in ``AnswerPart.starts_call``, and the response as protobuf JSON."""
 
 
 def parse_request(request: Mapping[str, Any]) -> ModelRequest:

@@ -1,7 +1,7 @@
 """Stand-in for the keys of pydantic-ai's providers, which read the environment before they create a client.
 
-This covers the providers that use an OpenAI client, an Anthropic client or a ``google.genai`` client, because these
-clients refuse to send a stand-in to a provider.
+The patches cover the providers that use an OpenAI client, an Anthropic client or a ``google.genai`` client, because
+these clients refuse to send a stand-in to a provider.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.matching_key import MatchingKey
 
 _APPENDS = "appends"
-"""The key under which the metadata of a pending file lists the tests whose recordings replace nothing."""
+"""The metadata key in a pending file for the tests whose recordings are appended instead of replacing others."""
 _KEEPS_ERRORS = "keeps_errors"
-"""The key for the tests that record a failed request like any other request."""
+"""The metadata key for the tests that record a failed request like any other request."""
 _UNANSWERED = "unanswered"
-"""The key for requests that got no response and are not in the recordings, at most one for each test."""
+"""The metadata key for requests that got no response and are not in the recordings, at most one for each test."""
 _OF_TESTS = (_APPENDS, _KEEPS_ERRORS, _UNANSWERED)
 
 
@@ -28,7 +28,7 @@ class Recording:
 
     interactions: tuple[Interaction, ...]
     test: str | None
-    """The node id of the test. `None` outside of any test."""
+    """The node id of the test. ``None`` outside of any test."""
     metadata: Mapping[str, Any]
     appends: bool = False
     """True if the interactions are appended to the cassette instead of replacing the test's interactions."""

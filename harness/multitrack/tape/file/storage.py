@@ -140,7 +140,7 @@ def find_pending(path: Path) -> list[Path]:
 
 
 Refuse = Callable[[Recording, Cassette], "str | None"]
-"""Returns why a pending recording cannot be merged into a cassette. `None` if it can."""
+"""Returns why a pending recording cannot be merged into a cassette. ``None`` if it can."""
 
 
 @dataclass(frozen=True, slots=True)

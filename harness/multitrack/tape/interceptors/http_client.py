@@ -262,8 +262,8 @@ class _DeferredSocket:
     def _is_deferred(self, error: BaseException, during: During) -> bool:
         """Return whether to raise ``error`` only when the client waits for the response.
 
-        This makes urllib3 handle the error as it does without a tape. urllib3 performs the TLS handshake in a separate
-        step, and ignores such errors while it sends a request.
+        If the error is deferred, urllib3 handles it as it does without a tape. urllib3 performs the TLS handshake in a
+        separate step, and ignores such errors while it sends a request.
         """
         is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
         # urllib3 1 does not know whether a connection reached its proxy, and blames the proxy for all errors

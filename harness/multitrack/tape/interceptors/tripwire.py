@@ -115,7 +115,7 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 class _HostNames:
     """The host names that were looked up, by address.
 
-    Needed because clients connect to addresses, but users allow names.
+    The names are needed because clients connect to addresses, but users allow names.
     """
 
     def __init__(self) -> None:

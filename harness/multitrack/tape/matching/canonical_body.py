@@ -21,14 +21,14 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
     anything else by its bytes.
     """
     kind = _read_media_type(content_type)
-    # For arrays and objects the first byte decides, because some clients of providers send JSON as text/plain, and
-    # a cassette has all of them indented. A number or a string may be plain text.
+    # For arrays and objects the first byte decides, because some clients of providers send JSON as text/plain, and a
+    # cassette stores all of them indented. A number or a string may be plain text.
     if _is_container(body) or _is_json(kind):
         try:
             return jsontext.canonicalize(body)
         except ValueError:
             pass
-    # aiohttp adds the content type of a form below the level at which vcrpy records, so those cassettes do not have it
+    # aiohttp adds the content type of a form below the level at which vcrpy records, so cassettes of vcrpy lack it
     if kind == _FORM or (not kind and _is_form(body)):
         return jsontext.canonical(_parse_form(body))
     if kind.startswith("multipart/"):

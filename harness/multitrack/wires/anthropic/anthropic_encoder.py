@@ -90,7 +90,7 @@ def own_refusal(answer: WireAnswer) -> str | None:
 
 
 def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = False) -> dict[str, Any]:
-    """Return a content block for ``call``. All other fields of ``block`` stay.
+    """Return ``block`` with the id, the name and the arguments of ``call``.
 
     Args:
         block: The block of a recorded call; empty for a new one.
@@ -111,7 +111,10 @@ def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = Fa
 
 
 def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size: int) -> list[dict[str, Any]]:
-    """Return the events of a call. All other fields of ``block``, the recorded call, stay."""
+    """Return the events of ``block`` with the id, the name and the arguments of ``call``.
+
+    ``block`` is the block of a recorded call, or empty for a new call.
+    """
     written = write_call(block, call, is_stream=True)
     deltas: list[dict[str, Any]] = []
     if call.arguments is not None and call.arguments.strip():

@@ -73,7 +73,10 @@ def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def write_call(block: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
-    """Return a content block for ``call``. All other fields of ``block``, the recorded call, stay."""
+    """Return ``block`` with the id, the name and the arguments of ``call``.
+
+    ``block`` is the block of a recorded call, or empty for a new call.
+    """
     recorded = as_object(block.get("toolUse"))
     written = _write_start(recorded, call)
     if not recorded or read_input(recorded) != call.arguments:
@@ -91,7 +94,10 @@ def _write_start(recorded: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size: int) -> list[dict[str, Any]]:
-    """Return the events of a call. All other fields of ``block``, the recorded call, stay."""
+    """Return the events of ``block`` with the id, the name and the arguments of ``call``.
+
+    ``block`` is the block of a recorded call, or empty for a new call.
+    """
     started = _write_start(as_object(block.get("toolUse")), call)
     started.pop("input", None)
     start = {"contentBlockStart": {"contentBlockIndex": index, "start": {**block, "toolUse": started}}}

@@ -100,7 +100,7 @@ def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> Non
         for parts, part in [pair for pairs in found for pair in pairs]:
             _replace(parts, part, [])
         for entry in [entry for entries in candidates for entry in entries]:
-            # This message would be read as the text of a candidate that has no other text.
+            # A decoder would read this message as the text of a candidate that has no other text.
             entry.pop("finishMessage", None)
     elif first:
         for (_, part), piece in zip(first, spread_text(text, len(first)), strict=True):

@@ -65,7 +65,9 @@ def _build_chunk(answer: WireAnswer, message: Mapping[str, Any], *, is_last: boo
 
 
 def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
-    """Return an entry of ``tool_calls`` for ``call``. All other fields of ``entry``, a recorded call, stay.
+    """Return ``entry`` with the id, the name and the arguments of ``call``.
+
+    ``entry`` is an entry of ``tool_calls``, or empty for a new call.
 
     Raises:
         ValueError: If the arguments are not a JSON object.

@@ -77,7 +77,10 @@ def build_deltas(
 
 
 def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
-    """Return an entry of ``tool_calls`` for ``call``. All other fields of ``entry`` stay."""
+    """Return ``entry`` with the id, the name and the arguments of ``call``.
+
+    ``entry`` is an entry of ``tool_calls``, or empty for a new call.
+    """
     kind, key = find_function(entry)
     function = dict(as_object(entry.get(kind)))
     name, arguments = read_function(entry)

@@ -71,7 +71,10 @@ def _if_set(**fields: object) -> dict[str, Any]:
 
 
 def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
-    """Return an entry of ``toolCalls`` for ``call``. All other fields of ``entry``, a recorded call, stay."""
+    """Return ``entry`` with the id, the name and the arguments of ``call``.
+
+    ``entry`` is an entry of ``toolCalls``, or empty for a new call.
+    """
     written = dict(entry) if entry else {"type": "TOOL_CALL_TYPE_CLIENT_SIDE_TOOL"}
     function = dict(as_object(entry.get("function")))
     if as_text(entry.get("id")) != call.id:

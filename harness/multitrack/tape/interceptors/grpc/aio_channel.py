@@ -77,8 +77,8 @@ def _wrap_intercepted_call(current_tape: CurrentTape) -> Callable[[Init], Init]:
 def _running_loop() -> dict[str, Any]:
     """Return the running loop as a keyword argument for a call.
 
-    Otherwise the call would use the loop on which the channel was created. If an earlier test created the client, that
-    loop may be closed by now.
+    Without this argument, the call would use the loop on which the channel was created. If an earlier test created the
+    client, that loop may be closed by now.
     """
     try:
         return {"loop": asyncio.get_running_loop()}

@@ -1,6 +1,6 @@
 """Private parts of grpc that the interceptors need: the classes of multi-callables and of asyncio calls.
 
-Their attributes and constructors are not a public interface
+The attributes and the constructors of these classes are not a public interface
 (https://github.com/grpc/grpc/blob/master/src/python/grpcio/grpc/_channel.py and ``aio/_call.py`` next to it). No other
 module uses them.
 """
