@@ -24,7 +24,7 @@ CACHE_KEY = "multitrack/run"
 _FILE = Path(".pytest_cache", "v", *CACHE_KEY.split("/"))
 _AGAIN = "run all tests with pytest, and then repeat this command"
 MAX_BODIES = 20_000_000
-"""The total size, in characters, of the bodies of requests in the file. The bodies that follow are left out."""
+"""The maximum total size, in characters, of the request bodies in the file. Later bodies are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class ChangedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class DriftedCassette:
-    """A cassette that ``--calls-drift`` compared with live responses, and whose recordings no longer hold.
+    """A cassette whose recordings are no longer valid, as a comparison with live responses (``--calls-drift``) showed.
 
     Args:
         test: The node id of the test, or the name of the fixture.
@@ -149,14 +149,14 @@ class DriftedCassette:
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """A cause for which requests differ from their recordings, as ``--calls-audit`` reports it.
+    """A cause of differences between requests and their recordings, as ``--calls-audit`` reports it.
 
     Args:
         title: What changed, in one line.
         section: The title of the section of the report.
         tests: The node ids of the tests whose requests changed.
         lines: The lines that describe the change.
-        command: The command that fixes it. Empty if there is none.
+        command: The command that fixes the difference. Empty if there is none.
     """
 
     title: str
@@ -178,11 +178,10 @@ class RunFacts:
         cassettes: The cassettes that the run used, by their path.
         collected: The cassettes of all collected tests.
         misses: The requests without a recording, in the order of their tests.
-        audited: The requests that were answered by a recording of a request with another wording, if the run was an
-            audit.
+        audited: The requests that a recording with a different wording answered, if the run was an audit.
         snapshots: The snapshots that did not have the received calls.
-        drift: The cassettes whose recordings no longer hold, if the run compared them with live responses.
-        findings: The findings of the audit, if the run was one.
+        drift: The cassettes whose recordings are no longer valid, if the run compared them with live responses.
+        findings: The findings of the audit, if the run was an audit.
     """
 
     root: Path = Path()
@@ -207,7 +206,7 @@ class RunFacts:
         """Return the facts from the result of ``to_plain``.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: They are damaged.
+            KeyError, TypeError, ValueError, AttributeError: The facts are damaged.
         """
         return cls(
             root,
@@ -223,7 +222,7 @@ class RunFacts:
         )
 
     def relative(self, path: Path) -> str:
-        """Return the name of the file at ``path`` in these facts."""
+        """Return ``path`` in the form that these facts use: relative to ``root``, with forward slashes."""
         return Path(os.path.relpath(path, self.root)).as_posix()
 
     def find_problem(self, path: Path) -> str | None:
@@ -262,7 +261,7 @@ def digest_file(path: Path) -> str | None:
 
 
 def find_root(folder: Path) -> Path | None:
-    """Return the nearest folder with facts: ``folder``, or one above it in the same repository. None if none has."""
+    """Return the nearest folder with facts, from ``folder`` upwards in the same repository. None if there is none."""
     for parent in (folder, *folder.parents):
         if (parent / _FILE).is_file():
             return parent

@@ -52,7 +52,7 @@ class RunState:
         return self._summary
 
     def forget_failures(self, item: pytest.Item) -> None:
-        """Drop what earlier attempts at ``item`` left in the summary, because it has passed."""
+        """Remove the failures of earlier attempts at ``item`` from the summary, because the test has passed."""
         if self._summary is not None and (self._summary.misses or self._summary.snapshots):
             from pytest_multitrack.pytest_internals import get_test_name
 

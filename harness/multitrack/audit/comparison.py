@@ -261,7 +261,7 @@ class RequestComparer:
 
 
 def _looks_real(value: str) -> bool:
-    """Return whether ``value`` looks like a real credential, and not like the word that a filter replaced it with."""
+    """Return whether ``value`` looks like a real credential, and not like the word with which a filter replaced one."""
     return len(value) >= 16 and any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
 
 

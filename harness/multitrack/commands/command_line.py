@@ -254,8 +254,8 @@ def to_report(
 
     Args:
         command: The name of the command.
-        changes: The changes that it made, or would make.
-        problems: The files that it could not change, each with a message.
+        changes: The changes that the command made, or would make.
+        problems: The files that the command could not change, each with a message.
         dry_run: Whether nothing was changed.
     """
     listed = [{"path": path, "message": message} for path, message in problems]

@@ -39,7 +39,7 @@ ACCOUNT_DATA = (
     GOOGLE_ORGANIZATION,
     GOOGLE_PROJECT,
 )
-"""The values above that no cassette may contain."""
+"""The account data, which no cassette may contain."""
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -71,7 +71,7 @@ class AuditRun:
 
     @property
     def redact(self) -> Callable[[str], str]:
-        """Removes the secrets of the run from a text."""
+        """The function that removes the secrets of the run from a text."""
         return self._redact
 
     def _show_path(self, path: str) -> str:

@@ -172,7 +172,7 @@ class MissReporter:
         return MissedRequest(violation, sent.request, position, self._can_rebind(sent, nearest))
 
     def _can_rebind(self, sent: CanonicalRequest, nearest: NearestRecording | None) -> bool:
-        """Return whether the ``nearest`` recording may keep its answer and get the request ``sent``."""
+        """Return whether the ``nearest`` recording may keep its answer if its request is replaced with ``sent``."""
         lookup = self._cassette.lookup
         if nearest is None or lookup is None or not self._cassette.may_rebind(nearest.entry):
             return False

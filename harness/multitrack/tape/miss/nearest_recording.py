@@ -76,8 +76,8 @@ def find_nearest(
         index: The recordings.
         strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.
-        claimed: The positions of recordings that are nearest to other requests. Of several recordings that are equally
-            near, another one is preferred.
+        claimed: The positions of recordings that are nearest to other requests. Of several equally near recordings, one
+            that is not claimed is preferred.
     """
     candidates = [*_find_candidates(strip(request), key, index, strip)]
     if others is not None:

@@ -17,12 +17,12 @@ from multitrack.wires.wire_format import WireFormat
 # the keys that lead from a message, or from the instructions, to its text
 _TEXT_STEPS = ((), ("text",), ("parts", "text"), ("content",), ("content", "text"))
 _TEXT_TYPES = (None, "message", "text", "input_text", "output_text")
-# values of a schema that may contain a key "description" of the user's own
+# values in a schema that may contain the user's own key "description"
 _DATA_KEYS = frozenset({"default", "const", "enum", "example", "examples"})
 
 
 def is_only_wording(nearest: NearestRecording) -> bool:
-    """Return whether the request differs from an unplayed recording, and only in its wording."""
+    """Return whether the nearest recording is unplayed, and the request differs from it only in its wording."""
     if nearest.entry.played or nearest.moved or nearest.transport or not nearest.differences:
         return False
     if nearest.entry.interaction.response.ending != "complete":
@@ -65,7 +65,7 @@ def _list_values_above(path: Path, document: Any) -> Sequence[Any]:
 
 
 def _holds_data(value: Any) -> bool:
-    """Return whether ``value`` is a message or a part of one that holds something else than a text."""
+    """Return whether ``value`` is a message, or a part of a message, that contains anything other than a text."""
     if not isinstance(value, Mapping):
         return False
     role = str(value.get("role", "")).lower()
