@@ -35,7 +35,11 @@ def validate_call(call: ToolCall, total: int, models: Models, context: Any) -> B
     if model is None:
         return _unknown_tool_error(call, total, models)
     try:
-        return model.model_validate_json(_arguments_json(call), context=context)
+        # for a tool without arguments, some providers send no arguments, others {}, and others null
+        text = call.arguments.strip() if call.arguments else ""
+        if text in ("", "null"):
+            text = "{}"
+        return model.model_validate_json(text, context=context)
     except ValidationError as error:
         return _invalid_arguments_error(call, total, error)
     except UnicodeEncodeError as error:
@@ -90,12 +94,6 @@ def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> Extr
     if isinstance(first, InvalidArguments) and all(isinstance(error, InvalidArguments) for error in call_errors):
         return InvalidArguments(message, call=first.call, details=first.details)
     return ExtractionError(message)
-
-
-def _arguments_json(call: ToolCall) -> str:
-    # for a tool without arguments, some providers send no arguments, others {}, and others null
-    text = call.arguments.strip() if call.arguments else ""
-    return "{}" if text in ("", "null") else text
 
 
 def _unknown_tool_error(call: ToolCall, total: int, models: Models) -> UnknownTool:

