@@ -22,12 +22,13 @@ raw client is measured twice to show the noise.
 
 {figures}
 
-The target is at most {target} times the time of the raw client. It is {verdict} ({reached}). Multitrack adds {added} to
-a call. This hardly depends on the provider, so the ratio is higher for an SDK that is faster. Multitrack converts the
-answer to `ToolCall` objects, whose arguments are JSON text, and collects what an `Extraction` can report: the raw client
-does neither. Validating the JSON text takes no longer than validating the SDK's dictionaries. The work for a call takes
-20 µs if it is repeated in a loop, and twice as long after a call of the SDK, which fills the CPU's caches with its own
-code. The ratio is therefore higher on a machine that is busy.
+The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
+
+Multitrack adds {added} to a call. This time hardly depends on the provider, so the ratio is higher for a faster SDK.
+Multitrack decodes the response to `ToolCall` objects with JSON arguments, and keeps what an `Extraction` reports; the
+raw client does neither. Validating JSON takes no longer than validating the SDK's dictionaries. If these steps are
+repeated in a loop, they take 20 µs. After a call to the SDK, which fills the caches of the CPU with its own code, they
+take twice as long, and even longer on a busy machine.
 """
 
 

@@ -25,7 +25,7 @@ class ToolCall:
     arguments: str | None
     index: int
 
-    def __init__(self, id: str | None, name: str, arguments: str | None, index: int) -> None:
+    def __init__(self, id: str | None, name: str, arguments: str | None, index: int) -> None:  # noqa: A002
         # takes half the time of the method that `dataclass` generates for a frozen class, and each decoded call needs
         # one; only a frozen class keeps a call from being changed between its validation and a report
         _set_id(self, id)
