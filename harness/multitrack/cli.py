@@ -60,13 +60,13 @@ def _options(
 def show(
     cassette: Annotated[Path, typer.Argument(help="a cassette, or a folder with cassettes and pending recordings")],
     textconv: Annotated[
-        bool, typer.Option("--textconv", help="for git: print even a damaged cassette, unchanged, and exit with 0")
+        bool, typer.Option("--textconv", help="for git: print a damaged cassette unchanged instead of failing")
     ] = False,
     request: Annotated[
         bool, typer.Option("--request", help="print the model, tools and messages of each request, too")
     ] = False,
 ) -> None:
-    """Print the tool calls and messages of cassettes. Can also serve as git's textconv command."""
+    """Print the tool calls and messages of cassettes. This command can also serve as git's textconv command."""
     from multitrack.errors import CassetteCorrupt
     from multitrack.reporting.check import find_cassettes
 
@@ -170,7 +170,7 @@ def check(
         int | None, typer.Option(help="the allowed age in days; the default is max_age in pyproject.toml")
     ] = None,
 ) -> None:
-    """Find cassettes that are damaged, too old, contain a secret, or belong to a test that no longer exists.
+    """Find cassettes that are damaged or too old, contain a secret, or belong to a test that no longer exists.
 
     Pending recordings are only checked if their files are named.
     """
@@ -209,7 +209,9 @@ def _report_pending(paths: list[Path]) -> None:
 
 @app.command(epilog=f"Example: multitrack diff main..HEAD\n\n{_EXIT_CODES}")
 def diff(
-    old: Annotated[str, typer.Argument(help="a cassette, a folder with cassettes, or two revisions: main..HEAD")],
+    old: Annotated[
+        str, typer.Argument(help="a cassette, a folder with cassettes, or two revisions such as main..HEAD")
+    ],
     new: Annotated[
         list[Path] | None,
         typer.Argument(help="the other cassette or folder; if OLD names revisions, the files and folders to compare"),

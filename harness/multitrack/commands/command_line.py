@@ -86,7 +86,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Let cassettes, pending recordings and snapshots follow a test that you have renamed or moved."""
+        """Rename the cassettes, pending recordings and snapshots of a test that you have renamed or moved."""
         from multitrack.commands import move
         from multitrack.commands.owned_files import OwnedFiles
 
@@ -148,7 +148,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Remove the interactions that the last run of pytest did not use, if it was a full run and passed.
 
-        Cassettes that no test uses are listed, and stay.
+        Cassettes that no test uses are listed, but not removed.
         """
         from multitrack.commands import prune as pruning
         from multitrack.reporting.check import find_cassettes
@@ -173,7 +173,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Remove pending recordings, and leave their cassettes unchanged."""
+        """Remove pending recordings. Their cassettes stay unchanged."""
         from multitrack.commands.file_changes import FileChange
         from multitrack.tape.file import storage
 

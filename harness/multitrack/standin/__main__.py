@@ -45,7 +45,7 @@ def run(
 ) -> None:
     """Run a local server that imitates the providers.
 
-    Prints export lines with the environment that lets unmodified applications reach it, then serves requests.
+    Prints export lines for the variables that let unmodified applications reach the server, then serves requests.
     """
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
