@@ -110,8 +110,7 @@ def test_accept_says_what_it_requires(tmp_path, wrong, reason):
     (tmp_path / "README.md").touch()
     finished = run_multitrack("accept", wrong, cwd=tmp_path)
     assert finished.stderr == (
-        f"multitrack: {wrong}: {reason}\n"
-        f"  pass a pending recording (*.pending.yaml), the cassette that it belongs to, or a folder that contains it\n"
+        f"multitrack: {wrong}: {reason}\n  pass a pending recording (*.pending.yaml), its cassette, or its folder\n"
     )
     assert finished.returncode == 1
 

@@ -98,7 +98,7 @@ def test_calls_that_no_longer_match_the_models(project):
             "cassettes/a.yaml: interaction 1, call 2: Weather.days at $.days: Field required",
             "cassettes/b.yaml: interaction 1, call 1: Stop.nights at $.stops[0].for: "
             "Input should be a valid boolean, unable to interpret input, not 2",
-            "3 of 3 calls would break, in 2 of 2 cassettes",
+            "3 of 3 calls do not match the current models, in 2 of 2 cassettes",
         ],
         "cassettes/a.yaml",
         "cassettes/b.yaml",
@@ -152,7 +152,7 @@ def test_arguments_that_are_not_json(project):
     line, last = finished.stdout.splitlines()
     assert line.startswith("cassettes/a.yaml: interaction 1, call 1: Weather at $: call 1 of 1 (id 'call'), Weather: ")
     assert "not valid JSON" in line
-    assert last == "1 of 1 call would break, in 1 of 1 cassette"
+    assert last == "1 of 1 call does not match the current models, in 1 of 1 cassette"
     assert finished.returncode == 1
 
 
@@ -361,7 +361,7 @@ class TestImports:
                 "cassettes/a.yaml: interaction 1, call 2: Trip.stops at $.stops: Field required",
                 "not checked: 1 call of Search: its model is unknown; "
                 "set it in pyproject.toml, in [tool.multitrack.models]: tools = {Search = 'package:Class'}",
-                "2 of 2 calls would break, in 1 of 1 cassette",
+                "2 of 2 calls do not match the current models, in 1 of 1 cassette",
             ],
         )
 

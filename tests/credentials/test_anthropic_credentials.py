@@ -19,7 +19,8 @@ OWN = ["Anthropic", "AsyncAnthropic"]
 BEDROCK = ["AnthropicBedrock", "AsyncAnthropicBedrock"]
 VERTEX = ["AnthropicVertex", "AsyncAnthropicVertex"]
 NOTE = (
-    "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
+    "multitrack: this client was created without credentials and has stand-in credentials, which only work during "
+    "replay. "
     "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
 MESSAGE = {

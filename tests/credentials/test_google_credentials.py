@@ -26,7 +26,8 @@ MISSING = (
     "https://cloud.google.com/docs/authentication/external/set-up-adc for more information."
 )
 NOTE = (
-    "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
+    "multitrack: this client was created without credentials and has stand-in credentials, which only work during "
+    "replay. "
     "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
 USER = {"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}

@@ -94,7 +94,8 @@ def test_without_replay_the_first_request_raises_the_sdks_own_error(name, mode, 
     assert type(caught.value) is type(expected)
     assert str(caught.value) == str(expected)
     assert caught.value.__notes__ == [
-        "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
+        "multitrack: this client was created without credentials and has stand-in credentials, which only work "
+        "during replay. "
         "Replay a cassette (@pytest.mark.cassette), or set the credential."
     ]
     assert wire.sent == []

@@ -249,7 +249,9 @@ def test_an_additional_message_is_a_miss(chat, talk, router):
             send_and_receive(opened, text)
         with pytest.raises(CassetteMiss) as caught:
             send_and_receive(opened, "c")
-    assert without_call_site(caught.value) == format_mismatch(talk, "it sent message 3, but interaction 1 has 2")
+    assert without_call_site(caught.value) == format_mismatch(
+        talk, "the client sent message 3, but interaction 1 has 2"
+    )
 
 
 @pytest.mark.usefixtures("recorded")
@@ -263,7 +265,9 @@ def test_a_missing_message_is_a_miss(chat, talk, router):
         send_and_receive(opened, "a")
         with pytest.raises(CassetteMiss) as caught:
             end(opened)
-    assert without_call_site(caught.value) == format_mismatch(talk, "it ended after 1 message, but interaction 1 has 2")
+    assert without_call_site(caught.value) == format_mismatch(
+        talk, "the client stopped after 1 message, but interaction 1 has 2"
+    )
 
 
 @pytest.mark.usefixtures("recorded", "short_stall")

@@ -233,7 +233,10 @@ def test_a_hand_written_response_may_be_empty(caller, talk, path, talk_types):
     ("mode", "note"),
     [
         ("replay", ""),
-        ("record-missing", "  its replay had already started, so it cannot be recorded as missing\n"),
+        (
+            "record-missing",
+            "  the replay of this call had already started, so the call cannot be recorded as missing\n",
+        ),
     ],
 )
 def test_a_stream_that_stops_matching_reports_how_to_record_it(mode, note, chat, talk, path):

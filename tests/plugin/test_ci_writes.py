@@ -36,7 +36,7 @@ def test_a_recording_is_a_usage_error(project, flag):
     assert run.code == pytest.ExitCode.USAGE_ERROR
     shown = "--record" if flag == "--multitrack-record" else flag
     assert f"{shown}: the environment variable CI is set, and a run in CI must not change cassettes; " in run.err
-    assert "or allow it with --allow-ci-writes or with allow_ci_writes = true in [tool.multitrack]" in run.err
+    assert "or pass --allow-ci-writes, or set allow_ci_writes = true in [tool.multitrack]" in run.err
     assert run.changed == set()
     assert project.provider.requests == []
 

@@ -431,7 +431,7 @@ def test_the_advice_about_the_cassette_of_a_renamed_test_helps(project, monkeypa
     project.write_test(ASK.replace("test_ask", "test_answer"))
     code, out = check(project)
     assert code == 1
-    paste(project, re.search(r"record it first under its new name \((.+?)\)", out)[1])
+    paste(project, re.search(r"first record it under its new name \((.+?)\)", out)[1])
     (project.path / re.match(r"(\S+?\.yaml):", out)[1]).unlink()
     code, out = check(project)
     assert code == 0, out

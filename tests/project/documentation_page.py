@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _WRITTEN = frozenset({"python", "toml", "ini"})
 _LIVE = re.compile(r"--record\b|--record-missing|--live|--calls-drift|^python ")
-_FAILED = re.compile(r"^=+ FAILURES =+$|would break|: (damaged|old|orphan|secret): ", re.MULTILINE)
+_FAILED = re.compile(r"^=+ FAILURES =+$|not match the current models|: (damaged|old|orphan|secret): ", re.MULTILINE)
 _PROGRAMS = {
     "pytest": "-m pytest -p no:cacheprovider",
     "multitrack": "-c 'import sys; from multitrack.cli import main; sys.argv[0] = \"multitrack\"; main()'",

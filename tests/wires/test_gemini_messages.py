@@ -360,7 +360,7 @@ def test_an_empty_text_of_the_assistant_is_left_out():
 F = ("a", "F", "{}")
 NO_TYPE = (
     "messages[0].content[0] has the URL 'https://example.com/a', whose file type is unknown; "
-    "add it next to the URL, such as 'format': 'image/jpeg', or use a data URL"
+    "add the type next to the URL, such as 'format': 'image/jpeg', or use a data URL"
 )
 UNREADABLE = "which Gemini cannot read; use a data URL, or a URL that begins with https:// or gs://"
 INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; encode the bytes with base64.b64encode"
@@ -386,12 +386,12 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         (
             [USER, {"role": "system", "content": "x"}],
             "messages[1] has the role 'system', which Gemini accepts only at the beginning; "
-            "move it there, or change its role to 'user'",
+            "move the message there, or change its role to 'user'",
         ),
         (
             [USER, assistant_calls(F), {"role": "developer", "content": "x"}],
             "messages[2] has the role 'developer', which Gemini accepts only at the beginning; "
-            "move it there, or change its role to 'user'",
+            "move the message there, or change its role to 'user'",
         ),
         (
             [{**USER, "name": "Ann"}],
@@ -401,7 +401,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [{"role": role, "content": content}],
-                "messages[0] has no content, and Gemini refuses an empty message; remove it",
+                "messages[0] has no content, and Gemini refuses an empty message; remove the message",
             )
             for role in ("user", "system")
             for content in (None, "", [], [{"type": "text", "text": ""}])
@@ -424,12 +424,12 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         (
             [{"role": "system", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
             "messages[0].content[0] has the type 'image_url', but a message with the role 'system' may contain only "
-            "text; move it to a message with the role 'user'",
+            "text; move the part to a message with the role 'user'",
         ),
         (
             [USER, assistant_calls(F), tool_message("a", [{"type": "input_image", "image_url": "x"}])],
             "messages[2].content[0] has the type 'input_image', but a message with the role 'tool' may contain only "
-            "text; move it to a message with the role 'user'",
+            "text; move the part to a message with the role 'user'",
         ),
         (user_message({"type": "text"}), "messages[0].content[0] has no text; add the text under the key 'text'"),
         (
@@ -487,7 +487,8 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [USER, {"role": "assistant", "content": content}],
-                "messages[1] has neither content nor tool_calls, and Gemini refuses an empty message; remove it",
+                "messages[1] has neither content nor tool_calls, and Gemini refuses an empty message; remove the "
+                "message",
             )
             for content in (None, "", [])
         ),
@@ -507,11 +508,12 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, {"role": "assistant", "tool_calls": ["F"]}],
-            "messages[1].tool_calls[0] has the type 'str', but Gemini supports only function calls; remove it",
+            "messages[1].tool_calls[0] has the type 'str', but Gemini supports only function calls; remove this call",
         ),
         (
             [USER, {"role": "assistant", "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "F"}}]}],
-            "messages[1].tool_calls[0] has the type 'custom', but Gemini supports only function calls; remove it",
+            "messages[1].tool_calls[0] has the type 'custom', but Gemini supports only function calls; remove this "
+            "call",
         ),
         (
             [USER, {"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]}],

@@ -149,7 +149,7 @@ def test_arguments_without_their_output_item_are_not_text():
         decoder.feed_chunk(chunk)
     assert decoder.answer.text is None
     decoder.feed_chunk({"type": "response.completed", "response": {"status": "completed", "output": []}})
-    assert decoder.answer.error == "the start of an output item that received arguments is missing"
+    assert decoder.answer.error == "an output item received arguments, but its start is missing"
 
 
 def test_a_lost_output_item_is_found_in_the_final_response():

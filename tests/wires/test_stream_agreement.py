@@ -348,7 +348,7 @@ def test_a_final_event_that_contradicts_a_complete_call_is_an_error():
     models, error = extract_stream("openai.responses.stream", events)
     assert models == [Weather(n=1)]
     assert isinstance(error, ExtractionError)
-    assert "other arguments after it was complete" in str(error)
+    assert "different arguments after it was complete" in str(error)
 
 
 def gemini(*parts, **candidate):
@@ -627,7 +627,7 @@ def test_input_for_a_block_without_a_start_breaks_the_stream(wire, write_call):
     models, error = extract_stream(wire, blocks_of(wire, "tool_use", lost, write_call(1, '{"n": 2}')))
     assert models == [Weather(n=2)]
     assert isinstance(error, StreamBroken)
-    assert "the start of a content block that received input is missing" in str(error)
+    assert "a content block received input, but its start is missing" in str(error)
 
 
 def test_an_error_event_of_anthropic_breaks_the_stream():

@@ -17,7 +17,7 @@ _SCHEMA = "Toolset(Iterable[A | B]).schemas(wire) returns the tools for plain Py
 _PLAIN_MODELS = "pass plain Pydantic models as response_model=Iterable[A | B]"
 _CONTENT = "write the content part into messages in OpenAI's format"
 _BATCH = "send the batch with the provider's SDK and read each response with decode and Toolset(...).parse"
-_VALIDATOR = "write a Pydantic validator that calls the model; pass data to it with context="
+_VALIDATOR = "write a Pydantic validator that calls the model; pass data to the validator with context="
 _CREATE = "call create on the client that {functions} returns"
 
 MODULE_NAMES = {
@@ -79,7 +79,7 @@ CLIENT_NAMES = {
     "clear": _HOOKS,
     "completions": "call the client's own create()",
     "create_fn": "call create",
-    "create_iterable": "call create, which returns all models at once, or with stream=True yields them one by one",
+    "create_iterable": "call create for all models at once, or create with stream=True for one model at a time",
     "create_partial": "pass stream=True to create, which then yields each model when its call is complete",
     "default_model": "pass model= to create",
     "handle_kwargs": "pass the arguments to each create",

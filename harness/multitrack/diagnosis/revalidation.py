@@ -99,7 +99,9 @@ class RevalidationReport:
         cassettes = count_noun(self.tapes, "cassette")
         if broken:
             tapes = len({entry.tape for entry in self.breaks})
-            yield f"{broken} of {count_noun(self.checked, 'call')} would break, in {tapes} of {cassettes}"
+            calls = f"{broken} of {count_noun(self.checked, 'call')}"
+            verb = "does" if broken == 1 else "do"
+            yield f"{calls} {verb} not match the current models, in {tapes} of {cassettes}"
         else:
             verb = "matches" if self.checked == 1 else "match"
             yield f"{count_noun(self.checked, 'call')} in {cassettes} {verb} the current models"

@@ -138,4 +138,4 @@ def _advise(path: Path, test: str, owned: Sequence[tuple[Path, int, str]]) -> st
     """Return what to do about the recordings of ``test``, which does not exist, in the cassette at ``path``."""
     if any(other != test for owner, _, other in owned if owner == path):
         return "other tests share this cassette: delete the file, and record those tests again (pytest --record)"
-    return "delete the file; if the test was renamed, record it first under its new name (pytest --record)"
+    return "if the test was renamed, first record it under its new name (pytest --record); then delete the file"

@@ -73,7 +73,10 @@ class ConversationCandidates:
         messages = count_noun(count, "message")
         return self._keep(
             lambda candidate: len(candidate.messages) <= count,
-            lambda candidate: (f"it ended after {messages}, but {candidate} has {len(candidate.messages)}", []),
+            lambda candidate: (
+                f"the client stopped after {messages}, but {candidate} has {len(candidate.messages)}",
+                [],
+            ),
         )
 
     def choose(self, candidate: ConversationCandidate) -> RecordedEntry:
@@ -145,7 +148,7 @@ class ConversationCandidate:
     def explain_difference(self, position: int, sent: Request) -> Mismatch:
         """Return why the message at ``position`` does not match, and the differences."""
         if position >= len(self.messages):
-            return f"it sent message {position + 1}, but {self} has {len(self.messages)}", []
+            return f"the client sent message {position + 1}, but {self} has {len(self.messages)}", []
         [message] = jsontext.parse(sent.body)
         found = list(find_differences(self.messages[position], message))
         count = count_noun(len(found), "place")

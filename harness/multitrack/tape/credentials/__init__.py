@@ -25,7 +25,8 @@ from multitrack.tape.block_patches import BlockPatches, PatchFactory
 from multitrack.tape.module_level_clients import find_credential_modules
 
 NOTE = (
-    "multitrack: this client was created without credentials, with a stand-in that only works during replay. "
+    "multitrack: this client was created without credentials and has stand-in credentials, which only work during "
+    "replay. "
     "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
 """The note on the SDK's error, because the text of the error describes a constructor, but a request raises it."""

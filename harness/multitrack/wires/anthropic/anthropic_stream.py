@@ -95,7 +95,7 @@ class AnthropicStreamDecoder(StreamDecoder):
             # the event that starts the block was lost, so only the text of the block can be used
             block = self._add_block({"type": "text"} if "text" in delta else {}, index)
             if "partial_json" in delta:
-                self._error = self._error or "the start of a content block that received input is missing"
+                self._error = self._error or "a content block received input, but its start is missing"
         if not block.add(delta):
             self._error = self._error or f"the call {block.fields[1]!r} received more input after it was complete"
 

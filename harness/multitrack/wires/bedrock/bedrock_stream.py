@@ -95,7 +95,7 @@ class BedrockStreamDecoder(StreamDecoder):
             # a block of text or reasoning has no event for its start
             block = self._add_block({}, index)
             if "toolUse" in delta:
-                self._error = self._error or "the start of a content block that received input is missing"
+                self._error = self._error or "a content block received input, but its start is missing"
         if not block.add(delta):
             self._error = self._error or f"the call {block.fields[1]!r} received more input after it was complete"
         return self._queue.release() if is_added else []

@@ -67,7 +67,9 @@ def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
         where = f"{location}.tool_calls[{number}]"
         kind = call.get("type", "function") if isinstance(call, dict) else type(call).__name__
         if kind not in ("function", None):
-            raise ValueError(f"{where} has the type {kind!r}, but Gemini supports only function calls; remove it")
+            raise ValueError(
+                f"{where} has the type {kind!r}, but Gemini supports only function calls; remove this call"
+            )
         name, args = _read_function(call.get("function"), f"{where}.function")
         calls.append(GeminiCall(where, name, args, as_text(call.get("id")), read_signature(call)))
     if legacy := message.get("function_call"):

@@ -64,7 +64,7 @@ def convert_messages(
             case "system" | "developer" if turns.contents:
                 raise ValueError(
                     f"{location} has the role {role!r}, which Gemini accepts only at the beginning; "
-                    f"move it there, or change its role to 'user'"
+                    f"move the message there, or change its role to 'user'"
                 )
             case "system" | "developer":
                 system += _convert_message(message, location, role)
@@ -104,7 +104,7 @@ def _convert_message(message: Mapping[str, Any], location: str, role: str) -> li
         )
     parts = convert_content(message.get("content"), location, role)
     if not parts and role != "assistant":
-        raise ValueError(f"{location} has no content, and Gemini refuses an empty message; remove it")
+        raise ValueError(f"{location} has no content, and Gemini refuses an empty message; remove the message")
     return parts
 
 
@@ -149,7 +149,8 @@ class _Turns:
         self._calls = read_calls(message, location)
         if not parts and not self._calls:
             raise ValueError(
-                f"{location} has neither content nor tool_calls, and Gemini refuses an empty message; remove it"
+                f"{location} has neither content nor tool_calls, and Gemini refuses an empty message; remove the "
+                f"message"
             )
         if self._calls and not any(content["role"] == "user" for content in self.contents):
             raise ValueError(

@@ -66,7 +66,7 @@ def _convert_part(part: object, location: str, role: str) -> dict[str, Any]:
     if role != "user":
         raise ValueError(
             f"{location} has the type {kind!r}, but a message with the role {role!r} may contain only text; "
-            f"move it to a message with the role 'user'"
+            f"move the part to a message with the role 'user'"
         )
     return convert(part, location)
 
@@ -168,7 +168,7 @@ def _convert_url(url: str, location: str, kind: str | None) -> dict[str, Any]:
     if not (kind := kind or _TYPES.get(_extension(file_url["path"]))):
         raise ValueError(
             f"{location} has the URL {_shorten(url)}, whose file type is unknown; "
-            f"add it next to the URL, such as 'format': 'image/jpeg', or use a data URL"
+            f"add the type next to the URL, such as 'format': 'image/jpeg', or use a data URL"
         )
     return {"fileData": {"mimeType": _correct_type(kind), "fileUri": url}}
 

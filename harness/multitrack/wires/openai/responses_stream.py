@@ -89,7 +89,7 @@ class ResponsesStreamDecoder(StreamDecoder):
             self._error = self._error or item.set_fields(fields)
         for item in self._items:
             if item.has_arguments and not item.fields_so_far:
-                self._error = self._error or "the start of an output item that received arguments is missing"
+                self._error = self._error or "an output item received arguments, but its start is missing"
             item.is_done = not (is_cut_off and item.fields_so_far.get("status") == "incomplete")
         return self._queue.release(is_last=True)
 
