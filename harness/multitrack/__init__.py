@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 # Imported on first access (https://peps.python.org/pep-0562/), so that code that only extracts does not import the
-# tape, and tests without our clients do not import them.
+# tape, and tests that use other clients do not import ours.
 _MODULES = {
     "CallsSnapshot": "multitrack.snapshots.calls_snapshot",
     "Extraction": "multitrack.extraction",

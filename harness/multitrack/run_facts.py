@@ -132,7 +132,7 @@ class ChangedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class DriftedCassette:
-    """A cassette whose recordings are no longer valid, as a comparison with live responses (``--calls-drift``) showed.
+    """A cassette whose recordings are no longer valid, according to ``--calls-drift``.
 
     Args:
         test: The node id of the test, or the name of the fixture.

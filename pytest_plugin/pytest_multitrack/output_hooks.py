@@ -1,4 +1,4 @@
-"""Hooks that remove all secrets that are known so far from the texts that pytest is about to print.
+"""Hooks that remove all known secrets from the texts that pytest is about to print.
 
 The hooks run before those of all other plugins. They cost a passing test that prints nothing a few microseconds:
 ``output_redaction`` is only imported if there is a text to redact.

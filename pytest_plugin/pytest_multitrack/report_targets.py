@@ -50,7 +50,7 @@ def check_target(option: str, file: Path) -> None:
 
 
 def _find_obstacle(file: Path) -> str | None:
-    """Return why ``file`` cannot be written. None if nothing is known to prevent it.
+    """Return why ``file`` cannot be written. None if no obstacle is known.
 
     Leaves no file behind, because the run may end with another usage error.
     """

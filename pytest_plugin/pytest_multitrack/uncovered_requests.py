@@ -1,6 +1,6 @@
 """Refuse the requests of a test that compares calls with ``calls_snapshot`` but uses no cassette.
 
-Otherwise, the test would go live on every run, and compare live responses with its snapshot.
+Otherwise, the test would send its requests in every run, and compare live responses with its snapshot.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class StandIn:
-    """A local provider that speaks the wire formats of OpenAI, Anthropic and Vertex AI.
+    """A local provider that speaks the wire formats of OpenAI, Anthropic, Amazon Bedrock, Gemini, Ollama and xAI.
 
     ::
 

@@ -302,7 +302,7 @@ class Router(Protocol):
 
     @property
     def mode(self) -> str:
-        """One of ``settings.MODES``."""
+        """The mode of the tape, one of ``settings.MODES``."""
 
     def route(self, request: Request) -> Route:
         """Decide how to proceed with ``request``. Raises ``CassetteMiss`` if no recording matches."""

@@ -11,7 +11,7 @@ class InteractionFilter(Protocol):
     """Functions of the project that change requests and responses before they are recorded and matched."""
 
     def filter_request(self, request: Request, /) -> Request | None:
-        """Return the changed ``request``, or ``None`` to let it go live without recording."""
+        """Return the changed ``request``, or ``None`` to send the original without recording it."""
 
     def filter_response(self, response: Response, /) -> Response | None:
         """Return the changed ``response``, or ``None`` not to record it."""

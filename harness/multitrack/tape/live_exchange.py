@@ -35,7 +35,7 @@ class _BodyPart:
 
 
 class LiveExchange:
-    """One request that went live, and its response (see ``exchange.ResponseRecorder``)."""
+    """One request that was sent to the network, and its response (see ``exchange.ResponseRecorder``)."""
 
     def __init__(self, request: Request, redactor: Redactor, clock: Clock) -> None:
         self._request = request
@@ -111,8 +111,8 @@ class LiveExchange:
     def build_response(self) -> Response | None:
         """Return the decoded response, as far as it arrived. ``None`` if there is nothing to store.
 
-        An exchange that is still open counts as ``left`` by its caller. A body that cannot be decoded is stored as it
-        arrived, with the header that names its encoding.
+        An exchange that is still open gets the ending ``left``, as if its caller had stopped reading. A body that
+        cannot be decoded is stored as it arrived, with the header that names its encoding.
         """
         if not self.has_response:
             if self._failure is None and self._ending is None:

@@ -1,4 +1,4 @@
-"""The last check before a request goes live."""
+"""The last check before a request is sent to the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LiveGate:
         self._mode = mode
 
     def let_pass(self, request: Request) -> Passthrough:
-        """Let ``request`` go live, and do not record it. Raises ``LiveCall`` as ``check`` does."""
+        """Let ``request`` be sent without being recorded. Raises ``LiveCall`` as ``check`` does."""
         self.check(request)
         return Passthrough()
 

@@ -1,7 +1,8 @@
 """Threads that are still alive after the end of the test that started them.
 
-Such a thread may send a request while another test runs. Without this module, the request would go live if the running
-test has no tape. If the running test has a tape, the request would fail that test, which did not send it.
+Such a thread may send a request while another test runs. Without this module, the request would be sent to the network
+if the running test has no tape. If the running test has a tape, the request would fail that test, which did not send
+it.
 """
 
 from __future__ import annotations

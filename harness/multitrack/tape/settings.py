@@ -76,8 +76,9 @@ class Settings:
     cassette and in the comparison."""
     ignore_hosts: tuple[str, ...] = ()
     """Globs of ``host`` or ``host:port``, optionally with a path: ``host/path`` is that path and all below it, and
-    ``*`` in a path also matches slashes. Requests to these hosts go live, and are not recorded. Raw sockets may connect
-    to the hosts without a path."""
+    ``*`` in a path also matches slashes. Requests to these hosts are sent to the network, and are not recorded. Raw
+    sockets may connect to the hosts without a path.
+    """
     drop_hosts: tuple[str, ...] = ()
     """Globs like those of ``ignore_hosts``.
 
@@ -163,7 +164,7 @@ class Settings:
             raise BadOption(f"{source}: {error}") from None
 
     def ignores(self, url: str) -> bool:
-        """Return whether a request to ``url`` goes live without being recorded."""
+        """Return whether a request to ``url`` is sent to the network without being recorded."""
         return _matches_url(url, self.ignore_hosts)
 
     def drops(self, url: str) -> bool:

@@ -59,7 +59,7 @@ class Tape:
 
         Args:
             path: The cassette. The file need not exist.
-            mode: Whether to replay, to record, or to go live.
+            mode: How requests are answered, see ``multitrack.tape.settings.Mode``.
             settings: The options. Default: the defaults of ``Settings``.
             test: The node id of the test that records. ``None`` outside of any test.
             shared: Whether other tests use the same cassette.
@@ -235,7 +235,7 @@ class Tape:
 
     @property
     def live_interactions(self) -> Sequence[Interaction]:
-        """The requests that went live so far, in order, with their responses, if any arrived."""
+        """The requests that were sent to the network so far, in order, with their responses, if any arrived."""
         return tuple(self._recorder.interactions(include_unanswered=True))
 
     @property

@@ -18,8 +18,8 @@ class UnrecordedRequests:
 
         Args:
             settings: The settings of the tape.
-            gate: Checks the requests that go live.
-            is_offline: Whether the tape answers token exchanges, because nothing goes live.
+            gate: Checks the requests that are about to be sent.
+            is_offline: Whether the tape answers token exchanges, because no request is sent to the network.
             drops_telemetry: Whether the tape answers telemetry requests, instead of sending them.
         """
         self._settings = settings

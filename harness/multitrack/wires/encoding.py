@@ -165,9 +165,9 @@ def _canonicalize_arguments(call: ToolCall) -> str | None:
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
     """Return, for each call, the position of the recorded call that it comes from, or None if it is a new call.
 
-    A call comes from the recorded call that is equal to it, otherwise from the one with the same id, otherwise from the
-    one with the same name, otherwise from the one in the same position. The call keeps the other fields of that
-    recorded call, such as the signature of a thought.
+    A call comes from the equal recorded call, or else from the recorded call with the same id, with the same name, or
+    in the same position, in this order. The call keeps the other fields of that recorded call, such as the signature of
+    a thought.
     """
     sources: list[int | None] = [None] * len(calls)
     free = set(range(len(recorded)))

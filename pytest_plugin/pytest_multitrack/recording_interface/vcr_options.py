@@ -116,8 +116,9 @@ def find_default_name(node: pytest.Item | pytest.Collector) -> str:
 def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Settings) -> ResolvedOptions:
     """Return the options of the cassette of ``node`` that do not depend on fixtures.
 
-    Requests go live until the options of the test are complete. The same is true of pytest-recording, which opens its
-    cassettes in a fixture. Only fixtures that ``vcr_config`` depends on can send requests so early.
+    Until the options of the test are complete, its requests are sent to the network. The same is true of
+    pytest-recording, which opens its cassettes in a fixture. Only fixtures that ``vcr_config`` depends on can send
+    requests so early.
 
     Args:
         node: The test, or the module or class of a fixture.
@@ -274,7 +275,8 @@ def _find_longest_name() -> int:
 def _find_loader(options: VcrOptions, path: Path) -> Callable[[], Any] | None:
     """Return the function that reads the cassette with the project's own serializer or persister.
 
-    None if the project has neither, or if Multitrack wrote the cassette: a serializer does not know its keys.
+    None if the project has neither, or if Multitrack wrote the cassette, because a serializer does not know the keys of
+    Multitrack.
     """
     serializer = options.config.get("serializer", "yaml")
     if options.configured is None or not options.configured.reads_itself(serializer) or _is_own(path):

@@ -132,7 +132,7 @@ def _raise_if_secret(path: Path, text: str, allowed: Collection[str]) -> None:
 
 
 def find_pending(path: Path) -> list[Path]:
-    """Return the files with pending recordings for ``path``: a pending file itself, a cassette or a folder."""
+    """Return the files with pending recordings for ``path``, which is a pending file, a cassette or a folder."""
     if path.is_dir():
         return sorted(path.rglob(f"*{paths.PENDING_SUFFIX}"))
     found = path if path.name.endswith(paths.PENDING_SUFFIX) else paths.pending_path(path)

@@ -1,7 +1,8 @@
 """The interceptor for ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
 
 Instead of a socket, a connection gets a ``_DeferredSocket``. This object receives the request, asks the tape how to
-route it, and only connects if the request goes live. All code of the client above the socket runs unchanged.
+route it, and only connects if the request must be sent to the network. All code of the client above the socket runs
+unchanged.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ class RecordedEntry:
         """Return whether a request with ``key`` matches this recording.
 
         A redacted secret matches any text. So does a pseudonym, but all occurrences of one pseudonym must match the
-        same text. Pseudonyms match any text because the machine that replays may not know which names were private on
-        the machine that recorded.
+        same text. Pseudonyms match any text because the replaying machine may not know which names were private on the
+        recording machine.
         """
         return key.method == self.key.method and self.has_same_url(key) and self._has_same_body(key)
 

@@ -1,4 +1,4 @@
-"""``--calls-drift``: every request goes live, and the responses are compared with the recorded ones."""
+"""``--calls-drift``: every request is sent to the network, and the responses are compared with the recorded ones."""
 
 from __future__ import annotations
 

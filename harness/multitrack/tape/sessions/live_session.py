@@ -1,4 +1,4 @@
-"""``--live``: every request goes live, and nothing is recorded."""
+"""``--live``: every request is sent to the network, and nothing is recorded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class LiveSession(Session):
         self._gate = gate
 
     def route(self, request: Request) -> Passthrough:
-        """Let ``request`` go live."""
+        """Let ``request`` be sent to the network."""
         return self._gate.let_pass(request)
 
     def route_stream(self, request: Request) -> Passthrough:
-        """Let a streaming ``request`` go live."""
+        """Let a streaming ``request`` be sent to the network."""
         return self._gate.let_pass(request)

@@ -51,7 +51,7 @@ class ReplaySession(Session):
         Args:
             canonicalizer: Returns the canonical form of requests.
             lookup: The recordings. ``None`` if there is no cassette.
-            gate: Checks the requests that go live.
+            gate: Checks the requests that are about to be sent.
             misses: Reports the requests without a recording.
             guard: Turns errors of a conversation into violations.
             lock: The lock of the tape.

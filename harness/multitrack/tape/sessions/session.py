@@ -38,7 +38,7 @@ class Session(ABC):
 
     @property
     def is_offline(self) -> bool:
-        """True if nothing goes live."""
+        """True if no request is sent to the network."""
         return self.replays and not self.writes
 
     @property

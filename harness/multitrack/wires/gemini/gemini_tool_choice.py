@@ -51,7 +51,7 @@ def check_parallel_tool_calls(parallel_tool_calls: object) -> None:
 
     Raises:
         ValueError: If it is False.
-        TypeError: If it is neither True, False nor None.
+        TypeError: If it is not True, False or None.
     """
     if parallel_tool_calls is False:
         raise ValueError(

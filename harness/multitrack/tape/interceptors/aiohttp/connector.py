@@ -1,7 +1,8 @@
 """The interceptor for aiohttp: the connectors, which create the connections of its sessions.
 
 Instead of a real transport, a connection gets a ``DeferredTransport``. This object receives the request, asks the tape
-how to route it, and only connects if the request goes live. The sessions, requests and responses are aiohttp's own.
+how to route it, and only connects if the request must be sent to the network. The sessions, requests and responses are
+aiohttp's own.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _wrap_connect(original: Connect, current_tape: CurrentTape) -> Connect:
             connection = await connect_live()
             if connection.transport is None or connection.transport.get_extra_info("socket") is None:
                 return connection
-            # return the connection to the pool, where it is found again if the request goes live
+            # return the connection to the pool, where it is found again if the request must be sent to the network
             connection.release()
         transport = DeferredTransport(self, req, traces, timeout, connect_live, current_tape)
         return transport.handler.create_connection(self, req)
