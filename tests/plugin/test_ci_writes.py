@@ -45,7 +45,7 @@ def test_a_recording_is_a_usage_error(project, flag):
 @pytest.mark.parametrize("permission", ["flag", "project"])
 def test_a_recording_can_be_permitted(project, flag, permission):
     project.write_test(ASK)
-    advice = re.search(r"allow it with (\S+) or with (.+) in (\[tool.multitrack\])", project.record(flag).err)
+    advice = re.search(r"or pass (\S+), or set (.+) in (\[tool.multitrack\])", project.record(flag).err)
     flags = [advice[1]] if permission == "flag" else []
     if permission == "project":
         project.write("pyproject.toml", f"[tool.pytest.ini_options]\n{advice[3]}\n{advice[2]}\n")
