@@ -19,8 +19,8 @@ from pytest_multitrack import item_tape, run_end, tape_report
 # the plugin needs when a test uses a cassette; otherwise, each inner run would import them again.
 IMPORTED = [respx_mocker, item_tape, run_end, tape_report]
 
-# `typing` would compare types that it cached for inline-snapshot with those of a removed dirty_equals, which raises.
-# inline-snapshot is not in the group test.
+# `typing` would compare types that it cached for inline-snapshot with types of a removed dirty_equals, and raise an
+# error. inline-snapshot is not in the group test.
 with contextlib.suppress(ImportError):
     IMPORTED.append(importlib.import_module("inline_snapshot"))
 
@@ -29,8 +29,8 @@ with contextlib.suppress(ImportError):
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 # Each client loads the authorities that it trusts: 24 ms for the 140 of certifi or for those that a shell names, and
-# 87 ms for google-genai's client, which loads them several times. No test connects to a server that one of these
-# certifies.
+# 87 ms for google-genai's client, which loads them several times. No test connects to a server with a certificate of
+# one of these authorities.
 for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"):
     os.environ[name] = str(Path(__file__).parent / "data" / "unused_authority.pem")
 

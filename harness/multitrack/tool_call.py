@@ -13,7 +13,7 @@ class ToolCall:
     """One tool call of a response.
 
     Args:
-        id: The provider's id of the call; None if it sent none or an empty one.
+        id: The provider's id of the call; None if the provider sent no id or an empty id.
         name: The name of the tool.
         arguments: The arguments exactly as received. Gemini sends an object, which is written as compact JSON, with
             whole numbers as integers. None if the response has no arguments.

@@ -281,7 +281,7 @@ def test_values_are_equal_if_only_the_order_of_their_keys_differs(one, other, eq
 )
 def test_a_text_that_is_not_a_list_of_calls_is_rejected_and_not_executed(text, message):
     if message is None:
-        # such a callee is only a name here
+        # a callee of this form is parsed as a name, and nothing else
         assert parse_calls(text)[0].name == ast.unparse(ast.parse(text, mode="eval").body.func)
         return
     with pytest.raises(UnreadableCalls) as error_info:

@@ -151,7 +151,7 @@ def _remember(path: str, *, is_default: bool = False) -> None:
 def _read_version(path: str) -> tuple[int, ...] | None:
     try:
         found = os.stat(path)
-    except Exception:  # a null character in the path; or blockbuster, which forbids this in an event loop
+    except Exception:  # a null character in the path; or blockbuster, which forbids file access in an event loop
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 

@@ -34,7 +34,7 @@ class UnknownParts:
     parameters: tuple[str, ...] = ()
     """The names of parameters in the query."""
     collections: tuple[str, ...] = ()
-    """Segments of the path, such as ``locations``. The segment after each is unknown."""
+    """Segments of the path, such as ``locations``. The segment after each of them is unknown."""
 
     def __bool__(self) -> bool:
         """Return whether any part is unknown."""

@@ -385,7 +385,7 @@ def format_move_command(path: Path, target: Path, shown_path: str, shown_target:
 
 
 def _is_tracked(path: Path) -> bool:
-    """Return whether the index of git has ``path``. Reads the file, because a subprocess would take longer."""
+    """Return whether the index of git has ``path``. Reads the index file, because a subprocess would take longer."""
     path = path.resolve()
     for folder in path.parents:
         entry = folder / ".git"

@@ -72,7 +72,8 @@ class RecordingScope:
         self._closed_blocks: list[_ClosedBlock] = []
         self._failed_fixtures: list[RecordingScope] = []
 
-    # these are computed only when a tape or a message needs them, because most tests of a run may have no tape
+    # the properties below are computed only when a tape or a message needs them, because most tests of a run may have
+    # no tape
 
     @cached_property
     def name(self) -> str:

@@ -19,7 +19,7 @@ _ESCAPED = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\
 # within double quotes, PyYAML also escapes characters beyond U+FFFF
 _ESCAPED_IN_QUOTES = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _ESCAPES = {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}
-# half of a surrogate pair: clients decode a byte that is not UTF-8 to one, and no loader of YAML accepts it
+# half of a surrogate pair, to which clients decode a byte that is not UTF-8; no loader of YAML accepts it
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _OFTEN_ESCAPED = '\\"\n\r\t'  # the backslash first, because the other escapes contain it
 _LONG = 1000

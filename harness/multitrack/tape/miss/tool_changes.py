@@ -1,4 +1,4 @@
-"""Explain differences in the declarations of tools by the models and fields behind them."""
+"""Explain differences between tool declarations by naming the models and the fields that changed."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ _HOSTS = frozenset(
         "login.microsoftonline.com",
     }
 )
-# the Vertex SDK sends this if it gets the project from an environment variable, which may have the project's number
+# the Vertex SDK sends this if it gets the project from an environment variable, which may contain the number of the
+# project instead of its id
 _PROJECT_LOOKUP = "grpc://cloudresourcemanager.googleapis.com/google.cloud.resourcemanager.v3.Projects/GetProject"
 _PLACEHOLDER = "placeholder"
 

@@ -27,7 +27,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     calls: list[ToolCall] = []
     texts: list[str] = []
     use = None
-    # one loop: a short answer is read in half the time of a pass for the calls and another for the texts
+    # one loop for calls and texts, because two loops would take twice as long for a short answer
     for block in read_blocks(document):
         use = find_call(block)
         if use is not None:
