@@ -229,7 +229,7 @@ class RunFacts:
         """Return why the facts do not fit the cassette at ``path``. None if they fit it."""
         used = self.cassettes.get(self.relative(path))
         if used is None:
-            return f"the last run did not use it\n  {_AGAIN}"
+            return f"the last run did not use this cassette\n  {_AGAIN}"
         return None if used.fits(path) else f"changed since the last run\n  {_AGAIN}"
 
 

@@ -74,8 +74,8 @@ def _prune(path: Path, played: set[int], result: Pruning) -> None:
         shown = paths.relative_to_cwd(path)
         unused = count_noun(len(cassette.interactions) - len(kept), "unused interaction")
         result.problems[str(path)] = (
-            f"{shown}: has {unused}, but another recorder wrote this cassette\n  convert it first: multitrack "
-            f"convert {shown}"
+            f"{shown}: {unused} not removed, because another recorder wrote this cassette\n"
+            f"  convert it first: multitrack convert {shown}"
         )
         return
     result.removed += len(cassette.interactions) - len(kept)

@@ -40,7 +40,9 @@ def run(
     port: Annotated[int, typer.Option(help="Port for plain HTTP and for the proxy; 0 picks a free one.")] = 0,
     env_file: Annotated[
         Path | None,
-        typer.Option(help="File for the export lines, for `source`. It exists while the stand-in is running."),
+        typer.Option(
+            help="File to write the export lines to, for use with `source`. The stand-in removes the file on exit."
+        ),
     ] = None,
 ) -> None:
     """Run a local server that imitates the providers.
