@@ -274,7 +274,7 @@ def read_facts(folder: Path) -> RunFacts:
     """Return the facts of the last run, from pytest's cache in ``folder`` or above it in the same repository.
 
     Raises:
-        MultitrackError: There are none, they are damaged, or another version of Multitrack wrote them.
+        MultitrackError: There are no facts, the facts are damaged, or another version of Multitrack wrote the facts.
     """
     if (root := find_root(folder)) is None:
         raise MultitrackError(f"{folder}: there are no results of a run with cassettes\n  {_AGAIN}")

@@ -37,7 +37,7 @@ DRIFTED = "drifted"
 
 @dataclass
 class _DriftingTest:
-    """The running test: its outcome in each of its runs, and the drift of its tapes in each."""
+    """The test that is running, with its outcome and the drift of its tapes in each of its runs."""
 
     name: str = ""
     accept_hint: str | None = None

@@ -36,7 +36,7 @@ def add_diagnosis(
     config: pytest.Config,
     comparison: tuple[object, object] | None,
 ) -> None:
-    """Put a line that names the layer that changed before the failed ``report``.
+    """Add a line to the beginning of the failed ``report`` that names the layer that changed.
 
     If a violation has not been raised yet, it is printed first, because the other errors follow from it. This happens
     if the test continues after the violation (in a subtest), or if the test has no tape of its own.

@@ -232,7 +232,7 @@ def _project_allows_ci_writes(config: pytest.Config) -> bool:
 
 
 def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str | None:
-    """Return a message if a flag would write cassettes in CI, and neither a flag nor the project allows that.
+    """Return a message if a flag would write cassettes in CI, and neither another flag nor the project allows writing.
 
     Args:
         config: The config of the run.
@@ -340,7 +340,7 @@ _AUDIT_SUFFIXES = (".md", ".json", ".html")
 
 
 def separate_audit_option(early_config: pytest.Config, args: list[str]) -> None:
-    """Let ``--calls-audit`` take no value if the next of ``args`` is not a report, but the path of tests."""
+    """Let ``--calls-audit`` take no value if the argument after it is the path of tests, not a report."""
     for position, (option, value) in enumerate(pairwise(args)):
         if option == "--":
             return

@@ -15,7 +15,7 @@ def resolve_targets(
     """Return the files to write.
 
     Args:
-        flag: The option that names them, for messages.
+        flag: The option that names the files, for messages.
         names: The values of the option: paths relative to ``folder``.
         folder: The folder in which the run was started.
         suffixes: The known suffixes.

@@ -16,7 +16,7 @@ from pytest_multitrack.run_state import RunState
 
 
 def add_requests(run: RunState, config: pytest.Config) -> None:
-    """Add the misses of the tapes that no report has mentioned yet to the summary of the ``run``."""
+    """For the tapes that no report has mentioned yet, add the misses to the summary of the ``run``."""
     for result in run.context.tape_results:
         for missed in result.tape.missed_requests:
             message = run.output.redact_text(str(missed.violation))

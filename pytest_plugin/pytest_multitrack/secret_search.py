@@ -24,7 +24,10 @@ _FILLER = re.compile(
 """The parts of a text that are not compared."""
 
 _MIN_LETTERS = 12
-"""Shorter secrets could be ordinary words once their punctuation is removed. ``Redactor`` finds them as they are."""
+"""The minimum number of letters and digits in a secret that is searched for.
+
+Without its punctuation, a shorter secret could be an ordinary word. ``Redactor`` finds it as it is written.
+"""
 
 _GRAM = 8
 """The length of the shortest part of a secret that is searched for."""

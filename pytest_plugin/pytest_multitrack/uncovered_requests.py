@@ -68,7 +68,8 @@ class _UncoveredRequests:
 def refuse(request: pytest.FixtureRequest, scope: RecordingScope | None) -> AbstractContextManager[Any]:
     """Within the block, refuse requests from the test that makes ``request``, unless they are handled or permitted.
 
-    A cassette, from Multitrack or from another recorder, handles them. ``--live`` and ``--calls-drift`` permit them.
+    A cassette, from Multitrack or from another recorder, handles requests. ``--live`` and ``--calls-drift`` permit
+    requests.
     """
     is_live = flags.mode(request.config) in ("live", "drift")
     if scope is None or is_live or active.current_tape() is not None:

@@ -95,8 +95,8 @@ class RequestComparer:
     ) -> Iterator[tuple[int, ObservedPair]]:
         """Yield the requests that differ from all other available recordings of their cassette.
 
-        A recording is unavailable if it answered a request that equals it. Requests that are not yielded count as
-        swapped or superseded.
+        A recording is unavailable if it answered a request that equals the recorded request. Requests that are not
+        yielded count as swapped or superseded.
         """
         differing_pairs = {id(pair) for _, pair in different}
         used = {(id(pair.cassette), pair.position) for pair in pairs if id(pair) not in differing_pairs}

@@ -39,7 +39,7 @@ class Move:
 
 
 def find_moves(differences: Sequence[AlignedDifference]) -> list[Move]:
-    """Return the moved fields among the ``differences`` of one request. Each difference is part of one move at most."""
+    """Return the moved fields among the ``differences`` of one request. Each difference is part of at most one move."""
     removed = [one for one in differences if one.sent is ABSENT and _is_field(one.recorded_path) and not one.inner]
     added = [one for one in differences if one.recorded is ABSENT and _is_field(one.sent_path) and not one.inner]
     moves: list[Move] = []

@@ -1,9 +1,9 @@
 """Guard the calls of a gRPC channel that was created with stand-in credentials.
 
-gRPC asks credentials for a token only after it has connected, and converts their error to a status. An interceptor runs
-before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also adds the stand-in token
-to the metadata of the call. The tape refuses to send a call that has this token, for example to a host in
-``ignore_hosts``.
+gRPC asks credentials for a token only after it has connected, and converts an error of the credentials to a status. An
+interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also adds the
+stand-in token to the metadata of the call. The tape refuses to send a call that has this token, for example to a host
+in ``ignore_hosts``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _CallDetails(namedtuple("_CallDetails", _FIELDS), grpc.ClientCallDetails):
 
 
 def create_guard(find_metadata: FindMetadata) -> Any:
-    """Return an interceptor for a synchronous channel that adds metadata to each call."""
+    """Return an interceptor that adds metadata to each call of a synchronous channel."""
 
     def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         if added := find_metadata():

@@ -33,8 +33,8 @@ PROJECT = "project-0"
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
     """Credentials with a token for replay.
 
-    While no cassette replays, they use the credentials that Google's own search finds at that time, and raise its
-    ``DefaultCredentialsError`` if it finds none.
+    While no cassette replays, they use the credentials that Google's own search finds at that time, and raise
+    ``DefaultCredentialsError`` if the search finds none.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
 
 
 def patches(module: ModuleType) -> list[Patch]:
-    """Patch the three steps of the search and the functions that create channels.
+    """Patch the three steps of Google's search for credentials, and the functions that create channels.
 
     The steps are patched, not ``google.auth.default``, because modules import ``default`` by name.
     """

@@ -104,7 +104,7 @@ def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
 
 
 def look_up_attribute(instance: object, name: str) -> Any:
-    """Raise the ``AttributeError`` for ``name``, which ``instance``, one of our objects, does not have.
+    """Raise the ``AttributeError`` for ``name``, which ``instance``, one of Multitrack's objects, does not have.
 
     If instructor's clients have that name, the error says what to use instead. Otherwise, the name is looked up again,
     so that a property that failed raises its own error.

@@ -118,7 +118,7 @@ class ResponseValidator:
     """Validates recorded responses with models that are already imported. Imports nothing itself.
 
     Args:
-        paths: The import paths of models that are used with clients other than ours.
+        paths: The import paths of models that are used with clients other than Multitrack's.
     """
 
     def __init__(self, paths: ModelPaths = ModelPaths()) -> None:  # noqa: B008 - it is frozen

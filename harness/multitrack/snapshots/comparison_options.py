@@ -185,7 +185,7 @@ class ComparisonOptions:
         return stored if self.ids else SnapshotCall(stored.name, stored.positional, stored.keywords)
 
     def find_range(self, tool: str, path: str, node: Expression) -> tuple[Decimal, Decimal] | None:
-        """Return the smallest and the largest number that counts as equal to the number ``node`` at that path.
+        """Return the smallest and the largest number that counts as equal to the number ``node`` at ``path``.
 
         Returns None if numbers have no tolerance there, or if ``node`` is not a number.
         """

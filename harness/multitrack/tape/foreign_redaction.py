@@ -1,7 +1,7 @@
 """Redact cassettes of other recorders, which contain everything that was sent and received.
 
 Clients receive the responses unchanged, with all headers, because tests may depend on any part of them. The list of
-kept headers applies only to our own recordings. Everything that is matched, written or shown is redacted.
+kept headers applies only to Multitrack's own recordings. Everything that is matched, written or shown is redacted.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class OpenCassette:
         allow_repeats: bool,
         filters: InteractionFilter | None = None,
     ) -> None:
-        """Create an object without content, as if no cassette exists. ``read`` adds the content.
+        """Create an object without content, as if no cassette existed. ``read`` adds the content.
 
         Args:
             canonicalizer: Computes matching keys. Its normalizer redacts cassettes of other recorders.

@@ -18,9 +18,10 @@ from multitrack.tape.redaction import secrets
 Mode = Literal["replay", "record", "record-missing", "live", "drift"]
 """The way a tape answers requests.
 
-``replay``: only from the cassette. ``record``: live, and replace the recorded interactions. ``record-missing``: from
-the cassette, and live if no recording matches. ``live``: live, without reading or writing a cassette. ``drift``: live,
-to compare the responses with the cassette, which stays unchanged.
+``replay``: only from the cassette. ``record``: from the provider, and the new interactions replace the recorded ones.
+``record-missing``: from the cassette, and from the provider if no recording matches. ``live``: from the provider,
+without reading or writing a cassette. ``drift``: from the provider, to compare the responses with the cassette, which
+stays unchanged.
 """
 
 MODES: tuple[Mode, ...] = ("replay", "record", "record-missing", "live")
@@ -137,7 +138,7 @@ class Settings:
 
         Args:
             options: The options by name.
-            source: Where they come from, for messages.
+            source: Where the options come from, for messages.
 
         Raises:
             BadOption: An option is unknown, or a value has the wrong type.
@@ -168,7 +169,7 @@ class Settings:
         return _matches_url(url, self.ignore_hosts)
 
     def drops(self, url: str) -> bool:
-        """Return whether a request to ``url`` is dropped: answered with success, and sent nowhere."""
+        """Return whether a request to ``url`` is dropped: answered with success, and not sent."""
         if not self.drop_hosts:
             return _matches_url(url, TELEMETRY)
         kept = tuple(glob[1:] for glob in self.drop_hosts if glob.startswith("!"))

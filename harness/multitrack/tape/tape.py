@@ -199,7 +199,7 @@ class Tape:
         """Do not fail the test because of misses and live calls within the block.
 
         Yields:
-            The list of the violations, which grows as they happen.
+            The list of the violations, which grows as violations happen.
         """
         with self._violations.expect() as expected:
             yield expected
@@ -298,7 +298,7 @@ class Tape:
 
     @property
     def has_recordings(self) -> bool:
-        """True if a response was recorded. ``save`` writes it even if the test failed."""
+        """True if a response was recorded. ``save`` writes the recording even if the test failed."""
         return self._session.writes and not self.is_lost and self._recorder.has_responses
 
     @property

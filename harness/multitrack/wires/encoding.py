@@ -187,12 +187,12 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[tuple[int, int | None, ToolCall]]:
     """Return each call with two positions in ``recorded``.
 
-    The first is the position of the call whose place it takes. The second is the position of the call that it matches,
-    or None for a new call.
+    The first position is that of the recorded call whose place the call takes. The second position is that of the
+    recorded call that the call matches, or None for a new call.
 
     The first position never decreases. A new call takes the same place as the call before it, or the place 0 if it is
-    the first. So does a call that now follows a call that was recorded later. If nothing was recorded, the first
-    position is always 0.
+    the first. A recorded call also takes the place of the call before it if that call was recorded later. If nothing
+    was recorded, the first position is always 0.
     """
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0
@@ -257,7 +257,7 @@ def parse_object_arguments(call: ToolCall) -> dict[str, Any]:
     """Return the arguments of ``call``, for a format that sends them as an object.
 
     Raises:
-        ValueError: If they are not a JSON object.
+        ValueError: If the arguments are not a JSON object.
     """
     try:
         arguments = json.loads(call.arguments or "", parse_constant=_reject_constant)

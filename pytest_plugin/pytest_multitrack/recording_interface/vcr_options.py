@@ -228,7 +228,7 @@ def _list_additional_paths(markers: Sequence[pytest.Mark], fixtures: VcrFixtures
 
 
 def _locate(options: VcrOptions, fixtures: VcrFixtures) -> tuple[Path, Path | None]:
-    """Return the path that Multitrack writes to, and the existing cassette in another format, or None.
+    """Return the path that Multitrack writes to, and the path of an existing cassette in another format, if any.
 
     pytest-recording uses the name of a serializer as suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
     decides otherwise.

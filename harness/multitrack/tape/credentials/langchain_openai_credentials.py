@@ -1,8 +1,8 @@
 """Stand-in for the key of LangChain's models for OpenAI.
 
-If there is no key, their constructors still create an asynchronous client, which gets a stand-in like any client of
-the SDK. The constructors do not create the synchronous client, because the key might be an asynchronous function. The
-patches create this client.
+If there is no key, the constructors of these models still create an asynchronous client, which gets a stand-in like any
+client of the SDK. The constructors do not create the synchronous client, because the key might be an asynchronous
+function. The patches create this client.
 """
 
 from __future__ import annotations

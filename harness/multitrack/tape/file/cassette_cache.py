@@ -21,7 +21,7 @@ _MAX_RESULTS = 400
 class CassetteCache:
     """The cassettes that were read most recently, and results that were computed from cassettes.
 
-    A pytest run has one, see ``RunContext``. A file that has changed is read again.
+    Each pytest run has one cache, see ``RunContext``. A file that has changed is read again.
     """
 
     def __init__(self) -> None:

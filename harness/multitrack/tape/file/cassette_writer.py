@@ -1,6 +1,6 @@
 """Write a cassette: YAML in version 1 of vcrpy's format, laid out to be read in a pull request.
 
-Our own keys are in places where vcrpy ignores them: https://vcrpy.readthedocs.io/en/latest/serialization.html
+Multitrack's own keys are in places where vcrpy ignores them: https://vcrpy.readthedocs.io/en/latest/serialization.html
 """
 
 from __future__ import annotations

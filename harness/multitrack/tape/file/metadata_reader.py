@@ -1,4 +1,4 @@
-"""Read the metadata at the end of our cassettes, and refuse values that this version does not understand."""
+"""Read the metadata at the end of Multitrack's cassettes, and refuse values that this version does not understand."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from multitrack.errors import BadOption
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=,+@[]-")
 LONGEST = 180
-"""The length of the longest file name that is not cut, in bytes, without its suffix."""
+"""The maximum length of a file name in bytes, without its suffix. Longer names are cut."""
 _OTHER_FOLDERS = {"cassettes", "node_modules", "site-packages", "venv"}
 
 _PENDING_STEM = ".pending"
@@ -30,9 +30,9 @@ def file_name(name: str) -> str:
     """Return ``name`` as the name of a file, without a suffix.
 
     ASCII characters that some file system refuses are percent-encoded. The ending that is reserved for pending
-    recordings is percent-encoded, too. Other characters stay if they are printable and in composed form (NFC).
-    Otherwise, a file system that composes names would map two names to one file. A name of more than 180 bytes is cut,
-    and ends in ``~`` and 8 hexadecimal digits of its sha256.
+    recordings is percent-encoded, too. Other characters are only percent-encoded if they are not printable or not in
+    composed form (NFC), because a file system that composes names would map two names to one file. A name of more than
+    180 bytes is cut, and ends in ``~`` and 8 hexadecimal digits of its sha256.
     """
     is_composed = unicodedata.is_normalized("NFC", name)
     return _shorten(

@@ -83,7 +83,7 @@ def split_interactions(content: bytes) -> list[bytes]:
 def parse_interaction(content: bytes) -> dict[str, Any]:
     """Return the interaction with the text ``content``, with the same values that the YAML parser returns.
 
-    Raises ``UnknownLayout`` if it has another layout, or an error of PyYAML.
+    Raises ``UnknownLayout`` if the text has another layout, or an error of PyYAML.
     """
     found = _INTERACTION.fullmatch(_decode(content))
     if not found:

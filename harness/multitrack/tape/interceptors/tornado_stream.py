@@ -1,7 +1,7 @@
 """Ends the connection of Tornado's client if the tripwire blocks it.
 
-Tornado connects in a separate task, which only handles errors that are an ``Exception``. A violation is not one, so the
-client would wait until its timeout, or forever if it has no timeout.
+Tornado connects in a separate task, which only handles errors that are an ``Exception``. A violation is not an
+``Exception``, so the client would wait until its timeout, or forever if it has no timeout.
 """
 
 from __future__ import annotations

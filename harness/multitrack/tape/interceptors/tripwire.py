@@ -1,9 +1,10 @@
 """The tripwire: blocks raw sockets that would bypass the tape and leave this machine.
 
 It patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also patches the
-methods that send. They block datagrams, which may carry HTTP/3, and HTTP/1 requests over a socket that was connected
-before the tape opened. Other data on this socket passes, because connections to databases, debuggers and workers also
-stay open for a whole run. The tripwire does not see connections made below Python's sockets (gRPC, libcurl).
+methods that send. These methods then block datagrams, which may carry HTTP/3, and HTTP/1 requests over a socket that
+was connected before the tape opened. Other data on this socket passes, because connections to databases, debuggers and
+workers also stay open for a whole run. The tripwire does not see connections made below Python's sockets (gRPC,
+libcurl).
 """
 
 from __future__ import annotations

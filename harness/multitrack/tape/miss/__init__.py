@@ -66,7 +66,7 @@ def build_miss(
         lost: A recording of the request in another file. None if there is none, or if it cannot be used.
         find_rejection: Returns why the matchers of the project reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
-        brief: Whether the search for the nearest recording was skipped, which is slow if the cassette is large.
+        brief: Whether the search for the nearest recording was skipped. The search is slow if the cassette is large.
     """
     lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
     if lost is not None and index is None:

@@ -25,7 +25,7 @@ _MAX_COMPARED = 1_000_000
 
 @dataclass(frozen=True)
 class NearestRecording:
-    """A recording of the same operation, and the request that was ``sent``, both without the parts that do not count.
+    """A recording of the same operation, and the request ``sent``, both without the parts that are not compared.
 
     ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
     different one.

@@ -50,7 +50,7 @@ KEPT_HEADERS = frozenset(
         interleaving.HEADER,
     }
 )
-"""The headers that are recorded. The rate limits in a 429 response and the headers in ``keep_headers`` are, too."""
+"""The headers that are recorded, besides the rate limits in a 429 response and the headers in ``keep_headers``."""
 
 _RATE_LIMIT = "ratelimit-"  # OpenAI's headers begin with x-ratelimit-, Anthropic's with anthropic-ratelimit-
 

@@ -137,7 +137,7 @@ def create_finished_call(status: GrpcStatus, response: Any = None) -> FinishedCa
 
 
 class DelegatingCall(grpc.Call, Future):
-    """A call that delegates to another call every method that a subclass does not override."""
+    """A call that delegates every method to another call, unless a subclass overrides the method."""
 
     @property
     @abstractmethod

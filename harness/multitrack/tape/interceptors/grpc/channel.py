@@ -167,7 +167,7 @@ class _BoundCall:
         return self._original(*self._bound.args, **self._bound.kwargs)
 
     def record(self, recording: GrpcCallRecording, serialize: Callable[[Any], bytes] | None) -> Any:
-        """Make the call live, record it, and return the result for the caller.
+        """Send the call to the network, record it, and return the result for the caller.
 
         Args:
             recording: Records the call.
