@@ -438,7 +438,7 @@ def test_a_missing_or_unknown_result_is_an_error_that_names_the_call(extract, re
     ("results", "message"),
     [
         ("rainy", "tool_results requires a dictionary or a list of results, not str"),
-        ({0: "rainy"}, "a key of the results must be the id of a call or a ToolCall, not 0"),
+        ({0: "rainy"}, "a key of the results must be a ToolCall or the id of a call, not 0"),
         (["rainy", object()], "the result of 'call_b' (Search) cannot be written as JSON"),
     ],
 )

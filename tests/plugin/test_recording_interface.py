@@ -468,7 +468,7 @@ def test_the_network_is_blocked_for_the_run(project, arguments, settings):
     is_allowed = "allowed" in str(arguments) or "allow_hosts" in settings
     assert run.counts == ({"passed": 2} if is_allowed else {"passed": 1, "failed": 1}), run.out
     if not is_allowed:
-        assert "Network is disabled: test_block.py::test_without_marker may not connect to 127.0.0.1:" in run.out
+        assert "Network is disabled: test_block.py::test_without_marker must not connect to 127.0.0.1:" in run.out
 
 
 OTHERS = {

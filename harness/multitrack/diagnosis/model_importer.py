@@ -73,7 +73,7 @@ class ModelImporter:
         if path is None:
             self.unknown_tools.add(tool)
             raise ModelNotFound(
-                "its model is unknown; set it in pyproject.toml, in [tool.multitrack.models]: "
+                "the model of this tool is unknown; name the model in pyproject.toml, in [tool.multitrack.models]: "
                 f"tools = {{{format_toml_key(tool)} = 'package:Class'}}"
             )
         key = (path, tool in self._paths.tools)

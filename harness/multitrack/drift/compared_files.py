@@ -56,7 +56,9 @@ def find_compared_files(before: Path, after: Path) -> Iterator[ComparedFile]:
         if not path.exists():
             raise CassetteMissing(f"{path}: there is no such cassette")
     if before.is_dir() != after.is_dir():
-        raise MultitrackError(f"{before} and {after}: one is a folder, and the other is not; pass two of a kind")
+        raise MultitrackError(
+            f"{before} and {after}: one is a folder, and the other is not; pass two cassettes or two folders"
+        )
     if not before.is_dir():
         yield ComparedFile(str(before), str(after), before.read_bytes(), after.read_bytes())
         return

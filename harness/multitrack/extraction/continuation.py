@@ -117,7 +117,7 @@ def _find_call(calls: Sequence[ToolCall], key: object) -> ToolCall:
     elif isinstance(key, str):
         found = [call for call in calls if call.id == key]
     else:
-        raise TypeError(f"a key of the results must be the id of a call or a ToolCall, not {key!r}")
+        raise TypeError(f"a key of the results must be a ToolCall or the id of a call, not {key!r}")
     if not found:
         raise ValueError(f"the response has no call {key!r}; its calls are: {_list_calls(calls) or 'none'}")
     if len(found) > 1:

@@ -294,7 +294,7 @@ def _list_secrets(report: AuditReport) -> Iterator[str]:
         yield f"{count_noun(len(with_secrets), 'cassette')} with secrets:"
         yield from (f"     {path}: {', '.join(found)}" for path, found in _limit(list(with_secrets.items())))
     if cookies := len(report.secrets) - len(with_secrets):
-        yield f"{count_noun(cookies, 'cassette')} with cookies in the headers of requests"
+        yield f"{count_noun(cookies, 'cassette')} with cookies in request headers"
 
 
 def _list_unused(report: AuditReport) -> Iterator[str]:

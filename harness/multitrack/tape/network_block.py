@@ -58,12 +58,16 @@ class NetworkBlock:
     def build_error(self, host: str, port: int | None) -> NetworkBlocked:
         """Return the error for a refused connection to ``host``."""
         address = host if port is None else join_host_and_port(host, port)
-        lines = [f"Network is disabled: {self._test} may not connect to {address or 'an address that has no name'}"]
+        lines = [f"Network is disabled: {self._test} must not connect to {address or 'an address that has no name'}"]
         if self._has_marker and host:
             marker = f"@pytest.mark.block_network(allowed_hosts=[{re.escape(host)!r}])"
-            lines.append(f"  to allow it at the test: {marker}")
+            lines.append(f"  to allow this connection at the test: {marker}")
         if port is not None:
-            lines += ["  to allow it in pyproject.toml:", "    [tool.multitrack]", f'    allow_hosts = ["{host}"]']
+            lines += [
+                "  to allow this connection in pyproject.toml:",
+                "    [tool.multitrack]",
+                f'    allow_hosts = ["{host}"]',
+            ]
         return NetworkBlocked("\n".join(lines))
 
 

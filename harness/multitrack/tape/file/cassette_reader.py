@@ -29,7 +29,7 @@ from multitrack.tape.interaction import Interaction
 
 _UPGRADE = "upgrade Multitrack, or use the recorder that wrote the file"
 _MAY_BE_NEWER = "upgrade Multitrack if a later version wrote the file; otherwise, correct the file by hand"
-_RESOLVE = "resolve the conflict in the file, or take one side (git checkout --ours or --theirs) and record again"
+_RESOLVE = "resolve the conflict in the file, or keep one side (git checkout --ours or --theirs) and record again"
 _NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _KEYS = ("version", "interactions", "metadata")

@@ -128,7 +128,8 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
         )
     if name and name != call.name:
         raise ValueError(
-            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; correct the name, or remove it"
+            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; correct the name, or remove "
+            f"the name"
         )
     call.response = _convert_response(message.get("content"), location)
     unanswered.remove(call)
