@@ -43,7 +43,7 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Within the block, let a fixture's setup return when it violates its tape. Raise the violation after the block.
+    """Within the block, let the setup of a fixture return if it violates the tape. Raise the violation after the block.
 
     A violation in the teardown of the fixture is raised by the test.
     """

@@ -32,7 +32,7 @@ def is_user_frame(frame: FrameType) -> bool:
 def find_user_frames() -> Sequence[FrameSummary]:
     """Return the frames of the current call stack that belong to the user's code, outermost first.
 
-    There are none if the request is sent by a thread or a task that a library started.
+    Empty if the request is sent by a thread or a task that a library started.
     """
     found: list[FrameSummary] = []
     frame: FrameType | None = sys._getframe(1)

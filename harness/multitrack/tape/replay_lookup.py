@@ -19,7 +19,7 @@ from multitrack.tape.temporary_errors import are_final
 class ReplayLookup:
     """The recordings of a tape.
 
-    Each is found only once, unless repeats are allowed. Equal recordings are found in order.
+    Each recording is found only once, unless repeats are allowed. Equal recordings are found in order.
     """
 
     def __init__(

@@ -83,8 +83,8 @@ class Settings:
     drop_hosts: tuple[str, ...] = ()
     """Globs like those of ``ignore_hosts``.
 
-    Requests to these hosts, and to ``TELEMETRY``, are answered with success and sent nowhere. A ``!`` in front of a
-    glob makes an exception for its hosts.
+    Requests to these hosts, and to ``TELEMETRY``, are answered with success and not sent. A ``!`` in front of a glob
+    makes an exception for its hosts.
     """
     allow_hosts: tuple[str, ...] = ()
     """Globs of ``host`` or ``host:port`` that raw sockets, which no interceptor sees, may connect to.

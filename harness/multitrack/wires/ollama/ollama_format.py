@@ -115,7 +115,7 @@ class OllamaFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, the results of its calls, and the remark.
 
-        A result names its tool, because calls need not have an id. The thoughts of the answer go back with it:
+        A result names its tool, because calls need not have an id. The thoughts of the answer are sent back with it:
         https://docs.ollama.com/capabilities/tool-calling
         """
         message, text_key = ollama_answer.find_message(document)
