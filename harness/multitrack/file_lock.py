@@ -29,7 +29,7 @@ def lock_name(path: Path) -> str:
 def lock(name: str) -> Iterator[None]:
     """Wait until no other process or thread holds the lock ``name``, and hold it within the block.
 
-    ``lock_name`` returns the name.
+    The function ``lock_name`` returns the name for a file.
     """
     with _hold(_find_lock(name), wait=True):
         yield
@@ -39,7 +39,7 @@ def lock(name: str) -> Iterator[None]:
 def try_lock(name: str) -> Iterator[bool]:
     """Hold the lock ``name`` within the block, unless another process or thread holds it.
 
-    Yields whether the block holds the lock. ``lock_name`` returns the name.
+    Yields whether the block holds the lock. The function ``lock_name`` returns the name for a file.
     """
     with _hold(_find_lock(name), wait=False) as is_held:
         yield is_held

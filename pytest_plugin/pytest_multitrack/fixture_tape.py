@@ -1,6 +1,7 @@
 """The tape of a fixture of wider scope than a test.
 
-The requests that its setup and its teardown send belong to the fixture, not to the test that happens to be running.
+The requests from the setup and the teardown of the fixture belong to the fixture, not to the test that happens to be
+running.
 """
 
 from __future__ import annotations

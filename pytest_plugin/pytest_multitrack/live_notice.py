@@ -1,5 +1,4 @@
-"""The line about how many tests send requests to the network, printed before a run that records without selecting
-tests.
+"""The number of tests that send requests to the network, printed before a run that records without selecting tests.
 
 With pytest-xdist, only the workers know which tests use a cassette. Each worker writes the number of these tests to a
 file, because before the first test, a worker can only send test names to the controller.

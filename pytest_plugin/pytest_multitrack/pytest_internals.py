@@ -219,7 +219,7 @@ class _PaintedEntry(ReprEntryNative):
 
 
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
-    """Print the traceback entries of the failed ``report`` that start with ``first_line`` in the colours of ``paint``.
+    """Use the colours of ``paint`` for the traceback entries of the failed ``report`` that start with ``first_line``.
 
     Call this in the process that prints the report: pytest-xdist cannot transfer such an entry, and only that process
     knows whether the terminal supports colours.

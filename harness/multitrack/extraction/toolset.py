@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Toolset(Generic[T]):
-    """The tools for one ``response_model``, for use without one of our clients.
+    """The tools for one ``response_model``, for use without one of Multitrack's clients.
 
     A tool's description is the docstring of its model. A ``description`` in the ``json_schema_extra`` of the model's
     ``model_config`` replaces the docstring.

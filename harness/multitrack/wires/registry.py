@@ -59,7 +59,7 @@ def get_format(wire: str) -> WireFormat:
     """Return the format with the name ``wire``, with or without ``.stream``.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If no format has this name.
     """
     wire_format = _formats.get(wire) or find_format(wire)
     if wire_format is None:

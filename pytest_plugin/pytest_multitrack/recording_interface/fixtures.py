@@ -50,7 +50,7 @@ def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
 
 @pytest.fixture(scope="module")
 def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
-    """The folder with the cassettes of this module. Override it to choose another one."""
+    """The folder with the cassettes of this module. Override this fixture to choose another folder."""
     from pytest_multitrack.recording_interface import vcr_options
 
     return vcr_options.find_default_folder(request.path, request.config)
@@ -58,7 +58,7 @@ def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def default_cassette_name(request: pytest.FixtureRequest) -> str:
-    """The name of the cassette of this test, without a suffix. Override it to choose another one."""
+    """The name of the cassette of this test, without a suffix. Override this fixture to choose another name."""
     from pytest_multitrack.recording_interface import vcr_options
 
     return vcr_options.find_default_name(request.node)

@@ -9,8 +9,7 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
-    """A key for headers that only works while a cassette replays. At other times, using the key raises the missing-key
-    error.
+    """A key for headers that only works while a cassette replays. At other times, its use raises the missing-key error.
 
     Every release of OpenAI's SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries,
     and passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.

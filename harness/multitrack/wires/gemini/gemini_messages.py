@@ -1,7 +1,7 @@
 """Convert a conversation in OpenAI's form to the ``contents`` of a Gemini request.
 
-The input is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages and the output
-at https://ai.google.dev/api/caching#Content to https://ai.google.dev/api/caching#Content
+The input is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages,
+and the output at https://ai.google.dev/api/caching#Content.
 """
 
 from __future__ import annotations
