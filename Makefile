@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test quick matrix setup lint coverage docs package benchmarks fuzz help
+.PHONY: demo test quick matrix setup lint coverage docs cassettes package benchmarks fuzz help
 
 demo: $(INSTALLED)  ## record, replay and show tool calls with a local provider (the default)
 	@$(BIN)/multitrack demo
@@ -43,6 +43,9 @@ fuzz: $(INSTALLED)  ## feed damaged and hostile input to the reader, the decoder
 
 docs: $(INSTALLED)  ## build the documentation into site/; fail on a broken link
 	$(BIN)/zensical build --clean --strict
+
+cassettes: $(INSTALLED)  ## record cassettes/library from the stand-in provider, and write docs/behaviours.md
+	$(BIN)/python -W ignore::FutureWarning -m tools.behaviours
 
 package: $(INSTALLED)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build

@@ -25,7 +25,8 @@ def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     if users and not hasattr(config, "workerinput") and (refused := flags.find_refused_write(config, updates=True)):
         raise pytest.UsageError(f"{refused} ({users[0].nodeid} uses calls_snapshot)")
     network_blocking.add_fixtures(config, items)
-    if with_cassette := [item for item in items if markers.uses_cassette(item)]:
+    with_cassette = [item for item in items if markers.uses_cassette(item)]
+    if with_cassette or any(map(markers.uses_behaviour, items)):
         try:
             from pytest_multitrack import item_tape
         except ImportError as error:

@@ -71,6 +71,9 @@ def _find_cause(
     for tape in tapes:
         if (failed := find_failed_request(tape)) is not None:
             return f"{'the live request' if tape.is_compared else 'recording'} failed: {failed}"
+    if any(tape.uses_behaviour for tape in tapes):
+        # nothing was recorded for the test that could have changed
+        return None
     sides = None
     if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
         sides = read_failed_assertion(call.excinfo.value)

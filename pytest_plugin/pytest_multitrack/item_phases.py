@@ -20,24 +20,26 @@ if TYPE_CHECKING:
 
 def begin_test(item: pytest.Item) -> None:
     """Begin a test, or another attempt at it. Open its tape if the test uses a cassette."""
-    run, uses_cassette = RunState.of(item.config), markers.uses_cassette(item)
+    run, uses_behaviour = RunState.of(item.config), markers.uses_behaviour(item)
+    uses_tape = uses_behaviour or markers.uses_cassette(item)
     test = RecordingScope(
         partial(_get_test_name, item),
         record_hint=partial(_get_record_command, item),
         update_hint=partial(_get_update_command, item),
         fingerprint_results=partial(_fingerprint_results, item.config),
     )
-    run.context.begin_test(test, uses_tape=uses_cassette)
+    run.context.begin_test(test, uses_tape=uses_tape)
     run.output.begin_test()
     run.comparison = None
     state = ItemState(ViolationGuard(test))
     run.begin_item(item, state)
     if (mistyped := markers.find_mistyped(item)) is not None:
         pytest.fail(markers.describe_mistyped(test.name, mistyped), pytrace=False)
-    if uses_cassette:
-        from pytest_multitrack.item_tape import open_item_tape
+    if uses_tape:
+        from pytest_multitrack.item_tape import open_behaviour_tape, open_item_tape
 
-        state.tape = run.latest_tape = open_item_tape(item, test)
+        open_tape = open_behaviour_tape if uses_behaviour else open_item_tape
+        state.tape = run.latest_tape = open_tape(item, test)
 
 
 def _get_test_name(item: pytest.Item) -> str:

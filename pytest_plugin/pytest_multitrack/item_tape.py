@@ -100,6 +100,28 @@ def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
     return ItemTape(tape, test, lets_fixtures_go_live=markers.uses_vcr_marker(item))
 
 
+def open_behaviour_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
+    """Open the tape of ``item``, which a recorded behaviour answers in every mode.
+
+    Fails the test, with the error message alone, if there is no such behaviour.
+    """
+    from multitrack.library.behaviour_answers import BehaviourAnswers
+
+    with fail_without_traceback():
+        answers = BehaviourAnswers(*markers.find_behaviour(item))
+        settings = cassette_options.resolve_marker_options(item).settings
+    tape = Tape(
+        answers.path,
+        settings=settings,
+        test=test.name,
+        scope=test,
+        root=item.config.rootpath,
+        cache=run_context.current_run().cassettes,
+        answers=answers,
+    )
+    return ItemTape(tape, test)
+
+
 def apply_fixture_options(item_tape: ItemTape, request: pytest.FixtureRequest) -> None:
     """Apply the options that fixtures set, before any other fixture is set up."""
     with fail_without_traceback():

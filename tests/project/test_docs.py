@@ -42,6 +42,7 @@ RULES = {
     "bedrock.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
     "openai.md": [Rule(prompt="What is the weather in Toronto and Dallas?", calls=[TORONTO, DALLAS])],
     "recording.md": [Rule(prompt_regex=re.compile("weather"), calls=[TORONTO])],
+    "behaviours.md": [],
     "snapshots.md": [],
     "stand-in.md": [],
     "failures.md": [Rule(prompt_regex=re.compile("weather"), calls=[TORONTO, DALLAS])],

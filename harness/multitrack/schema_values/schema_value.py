@@ -165,7 +165,7 @@ def _make_typed_value(schema: Mapping[str, Any], location: _Location, number: in
         case "array":
             return _make_array(schema, location)
         case "object":
-            return _make_object(schema, location)
+            return _make_object(schema, location, number)
     raise location.error(f"unknown type {kind!r}")
 
 
@@ -246,11 +246,11 @@ def _make_array(schema: Mapping[str, Any], location: _Location) -> list[Any]:
     return values
 
 
-def _make_object(schema: Mapping[str, Any], location: _Location) -> dict[str, Any]:
+def _make_object(schema: Mapping[str, Any], location: _Location, number: int) -> dict[str, Any]:
     properties = schema.get("properties", {})
     others = schema.get("additionalProperties", {})
     names = list(schema.get("required", ()))
     spare = [name for name in properties if name not in names]
     spare += [f"key_{position}" for position in range(schema.get("minProperties", 0))]
     names += spare[: max(0, schema.get("minProperties", 0) - len(names))]
-    return {name: _make_value(properties.get(name, others), location.descend(name), 0) for name in names}
+    return {name: _make_value(properties.get(name, others), location.descend(name), number) for name in names}

@@ -11,8 +11,9 @@ from multitrack.tape.exchange import Request, Response
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-Provenance = Literal["live", "local", "standin"]
-"""The origin of a response: a provider, a server on a loopback address, or Multitrack's own stand-in provider."""
+Provenance = Literal["live", "local", "standin", "corpus"]
+"""The origin of a response: a provider, a server on a loopback address, Multitrack's own stand-in provider, or a
+published collection of real answers."""
 
 STANDIN_HEADER = "x-multitrack-standin"
 
@@ -30,6 +31,8 @@ class Interaction:
     """The names of the offered tools, each with the import path of its model."""
     results: tuple[str, ...] | None = None
     """A fingerprint of the validated result of each tool call, from a test that passed. ``None`` if no test passed."""
+    source: str = ""
+    """The id of the response in the collection that it comes from. Empty unless ``provenance`` is ``corpus``."""
     offered_models: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
     """The models of the offered tools, by tool name. Only known in the process that sent the request; never stored."""
 

@@ -23,6 +23,7 @@ from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
+from multitrack.tape.sessions.behaviour_session import AnswerSource
 from multitrack.tape.sessions.session import AnsweredRequest
 from multitrack.tape.settings import Mode, Settings
 from multitrack.tape.tape_parts import assemble_parts
@@ -54,6 +55,7 @@ class Tape:
         root: Path | None = None,
         clock: Clock = lambda: datetime.now(UTC),
         cache: CassetteCache | None = None,
+        answers: AnswerSource | None = None,
     ) -> None:
         """Open the cassette at ``path``.
 
@@ -76,6 +78,8 @@ class Tape:
             root: The folder that the node ids of tests start from. Default: the current directory.
             clock: Returns the current time.
             cache: Keeps large cassettes in memory for other tapes. Default: a separate cache for this tape.
+            answers: Answers all requests instead of a cassette, which is then not read. ``path`` is only shown, and
+                ``mode`` must be ``replay``.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -90,6 +94,7 @@ class Tape:
         """The requests as they were sent, in order."""
         self._settings = settings or Settings()
         self._clock = clock
+        self._uses_behaviour = answers is not None
         if scope is not None and mode != "live":
             scope.guard_settings = self._settings
         parts = assemble_parts(
@@ -109,6 +114,7 @@ class Tape:
             root=root,
             clock=clock,
             cache=cache or CassetteCache(),
+            answers=answers,
         )
         self._lock = parts.lock
         self._shown_path = parts.shown_path
@@ -290,6 +296,11 @@ class Tape:
     def is_compared(self) -> bool:
         """True if live responses are not stored, but are compared with the cassette when the tape is closed."""
         return self._session.is_compared
+
+    @property
+    def uses_behaviour(self) -> bool:
+        """True if a behaviour of the library answers the requests, instead of a cassette."""
+        return self._uses_behaviour
 
     @property
     def answers_are_stored(self) -> bool:

@@ -23,6 +23,7 @@ from multitrack.tape.open_cassette import CassetteLoader, OpenCassette
 from multitrack.tape.recorder import Recorder
 from multitrack.tape.recording_writer import RecordingWriter, ResultFingerprinter
 from multitrack.tape.routing_guard import RoutingGuard
+from multitrack.tape.sessions.behaviour_session import AnswerSource, BehaviourSession
 from multitrack.tape.sessions.drift_session import DriftSession
 from multitrack.tape.sessions.live_session import LiveSession
 from multitrack.tape.sessions.record_session import RecordSession
@@ -70,6 +71,7 @@ def assemble_parts(
     root: Path | None,
     clock: Clock,
     cache: CassetteCache,
+    answers: AnswerSource | None,
 ) -> TapeParts:
     """Return the parts of the tape for the cassette at ``path``. The arguments are those of ``Tape``.
 
@@ -86,7 +88,7 @@ def assemble_parts(
     cassette = OpenCassette(
         canonicalizer, test=test, is_shared=is_shared, allow_repeats=settings.allow_repeats, filters=filters
     )
-    if mode != "live":
+    if mode != "live" and answers is None:
         cassette.read(path, additional_paths, record_hint, cache, load)
 
     violations = Violations(holder, lock)
@@ -110,6 +112,8 @@ def assemble_parts(
 
     session: Session
     match mode:
+        case _ if answers is not None:
+            session = BehaviourSession(answers, violations, pace=settings.pace)
         case "live":
             session = LiveSession(gate)
         case "record":

@@ -19,8 +19,7 @@ from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
 from multitrack.standin.vertex.contents import check_contents, check_functions, get_parts, has_part, is_prompt
 from multitrack.standin.vertex.protobuf_types import supports_signatures
 from multitrack.wires.gemini.gemini_encoder import build_parts, group_parts
-
-_INTEGER_KEYWORDS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
+from multitrack.wires.gemini.gemini_schema import read_schema
 
 _ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -99,32 +98,8 @@ def _extract_text(content: Mapping[str, Any]) -> str:
 def _read_tools(tools: Sequence[Mapping[str, Any]]) -> Iterator[OfferedTool]:
     for tool in tools:
         for declaration in tool.get("functionDeclarations", []):
-            schema = declaration.get("parametersJsonSchema") or _convert_schema(declaration.get("parameters", {}))
+            schema = declaration.get("parametersJsonSchema") or read_schema(declaration.get("parameters", {}))
             yield OfferedTool(declaration["name"], schema or {"type": "object"})
-
-
-def _convert_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Google's ``Schema`` message, with its upper-case types and its int64 limits as text, as JSON Schema."""
-    converted: dict[str, Any] = {}
-    for name, value in schema.items():
-        match name:
-            case "type":
-                converted["type"] = value.lower()
-            case "items":
-                converted["items"] = _convert_schema(value)
-            case "anyOf":
-                converted["anyOf"] = [_convert_schema(branch) for branch in value]
-            case "properties":
-                converted["properties"] = {key: _convert_schema(inner) for key, inner in value.items()}
-            case "defs":
-                converted["$defs"] = {key: _convert_schema(inner) for key, inner in value.items()}
-            case "ref":
-                converted["$ref"] = value.replace("#/defs/", "#/$defs/")
-            case _ if name in _INTEGER_KEYWORDS:
-                converted[name] = int(value)
-            case _:
-                converted[name] = value
-    return converted
 
 
 def _select_callable_tools(tools: tuple[OfferedTool, ...], choice: Mapping[str, Any]) -> tuple[OfferedTool, ...]:

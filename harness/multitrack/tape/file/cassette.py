@@ -18,7 +18,7 @@ from multitrack.tape.matching.rules import MatchingRules
 FORMAT = 1
 """The version of the format, in the metadata of each cassette."""
 
-_PROVENANCE_PRIORITY: tuple[Provenance, ...] = ("standin", "local", "live")
+_PROVENANCE_PRIORITY: tuple[Provenance, ...] = ("standin", "local", "corpus", "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Cassette:
     def provenance(self) -> Provenance:
         """The least real provenance of the responses.
 
-        ``standin`` if any response has it, otherwise ``local`` if any response has it, otherwise ``live``.
+        ``standin`` if any response has it, otherwise ``local``, ``corpus`` or ``live``, in this order.
         """
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")

@@ -121,6 +121,8 @@ def _format_interaction(interaction: Interaction, blobs: Blobs) -> Iterator[str]
         yield f"    failure: {yaml_text.format_line(failure)}"
     if interaction.provenance != "live":
         yield f"  provenance: {interaction.provenance}"
+    if interaction.source:
+        yield f"  source: {yaml_text.format_line(interaction.source)}"
     yield f"  tests: {yaml_text.format_line(interaction.tests)}"
     if interaction.models:
         yield f"  models: {yaml_text.format_line(dict(interaction.models))}"

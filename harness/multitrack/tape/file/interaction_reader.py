@@ -28,7 +28,7 @@ from multitrack.tape.file.value_checks import (
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.reencoding import can_encode, split_encodings
 
-_INTERACTION = frozenset({"request", "response", "provenance", "tests", "models", "results"})
+_INTERACTION = frozenset({"request", "response", "provenance", "source", "tests", "models", "results"})
 _REQUEST = frozenset({"method", "uri", "headers", "body"})
 _RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunks", "ending", "failure"})
 _STATUS = frozenset({"code", "message"})
@@ -40,7 +40,7 @@ _MOST_EVENTS = 10**15
 _LONGEST_GAP = 24 * 60 * 60 * 1000
 
 # keys that no other recorder writes
-OWN_KEYS = frozenset({"provenance", "tests", "models", "results"})
+OWN_KEYS = frozenset({"provenance", "source", "tests", "models", "results"})
 OWN_RESPONSE_KEYS = frozenset({"layout", "encoding", "chunks", "ending", "failure"})
 
 
@@ -83,6 +83,7 @@ def read_interaction(item: Any, blobs: Blobs) -> Interaction:
         provenance,
         _read_models(item["models"]) if "models" in item else (),
         require_texts(item["results"], "the value of results", "a result") if "results" in item else None,
+        require_text(item.get("source", ""), "the source"),
     )
 
 

@@ -6,7 +6,7 @@ https://cloud.google.com/vertex-ai/docs/reference/rest/v1/Schema accept, and wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multitrack.wires.json_schema import (
@@ -34,6 +34,7 @@ _COPIED_KEYWORDS = frozenset(
 # A default need not be described: the model may omit the field, and then the default applies.
 _DROPPED_KEYWORDS = IGNORED_KEYWORDS | {"title", "default"}
 
+_INTEGER_KEYWORDS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 _FORMATS = frozenset({"date-time", "enum", "float", "double", "int32", "int64"})
 
 
@@ -186,3 +187,27 @@ def _write_enum_of_type(kind: str, values: list[Any]) -> dict[str, Any]:
 
 def _is_null(schema: Schema) -> bool:
     return schema.get("type") == "null" or schema.get("const", ...) is None
+
+
+def read_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Google's ``Schema`` message, with its upper-case types and its int64 limits as text, as JSON Schema."""
+    converted: dict[str, Any] = {}
+    for name, value in schema.items():
+        match name:
+            case "type":
+                converted["type"] = str(value).lower()
+            case "items":
+                converted["items"] = read_schema(value)
+            case "anyOf":
+                converted["anyOf"] = [read_schema(branch) for branch in value]
+            case "properties":
+                converted["properties"] = {key: read_schema(inner) for key, inner in value.items()}
+            case "defs":
+                converted["$defs"] = {key: read_schema(inner) for key, inner in value.items()}
+            case "ref":
+                converted["$ref"] = value.replace("#/defs/", "#/$defs/")
+            case _ if name in _INTEGER_KEYWORDS:
+                converted[name] = int(value)
+            case _:
+                converted[name] = value
+    return converted

@@ -1,0 +1,8 @@
+"""Recorded behaviours of providers, for tests of code that calls models.
+
+``behaviours()`` lists them. ``@pytest.mark.behaviour(wire, name)`` answers the requests of a test with one of them.
+"""
+
+from multitrack.library.behaviour import Behaviour, behaviours
+
+__all__ = ["Behaviour", "behaviours"]

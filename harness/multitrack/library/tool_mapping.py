@@ -1,0 +1,136 @@
+"""Adapt recorded calls to the tools that a request offers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from multitrack.library.catalogue import ArgumentStyle
+from multitrack.library.requests import OfferedTool
+from multitrack.schema_values import generate_value
+from multitrack.tool_call import ToolCall
+
+
+def map_calls(
+    calls: Sequence[ToolCall], recorded: Sequence[OfferedTool], offered: Sequence[OfferedTool], style: ArgumentStyle
+) -> list[ToolCall]:
+    """Return ``calls`` with the names and arguments of the tools in ``offered``.
+
+    A call of a tool that the recorded request did not offer stays a call of a tool that is not offered.
+
+    Args:
+        calls: The recorded calls.
+        recorded: The tools that the recorded request offered.
+        offered: The tools that the request of the test offers.
+        style: How the arguments are adapted.
+
+    Raises:
+        UnsatisfiableError: No value can be generated for the schema of a tool.
+        ValueError: A tool accepts all arguments, so that none are invalid.
+    """
+    targets = _choose_tools(calls, recorded, offered)
+    uses: Counter[str] = Counter()
+    mapped = []
+    for call in calls:
+        tool = targets.get(call.name)
+        if tool is None:
+            mapped.append(replace(call, name=_avoid(call.name, offered)))
+            continue
+        mapped.append(replace(call, name=tool.name, arguments=_adapt_arguments(call, tool, style, uses[tool.name])))
+        uses[tool.name] += 1
+    return mapped
+
+
+def _choose_tools(
+    calls: Sequence[ToolCall], recorded: Sequence[OfferedTool], offered: Sequence[OfferedTool]
+) -> dict[str, OfferedTool]:
+    """Return the offered tool for each recorded one. Tools are shared only if too few are offered."""
+    schemas = {tool.name: tool.schema for tool in recorded}
+    chosen: dict[str, OfferedTool] = {}
+    for name in dict.fromkeys(call.name for call in calls if call.name in schemas):
+        free = [tool for tool in offered if tool not in chosen.values()] or offered
+        original = OfferedTool(name, schemas[name])
+        # the first of equally similar tools
+        chosen[name] = max(free, key=lambda tool: _measure_likeness(original, tool))
+    return chosen
+
+
+def _measure_likeness(one: OfferedTool, other: OfferedTool) -> tuple[bool, int, int, int]:
+    mine, theirs = _list_types(one.schema), _list_types(other.schema)
+    same_fields = len(mine.items() & theirs.items())
+    same_types = (Counter(mine.values()) & Counter(theirs.values())).total()
+    return one.name == other.name, same_fields, same_types, -abs(len(mine) - len(theirs))
+
+
+def _list_types(schema: Mapping[str, Any]) -> dict[str, str]:
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return {}
+    return {
+        name: str(inner.get("type", "")) if isinstance(inner, Mapping) else "" for name, inner in properties.items()
+    }
+
+
+def _avoid(name: str, offered: Sequence[OfferedTool]) -> str:
+    names = {tool.name for tool in offered}
+    while name in names:
+        name = f"{name}_2"
+    return name
+
+
+def _adapt_arguments(call: ToolCall, tool: OfferedTool, style: ArgumentStyle, number: int) -> str | None:
+    if style == "recorded" or call.arguments is None:
+        return call.arguments
+    value = generate_value(tool.schema, number)
+    match style:
+        case "invalid":
+            return _write(_invalidate(value, tool))
+        case "cut_off":
+            return _cut_off(call.arguments, value)
+        case "spaced":
+            return _space(value)
+        case _:
+            return _write(value)
+
+
+def _write(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _invalidate(value: Any, tool: OfferedTool) -> Any:
+    """Return ``value`` with a field of a type that the schema does not allow, or without a required field."""
+    properties = tool.schema.get("properties")
+    typed = properties if isinstance(properties, Mapping) else {}
+    required = [name for name in tool.schema.get("required", ()) if isinstance(name, str)]
+    invalid = dict(value) if isinstance(value, dict) else {}
+    for name in [*required, *typed]:
+        schema = typed.get(name)
+        kind = schema.get("type") if isinstance(schema, Mapping) else None
+        if kind in ("string", "integer", "number", "boolean", "array"):
+            return {**invalid, name: {"unexpected": True}}
+        if kind == "object":
+            return {**invalid, name: "unexpected"}
+    if required:
+        del invalid[required[0]]
+        return invalid
+    if tool.schema.get("additionalProperties") is False:
+        return {**invalid, "unexpected": True}
+    raise ValueError(f"the tool {tool.name} accepts all arguments, so a call cannot have invalid ones; give it a field")
+
+
+def _cut_off(recorded: str, value: Any) -> str:
+    """Return the arguments ``value`` without their end, as text or, as in the recorded call, as an object."""
+    try:
+        json.loads(recorded)
+    except ValueError:
+        text = _write(value)
+        return text[: max(1, len(text) * 2 // 3)]
+    return _write(dict(list(value.items())[:-1]) if isinstance(value, dict) else value)
+
+
+def _space(value: Any) -> str:
+    """Return ``value`` as JSON with more white space than an encoder writes."""
+    return f" {json.dumps(value, indent=1, separators=(' ,', ' : '))}\n"

@@ -1,0 +1,72 @@
+"""``@pytest.mark.behaviour``: a recorded behaviour of a provider answers every request of its wire format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NoReturn, Protocol
+
+from multitrack.errors import CassetteMiss
+from multitrack.model_context import current_models
+from multitrack.tape.exchange import Replay, Request
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.sessions.session import Session
+from multitrack.tape.violations import Violations
+
+
+class UnanswerableRequestError(Exception):
+    """A behaviour has no answer to a request. The message says why, and what to do."""
+
+
+class AnswerSource(Protocol):
+    """Answers requests without comparing them with recorded ones."""
+
+    def answer(self, request: Request) -> Interaction:
+        """Return the interaction whose response answers ``request``.
+
+        Raises:
+            UnanswerableRequestError: There is no answer.
+        """
+
+
+class BehaviourSession(Session):
+    """Answers all requests from an `AnswerSource`. Nothing goes live in any mode."""
+
+    replays = True
+
+    def __init__(self, source: AnswerSource, violations: Violations, *, pace: str) -> None:
+        """Create the session.
+
+        Args:
+            source: The answers.
+            violations: The violations of the tape, to which requests without an answer are added.
+            pace: The speed of the responses, one of ``settings.PACES``.
+        """
+        self._source = source
+        self._violations = violations
+        self._pace = pace
+        self._played: list[Interaction] = []
+
+    @property
+    def played(self) -> Sequence[Interaction]:
+        """The interactions that answered the requests, in order."""
+        return self._played
+
+    def route(self, request: Request) -> Replay:
+        """Answer ``request``."""
+        try:
+            interaction = self._source.answer(request)
+        except UnanswerableRequestError as error:
+            self._raise_miss(request, str(error))
+        self._played.append(replace(interaction, offered_models=current_models()))
+        return Replay.at_pace(interaction.response, self._pace, request.header("accept-encoding"))
+
+    def route_stream(self, request: Request) -> NoReturn:
+        """Refuse a gRPC call that streams its requests, because no model is called in this way."""
+        self._raise_miss(request, "a behaviour cannot answer a call that streams its requests; record it in a cassette")
+
+    def _raise_miss(self, request: Request, reason: str) -> NoReturn:
+        miss = CassetteMiss(f"{request.method} {request.url} has no answer\n  {reason}")
+        miss.body = request.body
+        self._violations.add(miss)
+        raise miss
