@@ -23,7 +23,7 @@ TITLES = {
     "timestamp": "$.messages[*].content: a timestamp, in a longer text",
     "model": "$.model changed",
     "renamed field": "`$.max_tokens` is now `$.max_completion_tokens`",
-    "null": "null or an empty value instead of no value, or the reverse",
+    "null": "null or an empty value instead of no value, or vice versa",
     "word": "$.metadata.shard",
 }
 

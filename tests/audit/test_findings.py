@@ -102,7 +102,7 @@ TIME = "Now it is %s, and you are %s."
         (
             chat(ASK),
             chat(("user", [{"type": "text", "text": ASK[1]}])),
-            [(Kind.FORM, "a text instead of a list of text blocks, or the reverse")],
+            [(Kind.FORM, "a text instead of a list of text blocks, or vice versa")],
         ),
         (
             chat(("user", '{"a": 1, "b": 2}')),

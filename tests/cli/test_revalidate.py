@@ -284,7 +284,8 @@ class TestImports:
         self.assert_unchecked(
             project,
             named=module,
-            reason=f"{module}:Weather may not be imported; allow it in pyproject.toml, in [tool.multitrack.models]: "
+            reason=f"{module}:Weather must not be imported; to allow the import, add to [tool.multitrack.models] in "
+            "pyproject.toml: "
             f"packages = ['{module}']",
         )
         assert not (project / "ran").exists()

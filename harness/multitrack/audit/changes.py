@@ -57,7 +57,7 @@ _SCHEMA_KEYS = frozenset({"properties", "required", "enum", "$defs", "anyOf", "i
 _SET_KEYS = frozenset({"required", "enum", "type"})
 _CONSEQUENT_LABELS = ("assistant", "tool", "function", "model", "function_call", "function_call_output", "reasoning")
 _MAX_WORD_CHANGES = 3
-_TEXT_BLOCK = "a text instead of a list of text blocks, or the reverse"
+_TEXT_BLOCK = "a text instead of a list of text blocks, or vice versa"
 
 
 def find_changes(request: DifferingRequest, context: ChangeContext) -> list[Change]:

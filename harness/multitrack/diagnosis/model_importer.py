@@ -94,7 +94,7 @@ class ModelImporter:
         if not trusted and not self._allows(module_name):
             self.suggested_packages.add(module_name)
             raise ModelNotFound(
-                f"{path} may not be imported; allow it in pyproject.toml, in [tool.multitrack.models]: "
+                f"{path} must not be imported; to allow the import, add to [tool.multitrack.models] in pyproject.toml: "
                 f"packages = [{module_name!r}]"
             )
         try:

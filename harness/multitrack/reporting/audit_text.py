@@ -195,7 +195,7 @@ def describe_title(finding: Finding) -> str:
     if finding.kind is Kind.DEFAULT:
         return "defaults of parameters"
     if finding.kind is Kind.NULL:
-        return "null or an empty value instead of no value, or the reverse"
+        return "null or an empty value instead of no value, or vice versa"
     if finding.kind is Kind.FORM:
         return "form of texts and lists"
     if finding.kind is Kind.NOISE:
