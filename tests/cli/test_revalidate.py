@@ -284,8 +284,8 @@ class TestImports:
         self.assert_unchecked(
             project,
             named=module,
-            reason=f"{module}:Weather must not be imported; to allow the import, add to [tool.multitrack.models] in "
-            "pyproject.toml: "
+            reason=f"{module}:Weather must not be imported; to allow the import, add to pyproject.toml, in "
+            "[tool.multitrack.models]: "
             f"packages = ['{module}']",
         )
         assert not (project / "ran").exists()

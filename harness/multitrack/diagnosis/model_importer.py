@@ -94,7 +94,8 @@ class ModelImporter:
         if not trusted and not self._allows(module_name):
             self.suggested_packages.add(module_name)
             raise ModelNotFound(
-                f"{path} must not be imported; to allow the import, add to [tool.multitrack.models] in pyproject.toml: "
+                f"{path} must not be imported; to allow the import, add to pyproject.toml, in "
+                f"[tool.multitrack.models]: "
                 f"packages = [{module_name!r}]"
             )
         try:
