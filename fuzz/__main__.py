@@ -1,13 +1,13 @@
 """Run the fuzzer: ``python -m fuzz --seconds 600 [--seed N] [TARGET...]``.
 
 atheris guides the mutations by coverage. If it is not installed, the mutations are random.
-An input that fails is written to ``fuzz/findings/<target>/``, and tests/project/test_fuzzing.py tries it in every run.
+An input that fails is written to ``fuzz/findings/<target>/`` before its error is printed, together with the command
+that tries it again. tests/project/test_fuzzing.py tries it in every run.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib
 import os
 import subprocess
@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from fuzz.failing_inputs import CURRENT_INPUT, digest, format_command, keep_inputs, read_current_input, save_finding
 from fuzz.mutations import mutate
 from fuzz.seeds import FINDINGS, find_seeds
 from fuzz.time_limit import SECONDS_PER_INPUT, run_limited
@@ -39,22 +40,44 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="the seed of the random number generator (default: a random seed)"
     )
+    parser.add_argument("--input", type=Path, metavar="FILE", help="only try this input, on the one TARGET")
     options = parser.parse_args()
     if unknown := set(options.targets) - set(TARGETS):
         parser.error(f"unknown target {', '.join(sorted(unknown))}: use one of {', '.join(TARGETS)}")
     names = options.targets or list(TARGETS)
+    if options.input is not None:
+        if len(options.targets) != 1:
+            parser.error("--input requires the one TARGET that the input is for")
+        run_limited(TARGETS[names[0]], options.input.read_bytes())
+        print(f"{names[0]}: no failure on {options.input}")
+        return 0
     seed = options.seed or Random().randrange(1, 2**31)
     failed = 0
     for name in names:
-        artifacts = FINDINGS / name
-        artifacts.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            # each target has its own process, because atheris ends the process that it runs in
-            arguments = [_ONE_TARGET, name, str(options.seconds // len(names)), str(seed), folder]
-            failed += bool(subprocess.run([sys.executable, "-m", "fuzz", *arguments], check=False).returncode)
-        with suppress(OSError):  # the folder is not empty: an input failed
-            artifacts.rmdir()
+        failed += _fuzz_in_process(name, options.seconds // len(names), seed)
     return failed
+
+
+def _fuzz_in_process(name: str, seconds: int, seed: int) -> bool:
+    """Fuzz one target in its own process, because atheris ends its process. Return whether an input failed."""
+    artifacts = FINDINGS / name
+    artifacts.mkdir(parents=True, exist_ok=True)
+    known = set(artifacts.iterdir())
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = Path(folder) / "seeds"
+        seeds.mkdir()
+        arguments = [_ONE_TARGET, name, str(seconds), str(seed), str(seeds)]
+        process = subprocess.run([sys.executable, "-m", "fuzz", *arguments], check=False)
+        current = Path(folder) / CURRENT_INPUT
+        if process.returncode and current.exists() and set(artifacts.iterdir()) == known:
+            # the process was killed, or ended by itself, before it could write the input
+            print(f"{name}: the process ended with {process.returncode}", flush=True)
+            save_finding(name, read_current_input(current))
+    for path in sorted(set(artifacts.iterdir()) - known):
+        print(f"{name}: failed; try again: {format_command(name, path)}", flush=True)
+    with suppress(OSError):  # the folder is not empty: an input failed
+        artifacts.rmdir()
+    return bool(process.returncode)
 
 
 def fuzz_target(name: str, seconds: int, seed: int, folder: Path) -> int:
@@ -65,15 +88,16 @@ def fuzz_target(name: str, seconds: int, seed: int, folder: Path) -> int:
         atheris = importlib.import_module("atheris")
     except ImportError:
         print("atheris is not installed, so the mutations are random and not guided by coverage")
-        return _fuzz_blindly(name, seconds, seed, seeds)
+        return _fuzz_blindly(name, seconds, seed, seeds, folder)
     return _fuzz_with_atheris(atheris, name, seconds, seed, seeds, folder)
 
 
 def _fuzz_with_atheris(atheris: Any, name: str, seconds: int, seed: int, seeds: list[bytes], folder: Path) -> int:
     for content in seeds:
-        (folder / _digest(content)).write_bytes(content)
+        (folder / digest(content)).write_bytes(content)
     with atheris.instrument_imports(include=["multitrack"]):
         from fuzz.targets import TARGETS
+    run_target = keep_inputs(name, TARGETS[name], folder.parent / CURRENT_INPUT)
 
     def mutate_input(data: bytes, max_size: int, seed: int) -> bytes:
         random = Random(seed)
@@ -92,34 +116,28 @@ def _fuzz_with_atheris(atheris: Any, name: str, seconds: int, seed: int, seeds: 
         "-verbosity=0",
         str(folder),
     ]
-    atheris.Setup([sys.argv[0], *arguments], TARGETS[name], custom_mutator=mutate_input)
+    atheris.Setup([sys.argv[0], *arguments], run_target, custom_mutator=mutate_input)
     atheris.Fuzz()
     return 0
 
 
-def _fuzz_blindly(name: str, seconds: int, seed: int, seeds: list[bytes]) -> int:
+def _fuzz_blindly(name: str, seconds: int, seed: int, seeds: list[bytes], folder: Path) -> int:
     from fuzz.targets import TARGETS
 
+    run_target = keep_inputs(name, TARGETS[name], folder.parent / CURRENT_INPUT)
     random, count, end = Random(seed), 0, time.monotonic() + seconds
     while time.monotonic() < end:
         data = mutate(random.choice(seeds), random, seeds)[:_LARGEST_INPUT]
         count += 1
         try:
-            run_limited(TARGETS[name], data)
+            run_limited(run_target, data)
         except KeyboardInterrupt:
             raise
         except BaseException:
-            path = FINDINGS / name / f"crash-{_digest(data)}"
-            path.write_bytes(data)
             traceback.print_exc()
-            print(f"{name}: failed on {path}")
             return 1
     print(f"{name}: {count} inputs, nothing found")
     return 0
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Decode streams as they arrive: cut anywhere, with each call returned as soon as it is complete."""
 
+import itertools
 import json
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from wire_answers import STREAMS, encode_body, load_recorded_answers, load_written_answers, read_body
 
 from multitrack import ToolCall
-from multitrack.wires import create_stream_decoder, read_answer, recognize
+from multitrack.wires import ToolResult, continue_conversation, create_stream_decoder, read_answer, recognize
 from multitrack.wires.sse import ServerSentEvent, SseParser
 
 STREAMED = [(wire, answer) for wire, answer in load_written_answers() if wire in STREAMS]
@@ -149,7 +150,9 @@ def test_arguments_without_their_output_item_are_not_text():
         decoder.feed_chunk(chunk)
     assert decoder.answer.text is None
     decoder.feed_chunk({"type": "response.completed", "response": {"status": "completed", "output": []}})
-    assert decoder.answer.error == "an output item received arguments, but its start is missing"
+    assert decoder.answer.error == (
+        "the event response.output_item.added is missing for the item with the id 'fc_1', which received arguments"
+    )
 
 
 def test_a_lost_output_item_is_found_in_the_final_response():
@@ -161,3 +164,98 @@ def test_a_lost_output_item_is_found_in_the_final_response():
     decoder.feed_chunk({"type": "response.completed", "response": {"status": "completed", "output": [item]}})
     assert decoder.answer.error is None
     assert decoder.answer.calls == (ToolCall("call_1", "Weather", arguments, 0),)
+
+
+# --- Responses streams that lose `response.output_item.added` ---------------------------------------------------------
+
+
+def write_item(number, *, ids="stable"):
+    item = {"type": "function_call", "call_id": f"call_{number}", "name": "Weather", "arguments": f'{{"n": {number}}}'}
+    return item if ids == "none" else {**item, "id": f"fc_{number}"}
+
+
+def write_item_events(number, numbering, ids, *, with_deltas=True):
+    """Return the events of one call: `added`, the deltas, and the two `done` events."""
+    item = write_item(number, ids=ids)
+    place = {"right": {"output_index": number}, "zero": {"output_index": 0}, "none": {}}[numbering]
+    item_id = {"stable": {"item_id": f"fc_{number}"}, "changing": {"item_id": f"other_{number}"}, "none": {}}[ids]
+    kind = "response.function_call_arguments"
+    pieces = [item["arguments"][:4], item["arguments"][4:]] if with_deltas else []
+    return [
+        {"type": "response.output_item.added", **place, "item": {**item, "arguments": ""}},
+        *({"type": f"{kind}.delta", **place, **item_id, "delta": piece} for piece in pieces),
+        {"type": f"{kind}.done", **place, **item_id, "arguments": item["arguments"]},
+        {"type": "response.output_item.done", **place, "item": item},
+    ]
+
+
+def interleave_events(calls):
+    return [event for group in itertools.zip_longest(*calls) for event in group if event is not None]
+
+
+LOSSES = [
+    (numbering, ids, order, lost, never_sent, final)
+    for numbering, ids, order, lost, never_sent, final in itertools.product(
+        ("right", "zero", "none"),
+        ("stable", "changing", "none"),
+        ("in turn", "interleaved"),
+        ((0,), (1,), (0, 1), (0, 2), (0, 1, 2)),
+        ("nothing", "response.function_call_arguments.done", "response.output_item.done"),
+        ("whole", "without arguments", "empty"),
+    )
+    # nothing says to which call a delta of an interleaved stream belongs if it has neither an index nor a lasting id
+    if order == "in turn" or numbering == "right" or ids == "stable"
+]
+
+
+def test_a_stream_that_loses_the_start_of_items_never_pairs_arguments_with_another_call():
+    for case in LOSSES:
+        numbering, ids, order, lost, never_sent, final = case
+        calls = [write_item_events(number, numbering, ids) for number in range(3)]
+        kept = [events[1:] if number in lost else events for number, events in enumerate(calls)]
+        output = [write_item(number, ids=ids) for number in range(3)]
+        if final == "without arguments":
+            output = [{**item, "arguments": ""} for item in output]
+        events = interleave_events(kept) if order == "interleaved" else [event for call in kept for event in call]
+        events = [event for event in events if event["type"] != never_sent]
+        end = {"status": "completed", "output": [] if final == "empty" else output}
+        check_pairing([*events, {"type": "response.completed", "response": end}], case)
+
+
+def check_pairing(events, case):
+    """Check that each call has its own arguments, that no call is lost silently, and that a result finds its call."""
+    decoder = create_stream_decoder("openai.responses.stream")
+    yielded = [call for event in events for call in decoder.feed_chunk(event)]
+    answer = decoder.answer
+    assert yielded == list(answer.calls[: len(yielded)]), case
+    if answer.error is None:
+        assert [call.id for call in answer.calls] == ["call_0", "call_1", "call_2"], case
+        for call in answer.calls:
+            assert call.arguments == write_item(call.id[-1])["arguments"], case
+    else:
+        assert "response.output_item.added is missing" in answer.error, case
+    results = [ToolResult(call, True, f"result of {call.id}") for call in answer.calls]
+    continued = continue_conversation(decoder.document, results, "openai.responses")
+    sent = {item["call_id"]: item for item in continued if item["type"] == "function_call"}
+    for item in continued:
+        if item["type"] == "function_call_output" and answer.error is None:
+            assert sent[item["call_id"]]["arguments"] == write_item(item["call_id"][-1])["arguments"], case
+            assert item["output"] == f"result of {item['call_id']}", case
+
+
+@pytest.mark.parametrize("numbering", ["right", "none"])
+def test_calls_after_a_lost_start_wait_for_the_call_before_them(numbering):
+    first, second = (write_item_events(number, numbering, "stable") for number in range(2))
+    decoder = create_stream_decoder("openai.responses.stream")
+    early = [call for event in [*first[1:3], *second] for call in decoder.feed_chunk(event)]
+    assert early == []
+    assert [call.id for call in decoder.feed_chunk(first[-1])] == ["call_0", "call_1"]
+
+
+def test_a_call_whose_start_and_arguments_were_lost_keeps_its_place():
+    first, second = (write_item_events(number, "right", "stable", with_deltas=False) for number in range(2))
+    check_order = [*second, first[-1]]
+    decoder = create_stream_decoder("openai.responses.stream")
+    yielded = [call.id for event in check_order for call in decoder.feed_chunk(event)]
+    assert yielded == ["call_0", "call_1"]
+    assert [item["call_id"] for item in decoder.document["output"]] == ["call_0", "call_1"]

@@ -137,7 +137,7 @@ def edit_calls(
     slots = [block for block in as_objects(content) if syntax.is_call(block)]
     new: list[_NewBlocks[Fields]] = [_NewBlocks() for _ in slots]
     appended: list[Fields] = []
-    for position, source, call in place_calls(recorded, calls):
+    for position, source, call in place_calls(recorded, calls, slots):
         block = syntax.write_call({} if source is None else slots[source], call)
         if not slots:
             appended.append(block)
@@ -253,7 +253,7 @@ class EventList:
         """Replace each call in place. Insert each new call after its predecessor."""
         slots = [block for block in self._list_blocks() if self._syntax.is_call(block.fields)]
         new: list[_NewBlocks[_RecordedBlock]] = [_NewBlocks() for _ in slots]
-        for position, source, call in place_calls(recorded, calls):
+        for position, source, call in place_calls(recorded, calls, slots):
             source_block = None if source is None else slots[source]
             fields = {} if source_block is None else source_block.fields
             block = self._create(self._syntax.build_call_events(fields, call), source_block)

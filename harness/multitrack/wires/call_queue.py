@@ -41,6 +41,7 @@ class CallQueue(Generic[C]):
 
     def __init__(self) -> None:
         self._released: list[ToolCall] = []
+        self._released_from: list[C] = []
         self._waiting: list[C] = []
 
     def add(self, call: C) -> None:
@@ -57,6 +58,7 @@ class CallQueue(Generic[C]):
         for call in self._in_order():
             if call.is_complete:
                 self._waiting.remove(call)
+                self._released_from.append(call)
                 self._released.append(ToolCall(*call.fields, len(self._released)))
             elif not (is_last or call.is_empty):
                 break
@@ -66,6 +68,10 @@ class CallQueue(Generic[C]):
         """Return the calls so far, including those that are still incomplete."""
         waiting = [call.fields for call in self._in_order() if not call.is_empty]
         return (*self._released, *(ToolCall(*fields, len(self._released) + n) for n, fields in enumerate(waiting)))
+
+    def ordered_calls(self) -> list[C]:
+        """Return the objects behind `calls`, in the same order."""
+        return [*self._released_from, *(call for call in self._in_order() if not call.is_empty)]
 
     def _in_order(self) -> list[C]:
         return sorted(self._waiting, key=lambda call: call.order)

@@ -184,7 +184,9 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
     return sources
 
 
-def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[tuple[int, int | None, ToolCall]]:
+def place_calls(
+    recorded: Sequence[ToolCall], calls: Sequence[ToolCall], slots: Sequence[object]
+) -> list[tuple[int, int | None, ToolCall]]:
     """Return each call with two positions in ``recorded``.
 
     The first position is that of the recorded call whose place the call takes. The second position is that of the
@@ -193,7 +195,20 @@ def place_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
     The first position never decreases. A new call takes the same place as the call before it, or the place 0 if it is
     the first. A recorded call also takes the place of the call before it if that call was recorded later. If nothing
     was recorded, the first position is always 0.
+
+    Args:
+        recorded: The recorded calls.
+        calls: The calls that take their places.
+        slots: The places of the recorded calls in the original, one for each call.
+
+    Raises:
+        ValueError: If there are more or fewer slots than recorded calls, as in an original with contradictory events.
     """
+    if len(slots) != len(recorded):
+        raise ValueError(
+            f"the original has {len(recorded)} calls, but {len(slots)} places where a call can be changed, "
+            f"so its events contradict each other; encode the answer without an original"
+        )
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0
     for call, source in zip(calls, match_calls(recorded, calls), strict=True):

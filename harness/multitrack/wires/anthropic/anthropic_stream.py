@@ -129,8 +129,10 @@ class AnthropicStreamDecoder(StreamDecoder):
 
     @property
     def document(self) -> Mapping[str, Any]:
+        # the calls are in the order of the answer, because the results of tools are paired with them by their order
+        calls = iter(self._queue.ordered_calls())
         blocks = sorted(self._blocks, key=lambda block: block.order)
-        content = [block.as_document() for block in blocks]
+        content = [(next(calls) if block.is_call else block).as_document() for block in blocks]
         return {**self._message, "content": content, "stop_reason": self._stop_reason, "usage": self._usage}
 
     @property

@@ -127,7 +127,9 @@ class BedrockStreamDecoder(StreamDecoder):
 
     @property
     def document(self) -> Mapping[str, Any]:
-        content = [block.as_document() for block in self._sorted_blocks()]
+        # the calls are in the order of the answer, because the results of tools are paired with them by their order
+        calls = iter(self._queue.ordered_calls())
+        content = [(next(calls) if block.is_call else block).as_document() for block in self._sorted_blocks()]
         output = {"message": {"role": self._role or "assistant", "content": content}}
         return {"output": output, "stopReason": None, **self._stop, **self._metadata}
 
@@ -236,7 +238,7 @@ class _Block:
 
     def as_document(self) -> Mapping[str, Any]:
         """Return the block as it appears in an answer that is not streamed."""
-        if self._use:
+        if self.is_call or self._use:
             arguments = self._read_arguments()
             return {"toolUse": {**self._use, **({} if arguments is None else {"input": arguments})}}
         if isinstance(self._start.get("toolResult"), dict):

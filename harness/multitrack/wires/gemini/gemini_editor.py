@@ -92,7 +92,7 @@ def _edit(
 def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> None:
     """Spread ``text`` over the text parts of the first candidate with a text. If it is None, delete all texts."""
     found = [
-        [(parts, part) for entry in entries for parts in [_get_parts(entry)] for part in parts if join_text([part])]
+        [(parts, part) for entry in entries for parts in [_get_parts(entry)] for part in _list_text_parts(parts)]
         for entries in candidates
     ]
     first = next(filter(None, found), [])
@@ -109,6 +109,10 @@ def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> Non
         _add_parts(candidates[0])[:0] = [{"text": text}]
 
 
+def _list_text_parts(parts: list[Any]) -> list[Any]:
+    return [part for part in as_objects(parts) if join_text([part])]
+
+
 def _edit_calls(
     candidates: Sequence[Sequence[_Fields]],
     recorded: Sequence[ToolCall],
@@ -123,7 +127,7 @@ def _edit_calls(
         return
     # For each recorded call: its parts or the parts that replace them, and the new parts before and after them.
     new = [_NewParts() for _ in slots]
-    for position, source, call in place_calls(recorded, calls):
+    for position, source, call in place_calls(recorded, calls, slots):
         parts = new[position]
         if source == position and have_same_calls([call], [recorded[position]]):
             parts.is_kept = True

@@ -6,7 +6,7 @@ https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -73,7 +73,7 @@ class GeminiStreamDecoder(StreamDecoder):
         candidates = [
             {
                 "index": index,
-                "content": {"role": "model", "parts": list(candidate.join_parts())},
+                "content": {"role": "model", "parts": candidate.join_parts()},
                 "finishReason": candidate.finish_reason,
             }
             for index, candidate in sorted(self._candidates.items())
@@ -132,29 +132,27 @@ class _StreamedCandidate:
             self._open_call.has_ended = True
             self._open_call = None
 
-    def join_parts(self) -> Iterator[dict[str, Any]]:
-        """Yield the parts as they appear in an answer that is not streamed.
+    def join_parts(self) -> list[dict[str, Any]]:
+        """Return the parts as they appear in an answer that is not streamed.
 
         A part with the signature of a thought stays separate: https://ai.google.dev/gemini-api/docs/thought-signatures
         """
-        written: dict[str, Any] | None = None
-        previous_call: _GeminiStreamedCall | None = None
+        written: list[dict[str, Any]] = []
+        part_of_call: dict[_GeminiStreamedCall, dict[str, Any]] = {}
         for part, call in self._parts:
             fields = {key: value for key, value in part.items() if value is not None}
             if call is not None:
                 # the parts of a call whose arguments arrive in pieces are one part
                 fields["functionCall"] = call.as_function_call(fields["functionCall"])
-            if written is not None and call is not None and call is previous_call:
-                written.update(fields)
-            elif written is not None and _is_plain_text(written) and _is_plain_text(fields, like=written):
-                written["text"] += fields["text"]
+            if call is not None and call in part_of_call:
+                part_of_call[call].update(fields)
+            elif written and _is_plain_text(written[-1]) and _is_plain_text(fields, like=written[-1]):
+                written[-1]["text"] += fields["text"]
             else:
-                if written is not None:
-                    yield written
-                written = fields
-            previous_call = call
-        if written is not None:
-            yield written
+                written.append(fields)
+                if call is not None:
+                    part_of_call[call] = fields
+        return written
 
     def _add(self, function: Mapping[str, Any]) -> _GeminiStreamedCall:
         call = self._open_call
@@ -196,7 +194,8 @@ class _GeminiStreamedCall:
         """Return the call as it appears in an answer that is not streamed. ``received`` is the call's last part."""
         if not self._is_in_pieces:
             return received
-        return {**({"id": self._id} if self._id else {}), "name": self._name or "", "args": self._args or {}}
+        args = {} if self._args is None else {"args": self._args}
+        return {**({"id": self._id} if self._id else {}), "name": self._name or "", **args}
 
     def is_followed_by(self, function: Mapping[str, Any]) -> bool:
         """Return whether ``function`` begins another call. Only the first part of a call names its function."""

@@ -134,7 +134,7 @@ def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls
     """Replace each call in place. Insert each new call after its predecessor."""
     slots = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
-    for position, source, call in place_calls(recorded, calls):
+    for position, source, call in place_calls(recorded, calls, slots):
         new[position].append(write_call({} if source is None else slots[source], call))
     if not slots:
         messages[-1]["tool_calls"] = new[0]

@@ -70,7 +70,7 @@ def _edit_calls(choices: Sequence[_Fields], recorded: Sequence[ToolCall], calls:
     slots = [slot for choice in choices for slot in _list_slots(choice)]
     by_choice: dict[int, list[tuple[_Fields, ToolCall]]] = defaultdict(list)
     numbers = {id(choice): number for number, choice in enumerate(choices)}
-    for position, source, call in place_calls(recorded, calls):
+    for position, source, call in place_calls(recorded, calls, slots):
         choice = slots[position][0] if slots else choices[0]
         by_choice[numbers[id(choice)]].append(({} if source is None else slots[source][1], call))
     for number, choice in enumerate(choices):
@@ -196,7 +196,7 @@ class _ChatStream:
         slots = [(index, head) for index in self._indices for head in self._find_heads(index, len(recorded[index]))]
         by_choice: dict[int, list[tuple[_Fields, ToolCall]]] = defaultdict(list)
         all_recorded = [call for index in self._indices for call in recorded[index]]
-        for position, source, call in place_calls(all_recorded, calls):
+        for position, source, call in place_calls(all_recorded, calls, slots):
             index = slots[position][0] if slots else self._indices[0]
             by_choice[index].append(({} if source is None else slots[source][1], call))
         for index in self._indices:

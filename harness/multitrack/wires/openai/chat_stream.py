@@ -153,7 +153,9 @@ class _Choice:
 
     def as_choice(self) -> dict[str, Any]:
         """Return the choice as it appears in an answer that is not streamed."""
-        calls = [call.as_tool_call() for call in sorted(self._calls, key=lambda call: call.order) if not call.is_empty]
+        # in the order of the answer, because the calls are paired with the results of tools by their order
+        own = set(self._calls)
+        calls = [call.as_tool_call() for call in self._queue.ordered_calls() if call in own]
         message = {
             "role": "assistant",
             "content": "".join(self.text) or None,

@@ -88,7 +88,7 @@ def _add_part(answer: WireAnswer, items: list[_Item], part: Mapping[str, Any]) -
 def _edit_calls(answer: WireAnswer, items: Sequence[_Item], recorded: Sequence[ToolCall]) -> list[_Item]:
     slots = [position for position, item in enumerate(items) if read_call(item) is not None]
     by_slot: dict[int, list[_Item]] = defaultdict(list)
-    for number, (position, source, call) in enumerate(place_calls(recorded, answer.calls)):
+    for number, (position, source, call) in enumerate(place_calls(recorded, answer.calls, slots)):
         new = build_call(create_id(answer, f"item/{number}", 48), call)
         item = new if source is None else write_call(items[slots[source]], call)
         by_slot[slots[position] if slots else len(items)].append(item)
@@ -110,13 +110,17 @@ def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
     for chunk in original:
         decoder.feed_chunk(chunk.document or {})
     before = decoder.answer
-    last = next((as_object(document.get("response")) for document, _ in reversed(original)
-                 if document and document.get("type") in END_EVENTS), {})  # fmt: skip
+    last = next((as_object(as_object(document).get("response")) for document, _ in reversed(original)
+                 if _is_end(document)), {})  # fmt: skip
     items = as_objects(last.get("output")) or decoder.output
     edited = edit_output(answer, before, items)
     chunks = _edit_item_events(original, items, edited)
     chunks = [_edit_end(chunk, answer, before, edited) for chunk in chunks]
     return _number_events(chunks)
+
+
+def _is_end(document: Mapping[str, Any] | None) -> bool:
+    return as_text(as_object(document).get("type")) in END_EVENTS
 
 
 def _edit_item_events(
@@ -126,7 +130,7 @@ def _edit_item_events(
     owners = [_find_owner(chunk.document or {}, items) for chunk in original]
     kept = _find_kept(items, edited)
     with_events = [position for position, owner in enumerate(owners) if owner is not None]
-    ends = [position for position, (document, _) in enumerate(original) if (document or {}).get("type") in END_EVENTS]
+    ends = [position for position, (document, _) in enumerate(original) if _is_end(document)]
     place = with_events[0] if with_events else ends[0] if ends else len(original)
     template = next(position for position, chunk in enumerate(original) if chunk.document is not None)
     inserted: dict[int, list[StreamChunk]] = defaultdict(list)
@@ -180,7 +184,7 @@ def _renumber(chunk: StreamChunk, old: int, new: int) -> StreamChunk:
 def _edit_end(chunk: StreamChunk, answer: WireAnswer, before: WireAnswer, edited: Sequence[_Item]) -> StreamChunk:
     """Write the content and the status of the answer into the last event, which repeats the whole answer."""
     document = chunk.document
-    if document is None or document.get("type") not in END_EVENTS:
+    if document is None or not _is_end(document):
         return chunk
     response = dict(as_object(document.get("response")))
     status = _edit_status(answer, before)

@@ -13,7 +13,7 @@ from typing import Any
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.encoding import PIECE_SIZE, create_id, order_deltas, set_or_delete, split_text
-from multitrack.wires.lenient_json import as_text
+from multitrack.wires.lenient_json import as_objects, as_text
 from multitrack.wires.openai.responses_answer import LENGTH_LIMITS, read_call
 
 _CREATED = 1_750_000_000
@@ -176,15 +176,16 @@ def _build_message_events(
     item: Mapping[str, Any], place: Mapping[str, Any], piece_size: int
 ) -> Iterator[dict[str, Any]]:
     yield {**item, "status": "in_progress", "content": []}
-    for index, part in enumerate(item["content"]):
+    for index, part in enumerate(as_objects(item.get("content"))):
         key = "refusal" if part.get("type") == "refusal" else "text"
         kind = "refusal" if key == "refusal" else "output_text"
         position = {**place, "content_index": index}
+        text = as_text(part.get(key)) or ""
         logprobs: dict[str, Any] = {} if key == "refusal" else {"logprobs": []}
         yield {"type": "response.content_part.added", **position, "part": {**part, key: ""}}
-        for piece in split_text(part.get(key, ""), piece_size):
+        for piece in split_text(text, piece_size):
             yield {"type": f"response.{kind}.delta", **position, "delta": piece, **logprobs}
-        yield {"type": f"response.{kind}.done", **position, key: part.get(key, ""), **logprobs}
+        yield {"type": f"response.{kind}.done", **position, key: text, **logprobs}
         yield {"type": "response.content_part.done", **position, "part": part}
 
 

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,11 @@ class ResponsesStreamDecoder(StreamDecoder):
         super().__init__()
         self._response: Mapping[str, Any] = {}
         self._items: list[_Item] = []
+        self._indices: set[int | None] = set()
+        self._first_missing_index = 0
+        self._unknown_items: list[_Item] = []
+        self._has_stable_ids = False
+        """True if a delta had the id of an item that an earlier event announced."""
         self._queue = CallQueue[_Item]()
 
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
@@ -44,11 +49,12 @@ class ResponsesStreamDecoder(StreamDecoder):
             case "response.output_item.added" | "response.output_item.done":
                 return self._set_item(as_object(chunk.get("item")), _read_index(chunk), is_done=kind.endswith("done"))
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
-                item = self._find_open_item(chunk)
-                item.has_arguments = True
+                item = self._find_open_item(chunk) or self._add_lost_item(chunk)
+                self._note_arguments(item)
                 item.texts.append(as_text(chunk.get("delta")) or "")
             case "response.output_text.delta":
-                self._find_open_item(chunk).texts.append(as_text(chunk.get("delta")) or "")
+                item = self._find_open_item(chunk) or self._add_lost_item(chunk)
+                item.texts.append(as_text(chunk.get("delta")) or "")
             case "response.function_call_arguments.done":
                 return self._set_arguments(chunk, "arguments")
             case "response.custom_tool_call_input.done":
@@ -60,7 +66,10 @@ class ResponsesStreamDecoder(StreamDecoder):
         return []
 
     def _set_item(self, fields: Mapping[str, Any], index: int | None, *, is_done: bool) -> list[ToolCall]:
-        item = self._find_item(fields, index) or self._add_item(index)
+        item = self._find_item(fields, index)
+        if item is None or (not is_done and item.is_unknown and as_text(fields.get("id")) not in item.names("id")):
+            # an item that has received arguments has not just started, so this is another one
+            item = self._add_item(index)
         self._error = self._error or item.set_fields(fields)
         if not is_done:
             return []
@@ -69,12 +78,32 @@ class ResponsesStreamDecoder(StreamDecoder):
 
     def _set_arguments(self, chunk: Mapping[str, Any], key: str) -> list[ToolCall]:
         item = self._find_open_item(chunk)
-        # A stream that resumes in the middle says which call this is only when the item is done.
-        if not item.fields_so_far:
+        if item is None:
+            if self._repeats_call(chunk, key):
+                return []
+            item = self._add_lost_item(chunk)
+        self._note_arguments(item)
+        if item.is_unknown:
+            # A stream that resumes in the middle says which call this is only when the item is done.
+            item.texts = [as_text(chunk.get(key)) or ""]
+            item.is_done = True
             return []
         self._error = self._error or item.set_fields({key: chunk.get(key)})
         item.is_done = True
         return self._queue.release()
+
+    def _repeats_call(self, chunk: Mapping[str, Any], key: str) -> bool:
+        """Return whether ``chunk`` repeats the arguments of a call that an earlier event has ended."""
+        index, item_id = _read_index(chunk), as_text(chunk.get("item_id"))
+        same = [item for item in self._items if item_id and item_id in item.names("id")]
+        same = same or [item for item in self._items if item.index == index]
+        arguments = _parse(as_text(chunk.get(key)))
+        return any(item.is_settled and _parse(item.fields[2]) == arguments for item in same)
+
+    def _note_arguments(self, item: _Item) -> None:
+        if not item.has_arguments:
+            item.has_arguments = True
+            self._unknown_items.append(item)
 
     def _finish(self) -> list[ToolCall]:
         self.has_ended = True
@@ -88,8 +117,8 @@ class ResponsesStreamDecoder(StreamDecoder):
             item.position = position
             self._error = self._error or item.set_fields(fields)
         for item in self._items:
-            if item.has_arguments and not item.fields_so_far:
-                self._error = self._error or "an output item received arguments, but its start is missing"
+            if item.is_unknown:
+                self._error = self._error or _describe_missing_start(item.names("id"), item.index)
             item.is_done = not (is_cut_off and item.fields_so_far.get("status") == "incomplete")
         return self._queue.release(is_last=True)
 
@@ -104,28 +133,72 @@ class ResponsesStreamDecoder(StreamDecoder):
         at_index = [item for item in items if index is None or item.index in (None, index)]
         named = (item for item in items if item_id and item_id in item.names("id"))
         called = (item for item in at_index if call_id and call_id in item.names("call_id"))
-        numbered = (item for item in at_index if index is not None and item.index == index and item.may_be(fields))
+        numbered = (
+            item
+            for item in at_index
+            if index is not None
+            and item.index == index
+            and item.may_be(fields)
+            and not self._has_other_id(item, item_id)
+        )
         return next((item for group in (named, called, numbered) for item in group), None)
+
+    def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
+        """Return whether ``item``, whose start was lost, is not the item ``item_id``, because ids never change."""
+        return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
     def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_Item]) -> _Item | None:
         """Return the first item that ``fields`` of the final answer may describe, for a server that sends no ids."""
-        items = (item for item in self._items if item not in excluded)
+        item_id = as_text(fields.get("id"))
+        items = (item for item in self._items if item not in excluded and not self._has_other_id(item, item_id))
         return next((item for item in items if item.may_be(fields) and item.describes_same(fields)), None)
 
-    def _find_open_item(self, chunk: Mapping[str, Any]) -> _Item:
-        """Return the item that a delta belongs to."""
-        index = _read_index(chunk)
-        item_id = as_text(chunk.get("item_id"))
+    def _find_open_item(self, chunk: Mapping[str, Any]) -> _Item | None:
+        """Return the item that a delta belongs to, or None if the start of that item was lost.
+
+        A server that keeps the ids of its items loses the start of an item if a delta has an unknown id. As long as it
+        is not clear whether the server keeps them, the item is chosen by its index.
+        """
+        index, item_id = _read_index(chunk), as_text(chunk.get("item_id"))
         open_items = [item for item in reversed(self._items) if not item.is_done]
-        named = (item for item in open_items if item_id and item_id in item.names("id"))
-        indexed = (item for item in open_items if index is not None and item.index == index)
-        last = iter(open_items if index is None else ())
-        found = next((item for group in (named, indexed, last) for item in group), None)
-        return found if found is not None else self._add_item(index)
+        named = next((item for item in open_items if item_id and item_id in item.names("id")), None)
+        if named is not None:
+            self._has_stable_ids = self._has_stable_ids or not named.is_unknown
+            if self._has_stable_ids and named.foreign_id is not None:
+                self._error = self._error or _describe_missing_start({named.foreign_id}, index)
+            return named
+        for item in open_items:
+            if index is not None and item.index != index:
+                continue
+            if item_id and item.names("id"):
+                if self._has_stable_ids or item.is_unknown:
+                    continue
+                item.foreign_id = item_id
+            return item
+        return None
+
+    def _add_lost_item(self, chunk: Mapping[str, Any]) -> _Item:
+        """Add the item of a delta whose start was lost."""
+        item = self._add_item(_read_index(chunk))
+        if item_id := as_text(chunk.get("item_id")):
+            item.names("id").add(item_id)
+        return item
+
+    def is_after_gap(self, item: _Item) -> bool:
+        """Return whether a call that precedes ``item`` may still arrive."""
+        if self.has_ended:
+            return False
+        while self._first_missing_index in self._indices:
+            self._first_missing_index += 1
+        if item.index is not None and item.index > self._first_missing_index:
+            return True
+        self._unknown_items = [other for other in self._unknown_items if other.is_unknown]
+        return any(other.order < item.order for other in self._unknown_items)
 
     def _add_item(self, index: int | None) -> _Item:
-        item = _Item(index, len(self._items))
+        item = _Item(index, len(self._items), self)
         self._items.append(item)
+        self._indices.add(index)
         self._queue.add(item)
         return item
 
@@ -135,8 +208,13 @@ class ResponsesStreamDecoder(StreamDecoder):
 
     @property
     def output(self) -> list[dict[str, Any]]:
-        """The output items as far as they have arrived."""
-        return [item.as_output() for item in sorted(self._items, key=lambda item: item.order)]
+        """The output items as far as they have arrived.
+
+        The calls are in the order of the answer, because the results of tools are paired with them by their order.
+        """
+        calls = iter(self._queue.ordered_calls())
+        items = sorted((item for item in self._items if not item.is_unknown), key=lambda item: item.order)
+        return [(item if item.is_empty else next(calls)).as_output() for item in items]
 
     @property
     def answer(self) -> WireAnswer:
@@ -150,24 +228,33 @@ def _read_index(chunk: Mapping[str, Any]) -> int | None:
     return index if isinstance(index, int) else None
 
 
+def _describe_missing_start(ids: Collection[str], index: int | None) -> str:
+    name = f"id {min(ids)!r}" if ids else f"output_index {index}"
+    return f"the event response.output_item.added is missing for the item with the {name}, which received arguments"
+
+
 class _Item:
     """An output item: a call, a message, or an item that the client does not need."""
 
-    def __init__(self, index: int | None, arrival: int) -> None:
+    def __init__(self, index: int | None, arrival: int, decoder: ResponsesStreamDecoder) -> None:
         self.index = index
         self.position: int | None = None
         self.texts: list[str] = []
         self.is_done = False
         self.has_arguments = False
-        """True if a delta contained arguments of a call."""
+        """True if an event contained arguments of a call."""
+        self.foreign_id: str | None = None
+        """The id in a delta that was added to this item because of its index, although the item has another id."""
         self.fields_so_far: dict[str, Any] = {}
         self._arrival = arrival
+        self._decoder = decoder
         self._names: dict[str, set[str]] = {"id": set(), "call_id": set()}
 
     @property
     def order(self) -> tuple[int, int]:
         # the index of the event and the position in the final answer are the same number at OpenAI
-        return self._arrival if self.index is None else self.index, self._arrival
+        known = (place for place in (self.position, self.index) if place is not None)
+        return next(known, self._arrival), self._arrival
 
     @property
     def fields(self) -> CallFields:
@@ -178,8 +265,18 @@ class _Item:
         return read_call(self.fields_so_far) is None
 
     @property
-    def is_complete(self) -> bool:
+    def is_unknown(self) -> bool:
+        """True if arguments have arrived, but no event that says to which call they belong."""
+        return self.has_arguments and not self.fields_so_far
+
+    @property
+    def is_settled(self) -> bool:
+        """True if the call is done, so that later events may only repeat it."""
         return self.is_done and not self.is_empty
+
+    @property
+    def is_complete(self) -> bool:
+        return self.is_settled and not self._decoder.is_after_gap(self)
 
     def names(self, key: str) -> set[str]:
         """Return every value of ``key`` (``"id"`` or ``"call_id"``) that events contained for this item."""
@@ -204,12 +301,12 @@ class _Item:
     def set_fields(self, fields: Mapping[str, Any]) -> str | None:
         """Add ``fields`` of an event.
 
-        If they change a call that is complete, return a description of the problem, otherwise None.
+        If they change a call that is done, return a description of the problem, otherwise None.
         """
         for key, names in self._names.items():
             if name := as_text(fields.get(key)):
                 names.add(name)
-        if not self.is_complete:
+        if not self.is_settled:
             # an empty value does not replace one that has arrived: some servers end with an empty copy of the item
             known = {key: value for key, value in fields.items() if value or key not in self.fields_so_far}
             self.fields_so_far.update(known)
@@ -222,7 +319,7 @@ class _Item:
     def as_output(self) -> dict[str, Any]:
         """Return the item as it appears in the answer, with the text of its deltas."""
         # the event with the type of the item was lost, or a server does not send it
-        item = self.fields_so_far or ({} if self.has_arguments else {"type": "message"})
+        item = self.fields_so_far or {"type": "message"}
         text = "".join(self.texts)
         match item.get("type"):
             case "message" if not item.get("content") and text:

@@ -70,15 +70,21 @@ def read_arguments(entry: Mapping[str, Any]) -> str | None:
     return arguments if isinstance(arguments, str) else None
 
 
+def read_index(output: Mapping[str, Any]) -> int:
+    """Return the index of an output."""
+    index = output.get("index")
+    return index if isinstance(index, int) else 0
+
+
 def find_texts(outputs: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
     """Return the outputs that have text, each with its messages that have a part of the text.
 
     Outputs before the last one precede the results of a tool that xAI executes, and have no finish reason.
     """
-    found: dict[object, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
-    ended: set[object] = set()
+    found: dict[int, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
+    ended: set[int] = set()
     for output in outputs:
-        index = output.get("index", 0)
+        index = read_index(output)
         if output.get("finishReason"):
             ended.add(index)
         if as_text((message := find_message(output)).get("content")):
@@ -106,16 +112,16 @@ class XaiStreamDecoder(StreamDecoder):
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         self._fields.update({key: value for key, value in chunk.items() if key != "outputs"})
         for output in as_objects(chunk.get("outputs")):
-            index = output.get("index", 0)
-            index = index if isinstance(index, int) else 0
-            known = self._outputs.setdefault(index, {"message": {}})
+            known = self._outputs.setdefault(read_index(output), {"message": {}})
             known.update({key: value for key, value in output.items() if key != "delta"})
-            message = known["message"]
+            # a copy, because a server that does not stream may have sent a whole message
+            message = known["message"] = dict(as_object(known["message"]))
             for key, value in as_object(output.get("delta")).items():
-                if key in _TEXT_KEYS and isinstance(value, str):
-                    message[key] = message.get(key, "") + value
+                before = message.get(key)
+                if key in _TEXT_KEYS:
+                    message[key] = (as_text(before) or "") + (as_text(value) or "")
                 elif isinstance(value, list):
-                    message[key] = [*message.get(key, ()), *value]
+                    message[key] = [*(before if isinstance(before, list) else ()), *value]
                 else:
                     message[key] = value
         return []

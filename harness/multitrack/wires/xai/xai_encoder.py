@@ -26,6 +26,7 @@ from multitrack.wires.xai.xai_answer import (
     is_call,
     read_answer,
     read_arguments,
+    read_index,
 )
 
 _Fields = dict[str, Any]
@@ -121,7 +122,7 @@ def _edit_documents(documents: Sequence[_Fields], before: WireAnswer, answer: Wi
         outputs = [{kind: {"role": "ROLE_ASSISTANT"}}]
         documents[-1]["outputs"] = [*as_objects(documents[-1].get("outputs")), *outputs]
     # in the order of the decoder, which sorts the outputs by their index
-    outputs.sort(key=lambda output: output["index"] if isinstance(output.get("index"), int) else 0)
+    outputs.sort(key=read_index)
     own = [output for output in outputs if find_message(output)]
     if answer.text != before.text:
         _edit_text(own, answer.text)
@@ -152,7 +153,7 @@ def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls
     """Replace each call in place. Insert each new call after its predecessor."""
     slots = [entry for message in messages for entry in as_objects(message.get("toolCalls")) if is_call(entry)]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
-    for position, source, call in place_calls(recorded, calls):
+    for position, source, call in place_calls(recorded, calls, slots):
         new[position].append(write_call({} if source is None else slots[source], call))
     if not slots:
         messages[-1]["toolCalls"] = [*as_objects(messages[-1].get("toolCalls")), *new[0]]
