@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from fuzz.failing_inputs import keep_inputs, read_current_input
 from fuzz.mutations import mutate
 from fuzz.seeds import find_seeds, list_findings
 from fuzz.targets import TARGETS
@@ -54,3 +55,26 @@ def test_an_input_that_takes_too_long_is_stopped(monkeypatch):
     with pytest.raises(TookTooLong):
         run_limited(loop, b"")
     assert SECONDS_PER_INPUT == 5
+
+
+def fail_on_x(data):
+    if b"x" in data:
+        raise TypeError("a wrong type")
+
+
+def test_an_input_that_fails_is_written_before_its_error_is_raised(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fuzz.failing_inputs.FINDINGS", tmp_path)
+    target = keep_inputs("wires", fail_on_x, tmp_path / "current")
+    target(b"fine")
+    with pytest.raises(TypeError):
+        target(b"xyz")
+    [path] = (tmp_path / "wires").iterdir()
+    assert path.read_bytes() == b"xyz"
+    assert f"try again: python -m fuzz wires --input {path}" in capsys.readouterr().out
+
+
+def test_the_input_of_a_killed_process_is_known(tmp_path):
+    target = keep_inputs("wires", lambda _: None, tmp_path / "current")
+    target(b"a long input")
+    target(b"short")
+    assert read_current_input(tmp_path / "current") == b"short"

@@ -511,12 +511,23 @@ def test_a_json_array_stays_a_json_array():
 def test_partial_arguments_become_whole_if_they_change():
     name = {"functionCall": {"name": "Weather", "id": "a", "willContinue": True}}
     piece = {"functionCall": {"partialArgs": [{"jsonPath": "$.location", "stringValue": "Toronto"}]}}
-    body = b"".join(f"data: {json.dumps(to_gemini([part]))}\r\n\r\n".encode() for part in (name, piece))
+    chunks = [to_gemini([part]) for part in (name, piece)]
+    del chunks[0]["candidates"][0]["finishReason"]  # it would end the call
+    body = b"".join(f"data: {json.dumps(chunk)}\r\n\r\n".encode() for chunk in chunks)
     before = read_answer(body, "gemini.stream")
     changed = (replace(before.calls[0], arguments='{"location":"Dallas"}'),)
     frames = encode_stream(replace(before, calls=changed), "gemini.stream", body)
     parts = [json.loads(frame[6:])["candidates"][0]["content"]["parts"] for frame in frames]
     assert parts == [[{"functionCall": {"name": "Weather", "id": "a", "args": {"location": "Dallas"}}}], []]
+
+
+def test_an_original_whose_events_contradict_each_other_is_refused():
+    name = {"functionCall": {"name": "Weather", "willContinue": True}}
+    piece = {"functionCall": {"partialArgs": [{"jsonPath": "$.location", "stringValue": "Toronto"}]}}
+    # the finish reason ends the call before its arguments arrive
+    body = b"".join(f"data: {json.dumps(to_gemini([part]))}\n\n".encode() for part in (name, piece))
+    with pytest.raises(ValueError, match="2 calls, but 1 places where a call can be changed"):
+        encode_stream(replace(read_answer(body), calls=()), "gemini.stream", body)
 
 
 def test_reasoning_items_and_unknown_keys_stay_in_a_responses_stream():
