@@ -14,7 +14,7 @@ _CASSETTE_MARKER = (
 )
 _BEHAVIOUR_MARKER = (
     "behaviour(wire, name): answer the requests of this test with a recorded behaviour of a provider; without "
-    "arguments, with the behaviour that is a parameter of the test"
+    "arguments, a parameter of the test must be the behaviour"
 )
 _CASSETTE = "cassette"
 _BEHAVIOUR = "behaviour"

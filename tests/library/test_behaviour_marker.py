@@ -131,7 +131,7 @@ def test_the_other_tests_pass(run):
         ("test_only_streams", 'the marker only answers streams; write "openai.chat" for both kinds'),
         ("test_other_format_is_not_swallowed", "answers anthropic, but the request has the format openai.chat"),
         ("test_unknown_format", "but the request is in a wire format that the library does not have; use "),
-        ("test_no_invalid_arguments", "the tool find accepts all arguments, so a call cannot have invalid ones"),
+        ("test_no_invalid_arguments", "the tool find accepts all arguments, so no call can be invalid"),
         ("test_one_argument", 'pass the wire format and the name, such as behaviour("anthropic", "one_call")'),
         ("test_no_parameter", "or pass nothing, and parametrize the test with multitrack.library.behaviours()"),
         ("test_unknown_name", "unknown behaviour 'one_cal'; use one of: one_call, "),

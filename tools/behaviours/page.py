@@ -60,9 +60,10 @@ def _write_all() -> Iterator[str]:
     absent = sum(len(entry.absent) for entry in ENTRIES)
     total = len(ENTRIES) * len(CELLS)
     yield (
-        f"There are {len(ENTRIES)} behaviours in {len(CELLS)} wire formats, which makes {total} cells: {len(found)} "
-        f"cassettes ({origins['corpus']} `corpus`, {origins['standin']} `standin`), {absent} cells in which the "
-        f"behaviour does not occur, and {len(missing)} cells that are not yet recorded."
+        f"There are {len(ENTRIES)} behaviours in {len(CELLS)} wire formats, which makes {total} combinations: "
+        f"{len(found)} "
+        f"have a cassette ({origins['corpus']} `corpus`, {origins['standin']} `standin`), {absent} do not occur, and "
+        f"{len(missing)} are not yet recorded."
     )
     for entry in ENTRIES:
         yield from _write_entry(entry, [one for one in found.values() if one.name == entry.name], missing)

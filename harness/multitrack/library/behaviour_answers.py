@@ -84,10 +84,10 @@ class BehaviourAnswers:
             return f"{mark} answers {self._wire}, but the request {found}; use @pytest.mark.cassette for this test"
         if wire.removesuffix(".stream") == self._wire.removesuffix(".stream"):
             reason = _explain_absence(wire, self._name)
-            kind = "a streamed answer" if wire.endswith(".stream") else "an answer in one piece"
+            kind = "a streamed answer" if wire.endswith(".stream") else "a complete answer"
             if self._wire.endswith(".stream"):
                 reason = f'the marker only answers streams; write "{self._wire.removesuffix(".stream")}" for both kinds'
-            return f"{mark} has no answer for a request for {kind}: {reason}"
+            return f"{mark} cannot answer a request for {kind}: {reason}"
         other = wire.removesuffix(".stream")
         return (
             f"{mark} answers {self._wire}, but the request has the format {other}; "

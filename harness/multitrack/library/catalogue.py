@@ -130,7 +130,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="absent_arguments",
-        description="The field with the arguments, or the deltas for it, are missing.",
+        description="The field with the arguments is missing, or no delta contains it.",
         seen=(_GEMINI, "the corpus openllmetry"),
         arguments="recorded",
         absent=_absent(
@@ -147,7 +147,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         absent=_absent(
             (
                 (*_both(*_GOOGLE), "anthropic", "bedrock"),
-                "the arguments are an object of the answer, which has no text of its own",
+                "the arguments are an object inside the answer, not a text",
             ),
         ),
     ),
@@ -158,11 +158,11 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
             "https://github.com/HKUDS/nanobot/pull/3943",
             "https://github.com/HKUDS/nanobot/issues/4473",
         ),
-        absent=_absent((_both("gemini.grpc"), "the calls have no id, and their order pairs them with the results")),
+        absent=_absent((_both("gemini.grpc"), "the calls have no ids, so results are matched by their order")),
     ),
     CatalogueEntry(
         name="missing_index",
-        description="The deltas of the calls do not say to which call they belong.",
+        description="The deltas do not say which call they belong to.",
         seen=("https://github.com/ollama/ollama/issues/7881", "https://github.com/openai/openai-python/pull/3246"),
         absent=_absent(
             (WIRES, _NO_DELTAS),
@@ -220,8 +220,8 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="A safety filter of the provider withholds the answer.",
         seen=(_GEMINI, "https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html"),
         absent=_absent(
-            (_both("openai.chat", "openai.responses"), "the filter is reported as in `content_filter`"),
-            (_both("anthropic"), f"the safety classifiers are reported as in `refusal`: {_CLAUDE_STOPS}"),
+            (_both("openai.chat", "openai.responses"), "the filter is reported as `content_filter` shows"),
+            (_both("anthropic"), f"the safety classifiers are reported as `refusal` shows: {_CLAUDE_STOPS}"),
         ),
     ),
     CatalogueEntry(
@@ -305,7 +305,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         name="stream_cut",
         description="The connection closes in the middle of a stream.",
         seen=("https://www.rfc-editor.org/rfc/rfc9112#section-8",),
-        absent=_absent((WIRES, "a whole answer is no stream; see `connection_reset`")),
+        absent=_absent((WIRES, "a whole answer is not a stream; see `connection_reset`")),
     ),
     CatalogueEntry(
         name="read_timeout",

@@ -118,7 +118,7 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
         return invalid
     if tool.schema.get("additionalProperties") is False:
         return {**invalid, "unexpected": True}
-    raise ValueError(f"the tool {tool.name} accepts all arguments, so a call cannot have invalid ones; give it a field")
+    raise ValueError(f"the tool {tool.name} accepts all arguments, so no call can be invalid; give the tool a field")
 
 
 def _cut_off(recorded: str, value: Any) -> str:

@@ -63,7 +63,9 @@ class BehaviourSession(Session):
 
     def route_stream(self, request: Request) -> NoReturn:
         """Refuse a gRPC call that streams its requests, because no model is called in this way."""
-        self._raise_miss(request, "a behaviour cannot answer a call that streams its requests; record it in a cassette")
+        self._raise_miss(
+            request, "a behaviour cannot answer a call that streams its requests; record the call in a cassette"
+        )
 
     def _raise_miss(self, request: Request, reason: str) -> NoReturn:
         miss = CassetteMiss(f"{request.method} {request.url} has no answer\n  {reason}")
