@@ -1,5 +1,6 @@
 """The contents of the wheel and the source distribution, and the modules that an import loads."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -7,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from documentation_page import read_blocks
+from nested_runs import FEWER_PLUGINS
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +56,49 @@ def test_the_unpacked_wheel_can_be_imported(built, tmp_path):
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert finished.stdout == "True []\n", finished.stderr
+
+
+def test_the_wheel_contains_the_cassettes_of_the_library(built):
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packaged = {name.removeprefix("multitrack/library/cassettes/") for name in archive.namelist()}
+    folder = ROOT / "cassettes" / "library"
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files <= packaged
+    assert len(files) > 290
+
+
+def install_wheel(wheel, target):
+    # pip would look for a wheel of the build backend
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
+    subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+    return target
+
+
+# a wheel is a zip file, from which Python imports
+@pytest.mark.parametrize(
+    ("is_zip", "passed"), [(False, "6 passed"), (True, "4 passed, 2 deselected")], ids=["wheel", "zip"]
+)
+def test_behaviours_work_without_the_repository(built, tmp_path, is_zip, passed):
+    (wheel,) = built.glob("*.whl")
+    site = wheel if is_zip else install_wheel(wheel, tmp_path / "site")
+    project = tmp_path / "project"
+    project.mkdir()
+    for block in read_blocks("docs/behaviours.md"):
+        if block.is_written:
+            (project / block.title).write_text(block.text, encoding="utf-8")
+    (project / "conftest.py").write_text(
+        f"import multitrack, pytest_multitrack\n"
+        f"for module in (multitrack, pytest_multitrack):\n"
+        f"    assert module.__file__.startswith({str(site)!r}), module.__file__\n",
+        encoding="utf-8",
+    )
+    # the SDKs of Anthropic and Google take seconds to import
+    selection = ["-k", "not test_providers"] if is_zip else []
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection]
+    environment = {**os.environ, **FEWER_PLUGINS, "PYTHONPATH": str(site), "PYTHONWARNINGS": "ignore::FutureWarning"}
+    finished = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert passed in finished.stdout, finished.stdout + finished.stderr
 
 
 def test_importing_multitrack_loads_no_heavy_module():

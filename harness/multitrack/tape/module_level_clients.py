@@ -27,9 +27,19 @@ def find_credential_modules() -> Mapping[str, str]:
     return {
         name.removesuffix(f"{_SUFFIX}.py"): f"multitrack.{package}.{name.removesuffix('.py')}"
         for package in ("clients", "tape.credentials")
-        for name in sorted(os.listdir(os.path.join(root, *package.split("."))))
+        for name in sorted(_list_files(os.path.join(root, *package.split("."))))
         if name.endswith(f"{_SUFFIX}.py")
     }
+
+
+def _list_files(folder: str) -> list[str]:
+    """Return the names of the modules in ``folder``, which may be in a zip file."""
+    try:
+        return os.listdir(folder)
+    except NotADirectoryError:
+        from pkgutil import iter_modules  # imported only here, because it takes time
+
+        return [f"{module.name}.py" for module in iter_modules([folder])]
 
 
 @contextmanager

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import pkgutil
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from multitrack.tape.redaction.randomness import looks_random
-
-_GITLEAKS = Path(__file__).with_name("gitleaks_rules.json")
 
 # Each rule has the fixed beginning of a secret, and a pattern for the rest. A comment names the service if necessary.
 _OWN: Sequence[tuple[str, str]] = (
@@ -185,7 +183,9 @@ class ShapeRules(NamedTuple):
 @lru_cache(maxsize=1)
 def load_rules() -> ShapeRules:
     """Return all rules. The file is only read once."""
-    document = json.loads(_GITLEAKS.read_text(encoding="utf-8"))
+    # not a path, because a file in a zip file has none
+    content = pkgutil.get_data("multitrack.tape.redaction", "gitleaks_rules.json")
+    document = json.loads(content or b"")
     by_beginning: dict[str, list[tuple[str, ShapeRule]]] = {}
 
     def add(beginning: str, rule: ShapeRule) -> None:
