@@ -210,7 +210,7 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
 
 
 def parse_message(parser: http1.HttpMessageParser, pieces: object) -> tuple[object, ...]:
-    """Return the message that ``parser`` reads from ``pieces``, or a mark that it rejected them."""
+    """Return the message that ``parser`` reads from ``pieces``, or a mark that the parser rejected the pieces."""
     body = b""
     try:
         for piece in pieces:  # type: ignore[attr-defined]
@@ -224,7 +224,7 @@ def parse_message(parser: http1.HttpMessageParser, pieces: object) -> tuple[obje
 
 
 def parse_response(content: bytes) -> None:
-    """Parse a response that we encoded. Raises ValueError if it is not valid."""
+    """Parse a response that Multitrack encoded. Raises ValueError if it is not valid."""
     parser = http1.response_parser("GET")
     parser.feed(content)
     parser.close()

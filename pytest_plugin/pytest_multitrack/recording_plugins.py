@@ -1,4 +1,4 @@
-"""Other plugins that record HTTP traffic, and define the same names as our interface of pytest-recording."""
+"""Other plugins that record HTTP traffic, and that handle the marker ``vcr`` themselves."""
 
 from __future__ import annotations
 

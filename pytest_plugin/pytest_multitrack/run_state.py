@@ -84,7 +84,7 @@ class RunState:
 class ItemState:
     """The data of one attempt to run a test.
 
-    It is empty if another plugin or a conftest ended the setup before our hook ran.
+    It is empty if another plugin or a conftest ended the setup before Multitrack's hook ran.
 
     Attributes:
         guard: Watches the phases of the test.

@@ -72,7 +72,7 @@ class ConnectionHandler(socketserver.StreamRequestHandler):
 
 
 class ByteServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Calls ``script(connection, head, body)`` for each request. It returns whether to keep the connection open."""
+    """Calls ``script(connection, head, body)`` for each request. True from the script keeps the connection open."""
 
     daemon_threads = True
     request_queue_size = 128

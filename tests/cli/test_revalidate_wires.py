@@ -1,4 +1,4 @@
-"""``multitrack revalidate`` reads every wire format, in our cassettes and in those of vcrpy."""
+"""``multitrack revalidate`` reads every wire format, in cassettes of Multitrack and of vcrpy."""
 
 import gzip
 import json

@@ -45,7 +45,7 @@ def no_home(monkeypatch, tmp_path):
 
 @pytest.fixture
 def metadata_server(monkeypatch):
-    """Return the list of requests to the metadata server, which this machine does not have."""
+    """Pretend that there is no metadata server. Return the list of attempts to find one."""
     requests = []
     monkeypatch.setattr(_metadata, "is_on_gce", lambda request: requests.append(request) or False)
     return requests

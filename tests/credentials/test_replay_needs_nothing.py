@@ -119,7 +119,7 @@ VERTEX_GENAI = GENAI.replace(
     '"global": genai.Client(vertexai=True), '
     '"region": genai.Client(vertexai=True, project="mine", location="europe-west1")',
 )
-# its asyncio client uses aiohttp if that is installed, otherwise httpx
+# the asyncio client of google-genai uses aiohttp if aiohttp is installed, otherwise httpx
 WITHOUT_AIOHTTP = """
     sys.modules["aiohttp"] = None
 """

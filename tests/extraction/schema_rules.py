@@ -1,4 +1,4 @@
-"""The providers' rules for tool schemas, written independently of our code; and values that match a schema."""
+"""The providers' rules for tool schemas, written independently of Multitrack's code; and values that match a schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supported forms of ``response_model``, and the messages for the others."""
+"""The supported forms of ``response_model``, and the messages for all other forms."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""A conftest or another plugin may end the setup of a test before ours begins."""
+"""A conftest or another plugin may end the setup of a test before Multitrack's plugin begins."""
 
 import pytest
 

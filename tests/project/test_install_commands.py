@@ -1,4 +1,4 @@
-"""The commands that install a missing package: pip accepts each command, and it names the required packages."""
+"""The commands that install a missing package: pip accepts each, and each names the required packages."""
 
 import re
 import shlex

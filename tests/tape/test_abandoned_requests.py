@@ -34,7 +34,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def held(provider):
-    """An event; the provider delays its response to ``/slow`` until it is set."""
+    """An event; the provider delays its response to ``/slow`` until the event is set."""
     held = threading.Event()
 
     def reply(request):

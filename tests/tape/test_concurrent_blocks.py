@@ -120,7 +120,7 @@ def test_a_block_within_a_block_receives_the_requests_of_threads(tmp_path):
 
 
 def test_a_block_that_was_opened_in_another_context_still_counts(tmp_path):
-    """As with a fixture of pytest-asyncio, whose event loop copied its context before the block was opened."""
+    """A fixture of pytest-asyncio opens such a block, after the event loop has copied its context."""
     with use_cassette(tmp_path / "outer.yaml"), asyncio.Runner() as runner:
         runner.run(asyncio.sleep(0))
         with use_cassette(tmp_path / "inner.yaml") as inner:

@@ -46,7 +46,7 @@ def wait_after(events):
 
 
 class Client:
-    """The requests of the SDK's client, in its order."""
+    """Sends the same requests as the client of the SDK, in the same order."""
 
     def __init__(self, url):
         self.url = url

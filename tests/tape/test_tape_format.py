@@ -1,4 +1,4 @@
-"""The file format: we and vcrpy read the cassettes that we write, and we read those that vcrpy writes."""
+"""The file format: Multitrack reads the cassettes of vcrpy, and vcrpy reads the cassettes of Multitrack."""
 
 import gzip
 import json

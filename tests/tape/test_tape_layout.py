@@ -1,4 +1,4 @@
-"""Cassettes in our layout are read without a YAML parser; others are read, or refused, as YAML."""
+"""Cassettes in Multitrack's layout are read without a YAML parser. Other cassettes are read, or refused, as YAML."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Raw sockets while a tape is open: connections to this machine pass, others are blocked unless allowed."""
+"""Raw sockets while a tape is open: connections to this machine pass, other connections are blocked unless allowed."""
 
 from __future__ import annotations
 

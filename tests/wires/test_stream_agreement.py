@@ -85,7 +85,7 @@ def cut_text(draw, text):
 
 
 def interleave(draw, sequences):
-    """Merge ``sequences``, each in its own order, beginning them one after the other."""
+    """Merge ``sequences``. Each sequence keeps its order, and the sequences begin one after the other."""
     merged = []
     waiting = [list(sequence) for sequence in sequences]
     started = 0

@@ -300,7 +300,10 @@ class GeminiClient(ABC, Generic[R]):
 
     @abstractmethod
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
-        """Return the tools that the caller passed to the SDK. They cannot be combined with ours."""
+        """Return the tools that the caller passed to the SDK.
+
+        These tools cannot be combined with the tools for a ``response_model``.
+        """
 
     @staticmethod
     @abstractmethod

@@ -34,7 +34,7 @@ class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompleti
 
 
 class Chat(chat.Chat):
-    """``client.chat`` with our ``Completions``."""
+    """``client.chat`` with Multitrack's ``Completions``."""
 
     @cached_property
     def completions(self) -> Completions:
@@ -43,7 +43,7 @@ class Chat(chat.Chat):
 
 
 class AsyncChat(chat.AsyncChat):
-    """``client.chat`` of an async client with our ``AsyncCompletions``."""
+    """``client.chat`` of an async client with Multitrack's ``AsyncCompletions``."""
 
     @cached_property
     def completions(self) -> AsyncCompletions:

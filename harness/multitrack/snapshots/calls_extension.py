@@ -148,7 +148,7 @@ class CallsExtension(StoredExtension):
     def discover_snapshots(
         self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
     ) -> SnapshotCollections:
-        """Return only our own files next to a test, because syrupy may delete every file that an extension discovers.
+        """Return only Multitrack's files next to a test. syrupy may delete every file that this method returns.
 
         After the run, an entry is left out if it may still be needed although no test used it.
         """

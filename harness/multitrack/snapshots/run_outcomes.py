@@ -81,7 +81,9 @@ _RUN_OUTCOMES = pytest.StashKey[RunOutcomes]()
 
 
 def register(config: pytest.Config) -> None:
-    """Register ``RunOutcomes``, and keep other syrupy extensions away from our files. Call it in ``pytest_configure``.
+    """Register ``RunOutcomes``, and keep other syrupy extensions away from Multitrack's files.
+
+    Call this function in ``pytest_configure``.
 
     With ``--snapshot-update``, any other extension of syrupy may delete a file in ``__snapshots__`` that it does not
     know. syrupy's ``--snapshot-ignore-file-extensions`` prevents that.

@@ -37,12 +37,15 @@ class Interaction:
     """The models of the offered tools, by tool name. Only known in the process that sent the request; never stored."""
 
     stored_response: Response | None = field(default=None, compare=False, repr=False)
-    """The response as another recorder stored it, with all headers and possibly with secrets. It is replayed, but never
-    written, compared or shown. ``None`` for our own recordings."""
+    """The response as another recorder stored it, with all headers and possibly with secrets.
+
+    It is replayed, but never written, compared or shown. ``None`` for Multitrack's own recordings.
+    """
 
     stored_request: Request | None = field(default=None, compare=False, repr=False)
-    """The request as another recorder stored it, possibly with secrets. It is never written, compared or shown.
-    ``None`` for our own recordings.
+    """The request as another recorder stored it, possibly with secrets.
+
+    It is never written, compared or shown. ``None`` for Multitrack's own recordings.
     """
 
     @property

@@ -118,7 +118,10 @@ class OpenCassette:
         return is_in_cassette and (self._test in tests or (not tests and not self._is_shared))
 
     def may_rebind(self, entry: RecordedEntry) -> bool:
-        """Return whether the request of ``entry`` may be replaced: only in the tape's own cassette, in our format."""
+        """Return whether the request of ``entry`` may be replaced.
+
+        This is only possible in the tape's own cassette, in Multitrack's format.
+        """
         return self._is_own_format and entry.position <= len(self.interactions)
 
     def matching_key(self, interaction: Interaction) -> MatchingKey:

@@ -36,7 +36,7 @@ class PatchSet:
                 self._applied.append((patch, original, replacement))
 
     def are_outermost(self) -> bool:
-        """Return whether every patched attribute still has our patch, and no other code has replaced it."""
+        """Return whether every patched attribute still has its patch, and no other code has replaced it."""
         with self._lock:
             return all(vars(patch.owner).get(patch.name) is replacement for patch, _, replacement in self._applied)
 

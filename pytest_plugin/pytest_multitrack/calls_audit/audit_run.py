@@ -180,7 +180,7 @@ class AuditRun:
         summary = RunState.of(self._config).summary
         if selection.find_limit(self._config, has_deselected=summary.has_deselected) is None:
             return True
-        # by default, the cassette of a test has its name and belongs to it alone
+        # by default, a cassette has the name of its test, and no other test uses the cassette
         stem = Path(use.path).name.rpartition(".")[0]
         return [test.rpartition("::")[2] for test in use.tests] == [stem]
 

@@ -38,7 +38,7 @@ def disable_recording(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def vcr_config() -> dict[str, Any]:
-    """The options of vcrpy for all tests that can see this fixture. Override it, with any scope."""
+    """The options of vcrpy for all tests that can see this fixture. Override this fixture, with any scope."""
     return {}
 
 

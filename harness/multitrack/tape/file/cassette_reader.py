@@ -101,7 +101,7 @@ def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
 
 
 def _load_document(content: bytes, path: Path) -> Cassette:
-    """Parse the whole file. Called if the file does not have our layout, although it may be valid."""
+    """Parse the whole file. Called if the file does not have Multitrack's layout, although it may be valid."""
     if path.suffix != ".toml" and (start := _CONFLICT.search(content)) and _CONFLICT_END.search(content, start.end()):
         line = content.count(b"\n", 0, start.start()) + 1
         raise CassetteCorrupt(path, "it contains the conflict markers of a merge", line=line, advice=_RESOLVE)

@@ -53,7 +53,7 @@ class VertexEncoding:
     is_grpc: bool
     enums_as_numbers: bool = False
     uses_events: bool = False
-    """True if a stream consists of server-sent events. Otherwise it is a JSON array."""
+    """True if a stream consists of server-sent events. Otherwise, the stream is a JSON array."""
 
 
 @dataclass(frozen=True, slots=True)

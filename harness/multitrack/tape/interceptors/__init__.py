@@ -84,7 +84,7 @@ def clear_state() -> None:
 
 
 def are_outermost() -> bool:
-    """Return whether every patched attribute still has our patch, and no other code has replaced it."""
+    """Return whether every patched attribute still has its patch, and no other code has replaced it."""
     return _patches.are_outermost()
 
 

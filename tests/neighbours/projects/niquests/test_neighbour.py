@@ -9,7 +9,7 @@ from app import request_for, url
 
 SESSION = niquests.Session()
 POOL = urllib3.PoolManager()
-# before any tape is open, so that the pools keep a connection
+# a request before any tape is open, so that the pools keep a connection
 SESSION.get(url())
 POOL.request("GET", url())
 

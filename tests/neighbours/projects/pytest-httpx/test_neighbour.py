@@ -1,4 +1,4 @@
-"""The mock of pytest-httpx answers in the tests that request it, and the tape in the others."""
+"""The mock of pytest-httpx answers in the tests that request it, and the tape answers in all other tests."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Mocked answers are not recorded; other requests are."""
+"""Mocked requests are not recorded; all other requests are recorded."""
 
 import pytest
 import requests

@@ -247,7 +247,7 @@ class ReplayedCore:
 
 
 async def _let_others_run() -> None:
-    """Yield to other tasks, as a live call does. Otherwise a task that replays many calls would block the loop."""
+    """Yield to other tasks, as a live call does. A task that only replays calls would block the loop."""
     await asyncio.sleep(0)
 
 
