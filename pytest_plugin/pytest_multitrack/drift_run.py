@@ -20,16 +20,11 @@ from multitrack.reporting.drift_table import DriftRow
 from multitrack.tape import run_context
 from multitrack.tape.file import paths
 from pytest_multitrack import commands, markers, pytest_internals
+from pytest_multitrack.report_attributes import DRIFT_ROWS, EXCUSED
 from pytest_multitrack.run_state import ItemState, list_tapes
 
 if TYPE_CHECKING:
     from pytest_multitrack.flags import DriftOptions
-
-ROWS = "multitrack_drift"
-"""The attribute of a teardown report that holds the rows of its test, as plain data for pytest-xdist."""
-
-EXCUSED = "multitrack_excused"
-"""The attribute of a failed report that the drift table explains. Such a report does not affect the exit code."""
 
 DRIFTED = "drifted"
 """The category of the reports with ``EXCUSED`` in pytest's summary."""
@@ -115,7 +110,7 @@ class DriftRun:
         failed = [reports for reports in runs if any(report.failed for report in reports)]
         unexcused = [reports for reports in failed if any(map(_counts_as_failure, reports))]
         logged = (*unexcused, *failed, runs[-1])[0]
-        setattr(logged[-1], ROWS, self._test.rows())
+        setattr(logged[-1], DRIFT_ROWS, self._test.rows())
         for report in logged:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -142,7 +137,7 @@ class DriftRun:
         if report.failed and self._is_drift(item):
             setattr(report, EXCUSED, True)
         if report.when == "teardown" and not self._is_sampling:
-            setattr(report, ROWS, self._test.rows())
+            setattr(report, DRIFT_ROWS, self._test.rows())
         return report
 
     def _is_drift(self, item: pytest.Item) -> bool:
@@ -176,7 +171,7 @@ class DriftRun:
             report.wasxfail = f"{DRIFTED}: a live response differs from the recorded one"
         self._excused += report.failed and hasattr(report, EXCUSED)
         # the last attempt counts if a test was rerun
-        self._rows[report.nodeid] = getattr(report, ROWS, [])
+        self._rows[report.nodeid] = getattr(report, DRIFT_ROWS, [])
         return (yield)
 
     # before the terminal reporter prints how the run ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from multitrack.diagnosis.call_results import ResponseValidator
+    from multitrack.diagnosis.failed_assertion import FailedAssertion
     from multitrack.errors import TapeViolation
+    from multitrack.reporting.diagnoses import Diagnosis
     from multitrack.tape.interaction import Interaction
     from multitrack.tape.tape import Tape
+
+
+class PhaseFailure(NamedTuple):
+    """What is known about the failure of a phase: the diagnosis, and the calls that a failed assertion compared."""
+
+    diagnosis: Diagnosis | None
+    compared: FailedAssertion | None = None
 
 
 def fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
@@ -35,7 +44,7 @@ def add_diagnosis(
     tapes: Sequence[Tape],
     config: pytest.Config,
     comparison: tuple[object, object] | None,
-) -> None:
+) -> PhaseFailure:
     """Add a line to the beginning of the failed ``report`` that names the layer that changed.
 
     If a violation has not been raised yet, it is printed first, because the other errors follow from it. This happens
@@ -44,48 +53,59 @@ def add_diagnosis(
     Args:
         tapes: The tapes that the test used.
         comparison: The two sides of the last asserted ``==`` that was false, None if there was none.
+
+    Returns:
+        What is known about the failure.
     """
     violations = [violation for tape in tapes for violation in tape.violations]
-    if violations:
-        from multitrack.reporting import terminal
+    if not violations:
+        failure = _diagnose(call, tapes, config, comparison)
+        if failure.diagnosis is not None:
+            pytest_internals.prepend_failure_line(report, failure.diagnosis.text)
+        return failure
+    from multitrack.diagnosis.violation_diagnosis import diagnose
+    from multitrack.reporting import terminal
 
-        line: str | None = terminal.format_violation(violations[0])
-    else:
-        line = _find_cause(call, tapes, config, comparison)
-    if line and violations and call.excinfo is not None and call.excinfo.value is violations[0]:
+    line = terminal.format_violation(violations[0])
+    if call.excinfo is not None and call.excinfo.value is violations[0]:
         pytest_internals.replace_failure_text(report, line)
-    elif line:
+    else:
         pytest_internals.prepend_failure_line(report, line)
+    return PhaseFailure(find_changed_models(config, violations[0], tapes) or diagnose(violations[0]))
 
 
-def _find_cause(
+def _diagnose(
     call: pytest.CallInfo[None],
     tapes: Sequence[Tape],
     config: pytest.Config,
     comparison: tuple[object, object] | None,
-) -> str | None:
+) -> PhaseFailure:
     from multitrack.diagnosis import cause
     from multitrack.diagnosis.failed_assertion import compare_operands, lacks_snapshot, read_failed_assertion
     from multitrack.diagnosis.failed_request import find_failed_request
+    from multitrack.reporting.diagnoses import Diagnosis
 
-    for tape in tapes:
-        if (failed := find_failed_request(tape)) is not None:
-            return f"{'the live request' if tape.is_compared else 'recording'} failed: {failed}"
-    if any(tape.uses_behaviour for tape in tapes):
-        # nothing was recorded for the test that could have changed
-        return None
     sides = None
+    is_missing = False
     if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
         sides = read_failed_assertion(call.excinfo.value)
         if sides is None and comparison is not None:
-            if lacks_snapshot(*comparison):
-                return "no snapshot yet"
-            sides = compare_operands(*comparison)
-    return cause.find_cause(tapes, _response_validator(config), sides)
+            is_missing = lacks_snapshot(*comparison)
+            sides = None if is_missing else compare_operands(*comparison)
+    for tape in tapes:
+        if (failed := find_failed_request(tape)) is not None:
+            text = f"{'the live request' if tape.is_compared else 'recording'} failed: {failed}"
+            return PhaseFailure(Diagnosis("request-failed", text), sides)
+    if any(tape.uses_behaviour for tape in tapes):
+        # nothing was recorded for the test that could have changed
+        return PhaseFailure(None, sides)
+    if is_missing:
+        return PhaseFailure(Diagnosis("no-snapshot", "no snapshot yet"))
+    return PhaseFailure(cause.find_cause(tapes, _response_validator(config), sides), sides)
 
 
-def explain_violation(config: pytest.Config, violation: TapeViolation, tapes: Sequence[Tape]) -> str | None:
-    """Return the cause of ``violation`` in one line. None if it is unknown, or if the violation itself names it."""
+def find_changed_models(config: pytest.Config, violation: TapeViolation, tapes: Sequence[Tape]) -> Diagnosis | None:
+    """Return the models whose change caused ``violation``. None if it has a different cause, or an unknown one."""
     from multitrack.errors import CassetteMiss
 
     if not isinstance(violation, CassetteMiss) or not any(tape.played for tape in tapes):

@@ -107,14 +107,15 @@ def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
         run.output.learn_tapes(tapes)
     if state.guard is not None and call.when == "setup" and call.excinfo:
         state.guard.collect_violation(call.excinfo.value)
+    state.phase_failure = None
     if state.violation is not None:
         from pytest_multitrack import tape_report
 
-        tape_report.fail_for_violation(report, state.violation, tapes, item, call.excinfo)
+        state.phase_failure = tape_report.fail_for_violation(report, state.violation, tapes, item, call.excinfo)
     elif report.failed and report.when != "teardown" and tapes:
         from pytest_multitrack import failure_diagnosis
 
-        failure_diagnosis.add_diagnosis(report, call, tapes, item.config, run.comparison)
+        state.phase_failure = failure_diagnosis.add_diagnosis(report, call, tapes, item.config, run.comparison)
     if run.context.tape_results:
         from pytest_multitrack import request_facts
 

@@ -33,7 +33,11 @@ def register(config: pytest.Config) -> None:
         from pytest_multitrack.calls_audit.audit_run import AuditRun
 
         config.pluginmanager.register(AuditRun(config, audit), "multitrack-audit")
-    if names := config.option.multitrack_reports:
+    names, has_junit = config.option.multitrack_reports, bool(getattr(config.option, "xmlpath", None))
+    if names or has_junit:
         from pytest_multitrack.report_files import ReportCollector
 
-        config.pluginmanager.register(ReportCollector(names, config.invocation_params.dir), "multitrack-report")
+        # the controller of pytest-xdist writes the file
+        writes_junit = has_junit and not hasattr(config, "workerinput")
+        collector = ReportCollector(names, config.invocation_params.dir, writes_junit=writes_junit)
+        config.pluginmanager.register(collector, "multitrack-report")

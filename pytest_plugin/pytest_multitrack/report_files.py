@@ -1,36 +1,31 @@
 """``--calls-report``: collect the results of each test's tapes, and write them to files at the end of the run.
 
-``ReportCollector`` is a pytest plugin of its own, which is only registered with ``--calls-report``.
+``ReportCollector`` is a pytest plugin of its own, which is only registered with ``--calls-report`` or ``--junit-xml``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Generator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from multitrack import wires
 from multitrack.printable import escape_controls
-from multitrack.reporting import report_formats
-from multitrack.reporting.report_formats import ReportedTape, ReportedTest
 from multitrack.tape import run_context
-from multitrack.tape.file import paths
-from multitrack.tape.file.summary import summarize
-from multitrack.tape.recording_scope import TapeResult
-from multitrack.tape.tape import Tape
-from pytest_multitrack import drift_run, pytest_internals, report_targets
+from pytest_multitrack import markers, pytest_internals, report_targets
+from pytest_multitrack.report_attributes import DRIFT_ROWS, EXCUSED, REPORTED_FAILURE, REPORTED_TAPES
+from pytest_multitrack.run_state import list_tapes
 
-PARTS = "multitrack_report"
-"""The attribute of a report that holds the results of the tapes closed in its test, as plain data for pytest-xdist."""
-
-FAILURE = "multitrack_failure"
-"""The attribute of a failed report that holds the first line of its error message, without secrets."""
+if TYPE_CHECKING:
+    from multitrack.reporting.run_report import Outcome, ReportedTest, RunReport
+    from multitrack.tape.recording_scope import TapeResult
 
 GITHUB = "github"
+SUFFIXES = (".md", ".json", ".html")
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
@@ -47,8 +42,7 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
     files = []
     for name in names:
         if name != GITHUB:
-            suffixes = tuple(report_formats.FORMATS)
-            files += report_targets.resolve_targets("--calls-report", [name], folder, suffixes, ", or 'github'")
+            files += report_targets.resolve_targets("--calls-report", [name], folder, SUFFIXES, ", or 'github'")
             continue
         if not os.environ.get(_STEP_SUMMARY):
             raise pytest.UsageError(
@@ -61,16 +55,21 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
 
 
 class ReportCollector:
-    """Collects the results of tapes, and writes them to the files that ``--calls-report`` names."""
+    """Collects what the report of a run says, and writes it to the files that ``--calls-report`` names.
 
-    def __init__(self, names: Sequence[str], folder: Path) -> None:
+    With ``--junit-xml``, it adds properties to the element of each test.
+    """
+
+    def __init__(self, names: Sequence[str], folder: Path, *, writes_junit: bool = False) -> None:
         self._names = names
         self._files = resolve_targets(names, folder)
+        self._writes_junit = writes_junit
         self._errors: dict[Path, str] = {}
         self._closed: list[TapeResult] = []
-        self._outcomes: dict[str, tuple[str, str]] = {}
-        self._parts: dict[str, list[dict[str, Any]]] = {}
-        self._drift: dict[str, list[dict[str, Any]]] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._failures: dict[str, dict[str, Any]] = {}
+        self._seconds: dict[str, float] = {}
+        self._tests: dict[str, list[ReportedTest]] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -81,39 +80,93 @@ class ReportCollector:
             result for result in run.tape_results if result.tape.sent or (result.scope and result.scope.is_test)
         )
         report = yield
-        if report.failed:
-            # the hook of the main plugin has redacted the report
-            setattr(report, FAILURE, pytest_internals.first_failure_line(report))
-        if report.when == "teardown":
+        if report.failed and (markers.uses_cassette(item) or self._closed or list_tapes(item)):
+            from pytest_multitrack import report_facts
+
+            setattr(report, REPORTED_FAILURE, report_facts.describe_failure(item, report))
+        if report.when == "teardown" and self._closed:
+            from pytest_multitrack import report_facts
+
             test = pytest_internals.get_test_name(item)
-            setattr(report, PARTS, [_summarize(result, test) for result in self._closed])
+            setattr(report, REPORTED_TAPES, [report_facts.describe_tape(result, test) for result in self._closed])
             self._closed.clear()
         return report
 
+    # before the hook that writes --junit-xml
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test = report.nodeid
         if report.when == "setup":  # of the first run or of a rerun
             self._outcomes.pop(test, None)
+            self._failures.pop(test, None)
+            self._seconds[test] = 0
+        self._seconds[test] = self._seconds.get(test, 0) + getattr(report, "duration", 0)
         if outcome := _describe_outcome(report):
-            self._outcomes.setdefault(test, (outcome, getattr(report, FAILURE, "")))
+            self._outcomes.setdefault(test, outcome)
+            self._failures.setdefault(test, getattr(report, REPORTED_FAILURE, {}))
         if report.when == "teardown":
-            self._parts[test] = getattr(report, PARTS, [])
-            self._drift[test] = getattr(report, "multitrack_drift", [])
+            parts, drift = getattr(report, REPORTED_TAPES, []), getattr(report, DRIFT_ROWS, [])
+            # otherwise, the test uses no cassette
+            if parts or drift or self._failures.get(test):
+                self._tests[test] = self._make_tests(test, parts, drift)
+                self._add_junit_properties(report, self._tests[test])
+
+    def _make_tests(
+        self, test: str, parts: Sequence[dict[str, Any]], drift: Sequence[dict[str, Any]]
+    ) -> list[ReportedTest]:
+        """Return the entry of a test, and those of the fixtures that were torn down with it."""
+        from multitrack.reporting.run_report import NextStep, ReportedCassette, ReportedDrift, ReportedTest
+
+        found = []
+        failure = dict(self._failures.get(test, {}))
+        # a test whose cassette cannot be read has a failure, but no tape
+        names = [failure.pop("test")] if failure else []
+        names += [*(part["scope"] for part in parts), *(row["test"] for row in drift)]
+        for name in dict.fromkeys(names):
+            # a fixture has an entry of its own, without the outcome of the test that happens to tear it down
+            is_fixture = name.startswith("fixture ")
+            fields = {} if is_fixture else failure
+            rows = [row for row in drift if row["test"] == name]
+            steps = [*fields.get("next_steps", ()), *_drift_steps(rows)]
+            if not any("multitrack accept" in step["command"] for step in steps):
+                steps += [step for part in parts if part["scope"] == name for step in part["next_steps"]]
+            entry = ReportedTest(
+                test=name,
+                is_fixture=is_fixture,
+                outcome=None if is_fixture else self._outcomes.get(test, "passed"),
+                seconds=0 if is_fixture else round(self._seconds.get(test, 0), 3),
+                cassettes=[ReportedCassette(**part["cassette"]) for part in parts if part["scope"] == name],
+                drift=[ReportedDrift(cassette=row["tape"], **_pick_drift(row)) for row in rows],
+                **{key: value for key, value in fields.items() if key != "next_steps"},
+                next_steps=[NextStep(**step) for step in steps],
+            )
+            found.append(entry)
+        return found
+
+    def _add_junit_properties(self, report: pytest.TestReport, tests: Sequence[ReportedTest]) -> None:
+        if self._writes_junit:
+            from multitrack.reporting.junit_properties import list_properties
+
+            report.user_properties += [
+                found for test in tests if not test.is_fixture for found in list_properties(test)
+            ]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if hasattr(session.config, "workeroutput"):
+        if hasattr(session.config, "workeroutput") or not self._files:
             return
-        entries = self._entries()
+        report = self._make_report()
         for name, file in zip(self._names, self._files, strict=True):
             try:
-                _write_report(file, entries, appends=name == GITHUB)
+                _write_report(file, report, appends=name == GITHUB)
             except OSError as error:
                 self._errors[file] = error.strerror or str(error)
         if self._errors and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        from multitrack.tape.file import paths
+
         for file in self._files:
             shown = paths.relative_to_cwd(file)
             if (error := self._errors.get(file)) is not None:
@@ -122,62 +175,40 @@ class ReportCollector:
             else:
                 terminalreporter.write_line(escape_controls(f"multitrack: report: {shown}"))
 
-    def _entries(self) -> list[ReportedTest]:
-        entries: dict[str, ReportedTest] = {}
-        for test, parts in self._parts.items():
-            drift = self._drift[test]
-            for name in dict.fromkeys([*(part["scope"] for part in parts), *(row["test"] for row in drift)]):
-                # a fixture has an entry of its own, without the outcome of the test that happens to tear it down
-                is_test = not name.startswith("fixture ")
-                outcome, failure = self._outcomes.get(test, ("passed", "")) if is_test else ("", "")
-                tapes = [ReportedTape(**part["tape"]) for part in parts if part["scope"] == name]
-                rows = [row for row in drift if row["test"] == name]
-                entries[name] = ReportedTest(name, outcome, failure, tapes, rows)
-        return [entries[name] for name in sorted(entries)]
+    def _make_report(self) -> RunReport:
+        from multitrack.reporting.run_report import make_report
+
+        # several workers of pytest-xdist may set up the same fixture
+        entries = {entry.test: entry for tests in self._tests.values() for entry in tests}
+        return make_report(list(entries.values()), datetime.now(UTC), version("multitrack"))
 
 
-def _write_report(file: Path, entries: Sequence[ReportedTest], *, appends: bool) -> None:
-    # a model may answer with half of a surrogate pair, which cannot be encoded
+def _pick_drift(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("verdict", "holds", "remarks", "requests")}
+
+
+def _drift_steps(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    commands = dict.fromkeys(row["accept_command"] for row in rows if row["accept_command"])
+    return [{"action": "record", "command": command} for command in commands]
+
+
+def _write_report(file: Path, report: RunReport, *, appends: bool) -> None:
+    from multitrack.reporting import report_formats
+
     if appends:
-        with file.open("a", encoding="utf-8", errors="backslashreplace") as summary:
-            summary.write(report_formats.format_markdown(entries))
+        size = file.stat().st_size if file.exists() else 0
+        with file.open("a", encoding="utf-8") as summary:
+            summary.write(report_formats.format_step_summary(report, size))
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(report_formats.FORMATS[file.suffix](entries), encoding="utf-8", errors="backslashreplace")
+    file.write_text(report_formats.FORMATS[file.suffix](report), encoding="utf-8")
 
 
-def _summarize(result: TapeResult, test: str) -> dict[str, Any]:
-    """Return the results of a tape that was closed in ``test``, and the name of its test or fixture, as plain data."""
-    tape, saved = result.tape, result.saved
-    pending = saved is not None and saved.state == "pending"
-    part = ReportedTape(
-        tape=str(paths.relative_to_cwd(tape.path)),
-        mode=tape.mode,
-        played=len(tape.played),
-        recorded=saved.count if saved else 0,
-        live=len(tape.live_interactions) if tape.is_compared else 0,
-        pending=str(paths.relative_to_cwd(saved.path)) if saved and pending else "",
-        calls=list(_format_calls(tape)),
-        count=sum(_count_calls(interaction.response.body) for interaction in tape.answered_interactions),
-    )
-    return {"scope": result.scope.name if result.scope else test, "tape": asdict(part)}
-
-
-def _format_calls(tape: Tape) -> Iterator[str]:
-    for number, interaction in enumerate(tape.answered_interactions, start=1):
-        yield from (tape.redact(line) for line in summarize(number, interaction))
-
-
-def _count_calls(body: bytes) -> int:
-    wire = wires.recognize(body)
-    return 0 if wire is None else len(wires.decode(body, wire))
-
-
-def _describe_outcome(report: pytest.TestReport) -> str:
-    """Return the outcome of a phase as the report names it, or an empty string if it passed."""
-    has_drifted = hasattr(report, drift_run.EXCUSED)
+def _describe_outcome(report: pytest.TestReport) -> Outcome | None:
+    """Return the outcome of a phase as the report names it. None if it passed."""
+    has_drifted = hasattr(report, EXCUSED)
     if hasattr(report, "wasxfail") and not has_drifted:
         return "xpassed" if report.passed else "xfailed"
     if report.failed or has_drifted:
         return "failed" if report.when == "call" else "error"
-    return "skipped" if report.skipped else ""
+    return "skipped" if report.skipped else None

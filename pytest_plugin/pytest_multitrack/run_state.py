@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from multitrack.errors import TapeViolation
     from multitrack.tape.run_context import RunContext
     from multitrack.tape.tape import Tape
+    from pytest_multitrack.failure_diagnosis import PhaseFailure
     from pytest_multitrack.fixture_tape import FixtureTape
     from pytest_multitrack.item_tape import ItemTape
     from pytest_multitrack.output_hooks import OutputHooks
@@ -90,12 +91,14 @@ class ItemState:
         guard: Watches the phases of the test.
         tape: The tape of the test, if it uses a cassette.
         failure: The last phase that did not pass, with its outcome.
+        phase_failure: What is known about the failure of the last phase. None if it did not fail.
     """
 
     def __init__(self, guard: ViolationGuard | None = None) -> None:
         self.guard = guard
         self.tape: ItemTape | None = None
         self.failure: str | None = None
+        self.phase_failure: PhaseFailure | None = None
 
     @classmethod
     def of(cls, item: pytest.Item) -> ItemState:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from multitrack.diagnosis.failed_request import find_failed_request
+from multitrack.diagnosis.violation_diagnosis import diagnose
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.printable import escape_controls
 from multitrack.reporting import terminal
@@ -18,6 +19,8 @@ from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.run_context import RunContext
 from multitrack.tape.tape import Tape
 from pytest_multitrack import failure_diagnosis, pytest_internals
+from pytest_multitrack.failure_diagnosis import PhaseFailure
+from pytest_multitrack.report_attributes import FINDING
 
 RESULTS = "multitrack"
 """The attribute of a test report that holds the results of the tapes closed by then.
@@ -33,28 +36,28 @@ VIOLATION = "multitrack_violation"
 """The attribute of a test report that holds the first line of the violation that failed the test."""
 
 
-FINDING = "multitrack_finding"
-"""The attribute of a test report that says what is wrong, in the same words for all tests with that problem."""
-
-
 def fail_for_violation(
     report: pytest.TestReport,
     violation: TapeViolation,
     tapes: Sequence[Tape],
     item: pytest.Item,
     error: pytest.ExceptionInfo[BaseException] | None,
-) -> None:
+) -> PhaseFailure:
     """Turn ``report`` into a failure because of ``violation``, with its text and the frames of the user's code.
 
     Args:
         error: The error that the phase of ``item`` ended with, None if it ended without one.
+
+    Returns:
+        What is known about the failure.
     """
     report.outcome = "failed"
     # under xfail, the violation would count as the expected failure
     vars(report).pop("wasxfail", None)
     text = terminal.format_violation(violation)
-    cause = failure_diagnosis.explain_violation(item.config, violation, tapes)
-    if cause is not None:
+    changed_models = failure_diagnosis.find_changed_models(item.config, violation, tapes)
+    cause = changed_models.text if changed_models is not None else ""
+    if cause:
         text = f"{cause}\n{text}"
     setattr(report, VIOLATION, text.partition("\n")[0])
     if finding := cause or violation.finding or _find_common_reason(violation):
@@ -67,6 +70,7 @@ def fail_for_violation(
         violation.frames,
         is_user_frame=call_site.is_user_frame,
     )
+    return PhaseFailure(changed_models or diagnose(violation))
 
 
 def _find_common_reason(violation: TapeViolation) -> str:

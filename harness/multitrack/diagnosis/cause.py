@@ -16,6 +16,7 @@ from multitrack.diagnosis.error_location import locate_error
 from multitrack.diagnosis.failed_assertion import FailedAssertion
 from multitrack.diagnosis.fingerprints import ExchangeFingerprint
 from multitrack.errors import InvalidArguments, UnknownTool
+from multitrack.reporting.diagnoses import Diagnosis
 from multitrack.snapshots.collected_calls import to_snapshot_calls
 from multitrack.snapshots.comparison import CallComparison, compare_calls
 from multitrack.snapshots.expressions import SnapshotCall, canonical_text
@@ -46,8 +47,8 @@ def current_fingerprints(
 
 def find_cause(
     tapes: Sequence[Tape], validator: ResponseValidator, compared: FailedAssertion | None = None
-) -> str | None:
-    """Return the cause of a failed test in one line.
+) -> Diagnosis | None:
+    """Return the cause of a failed test. Its text is one line.
 
     Args:
         tapes: The tapes of the test. None of them had a miss.
@@ -55,13 +56,13 @@ def find_cause(
         compared: The calls that the failed assertion compared, if it compared calls.
 
     Returns:
-        The line. None if there is no recording to compare with, or if nothing was sent.
+        The cause. None if there is no recording to compare with, or if nothing was sent.
     """
     used = [tape for tape in tapes if tape.mode != "live" and tape.answered_interactions]
-    return _Diagnosis(used, validator, compared).describe_cause() if used else None
+    return _CauseSearch(used, validator, compared).find() if used else None
 
 
-class _Diagnosis:
+class _CauseSearch:
     def __init__(self, tapes: Sequence[Tape], validator: ResponseValidator, compared: FailedAssertion | None) -> None:
         self.tapes, self.validator, self.compared = tapes, validator, compared
         self.now = current_fingerprints(tapes, validator)
@@ -76,7 +77,7 @@ class _Diagnosis:
         ]
         self.then = list(snapshot) if snapshot else recorded
 
-    def describe_cause(self) -> str | None:
+    def find(self) -> Diagnosis | None:
         if not self.then:
             return None
         pairs, gone = _pair_by_request(self.then, self.now)
@@ -92,7 +93,8 @@ class _Diagnosis:
             if then.reply != now.reply:
                 return self._describe_reply_change(is_live=now in self.live)
             if self._have_models_changed(then, now):
-                return f"the models or validators changed{self._format_locations()}; {self._describe_unchanged()}"
+                text = f"the models or validators changed{self._format_locations()}; {self._describe_unchanged()}"
+                return Diagnosis("models-changed", text)
         if new:
             # in a drift run, later requests contain the ids of live responses, and the table reports how they differ
             return self._describe_request_change(len(gone), new) if not self.is_drift_run else None
@@ -100,7 +102,7 @@ class _Diagnosis:
             return self._describe_request_change(len(gone), 0)
         has_proof = self.since is _SNAPSHOT or self._has_proof
         if has_proof and all(then is not None and None not in (then.models, now.models) for then, now in pairs):
-            return f"the test changed; {self._describe_unchanged(and_models=True)}"
+            return Diagnosis("test-changed", f"the test changed; {self._describe_unchanged(and_models=True)}")
         return self._compare_recorded_calls() or self._describe_unknown()
 
     def _have_models_changed(self, then: ExchangeFingerprint, now: ExchangeFingerprint) -> bool:
@@ -128,17 +130,19 @@ class _Diagnosis:
         """True if a test has passed with the recordings."""
         return all(any(interaction.results for interaction in _recorded_interactions(tape)) for tape in self.tapes)
 
-    def _describe_request_change(self, gone: int, new: int) -> str:
+    def _describe_request_change(self, gone: int, new: int) -> Diagnosis:
         if gone and new:
-            return f"the request changed and was recorded again after {self.since}"
-        count = f"{new} more than" if new else f"{gone} fewer than"
-        return f"the requests changed: {count} when {self.since}"
+            return Diagnosis("request-changed", f"the request changed and was recorded again after {self.since}")
+        if new:
+            return Diagnosis("requests-added", f"the requests changed: {new} more than when {self.since}")
+        return Diagnosis("requests-removed", f"the requests changed: {gone} fewer than when {self.since}")
 
-    def _describe_reply_change(self, *, is_live: bool) -> str:
+    def _describe_reply_change(self, *, is_live: bool) -> Diagnosis:
         details = f": {changes}" if (changes := ", ".join(self._describe_call_changes(is_live=is_live))) else ""
         if is_live:
-            return f"the reply changed: the provider now answers the recorded request differently{details}"
-        return f"the reply changed: it was recorded again after {self.since}{details}"
+            text = f"the reply changed: the provider now answers the recorded request differently{details}"
+            return Diagnosis("reply-drifted", text)
+        return Diagnosis("reply-changed", f"the reply changed: it was recorded again after {self.since}{details}")
 
     def _describe_call_changes(self, *, is_live: bool) -> Iterator[str]:
         if is_live and self.since is _CASSETTE:
@@ -175,7 +179,7 @@ class _Diagnosis:
             unchanged = "request and reply" if count == 1 else f"{count} requests and replies"
         return f"same {unchanged} as when {self.since}"
 
-    def _compare_recorded_calls(self) -> str | None:
+    def _compare_recorded_calls(self) -> Diagnosis | None:
         """Find the cause by comparing the recorded calls with the expected calls and with the received ones.
 
         Used if fingerprints are missing.
@@ -185,19 +189,23 @@ class _Diagnosis:
         recorded = _sort_texts(call for interaction in self.answered for call in _read_calls(interaction))
         expected, received = _sort_texts(self.compared.expected), _sort_texts(self.compared.received)
         if recorded == expected and self.compared.difference.changed:
-            return (
+            text = (
                 f"the models or validators changed{self._format_locations()}; the recorded reply has the expected calls"
             )
+            return Diagnosis("models-changed", text)
         if self.since is _SNAPSHOT:
-            return f"the models or the test changed{self._format_locations()}; {self._describe_unchanged()}"
+            text = f"the models or the test changed{self._format_locations()}; {self._describe_unchanged()}"
+            return Diagnosis("models-or-test-changed", text)
         if recorded == received != expected:
-            return "the reply or the test changed; the test received exactly the recorded calls"
+            text = "the reply or the test changed; the test received exactly the recorded calls"
+            return Diagnosis("reply-or-test-changed", text)
         return None
 
-    def _describe_unknown(self) -> str:
+    def _describe_unknown(self) -> Diagnosis:
         count = len(self.now)
         unchanged = "the request did not change" if count == 1 else f"the {count} requests did not change"
-        return f"{unchanged}; the reply, the models or the test changed{self._format_locations()}"
+        text = f"{unchanged}; the reply, the models or the test changed{self._format_locations()}"
+        return Diagnosis("cause-unknown", text)
 
     def _format_locations(self) -> str:
         """Return the classes and fields that changed, as far as they are known."""

@@ -30,12 +30,14 @@ class FailedAssertion:
         difference: The result of comparing them, with the options of the assertion.
         fingerprints: The fingerprints in the snapshot. Empty if the calls were not compared with a snapshot, or if
             the snapshot was written without a cassette.
+        is_snapshot: Whether the calls were compared with a snapshot.
     """
 
     expected: Sequence[SnapshotCall]
     received: Sequence[SnapshotCall]
     difference: CallComparison
     fingerprints: Sequence[ExchangeFingerprint] = ()
+    is_snapshot: bool = False
 
 
 def read_failed_assertion(error: BaseException) -> FailedAssertion | None:
@@ -83,4 +85,4 @@ def _read_snapshot(snapshot: CallsSnapshot) -> FailedAssertion | None:
         return None
     received = parse_calls(asserted)
     difference = compare_calls([options.replace_values(call) for call in expected], received, options=options)
-    return FailedAssertion(expected, received, difference, fingerprints.parse_fingerprints(stored))
+    return FailedAssertion(expected, received, difference, fingerprints.parse_fingerprints(stored), is_snapshot=True)

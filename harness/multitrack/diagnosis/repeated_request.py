@@ -14,6 +14,7 @@ from typing import Any
 from multitrack.diagnosis.call_results import ResponseValidator
 from multitrack.diagnosis.error_location import locate_error
 from multitrack.errors import CassetteMiss, InvalidArguments
+from multitrack.reporting.diagnoses import Diagnosis
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
@@ -26,8 +27,8 @@ _HEADING = re.compile(r"^.*?\d+ validation errors? for (?P<model>[^\n]+)$", re.M
 _DETAIL = re.compile(r"^(?P<field>\S[^\n]*)\n +(?P<message>[^\n]+?) \[type=", re.MULTILINE)
 
 
-def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: ResponseValidator) -> str | None:
-    """Return one line that names the models or validators that changed and so caused ``miss``.
+def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: ResponseValidator) -> Diagnosis | None:
+    """Return the models or validators that changed and so caused ``miss``. The text is one line.
 
     None if the changes are unknown, or if ``miss`` has a different cause.
     """
@@ -41,9 +42,10 @@ def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: Re
             # the models of other clients are usually unknown, but the request quotes their errors
             found = found or dict.fromkeys(_locate_quoted_errors(added))
             if found:
-                return (
+                return Diagnosis(
+                    "models-changed",
                     f"the models or validators changed: {_shorten_list(list(found))}; the recorded reply is no longer "
-                    f"valid, so the client sent another request"
+                    f"valid, so the client sent another request",
                 )
     return None
 

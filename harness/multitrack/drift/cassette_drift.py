@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from multitrack.drift import conversation_drift
 from multitrack.drift.conversation_drift import CHANGED, RequestDrift
+from multitrack.drift.reported_drift import report_drift
 from multitrack.drift.response_drift import FAILED, NOT_COMPARED, REORDERED, SAME
 from multitrack.drift.sample_agreement import describe_agreement
 from multitrack.reporting.drift_table import DriftRow
@@ -114,8 +115,9 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str], accep
         remarks.append(f"{count_noun(skipped, 'request')} not compared")
     details = [*(_detail_lines(first) if len(runs) == 1 else _sample_lines(runs))]
     all_verdicts = {verdict for run in runs for verdict in run.verdicts}
+    differs = not any(_HARMLESS.issuperset(run.verdicts) for run in runs)
     # the details of a changed request have the command already, and a test that fails or sends nothing records nothing
-    if not any(_HARMLESS.issuperset(run.verdicts) for run in runs) and not all_verdicts & {*_IN_TROUBLE, CHANGED}:
+    if differs and not all_verdicts & {*_IN_TROUBLE, CHANGED}:
         details.append(f"  {_format_advice(first.record_hint, accept_hint, has_failed=bool(failures))}")
     return DriftRow(
         test=first.test,
@@ -125,6 +127,12 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str], accep
         details=details,
         holds=all_verdicts <= _HARMLESS,
         trouble=bool(failures or all_verdicts & _IN_TROUBLE),
+        accept_command=(accept_hint or first.record_hint) if differs and not all_verdicts & _IN_TROUBLE else "",
+        requests=[
+            report_drift(request, number).model_dump(mode="json")
+            for number, run in enumerate(runs, start=1)
+            for request in run.requests
+        ],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ class DriftRow:
         details: Lines with the differences.
         holds: Whether the recording is still valid.
         trouble: Whether the test, a request or the comparison failed.
+        accept_command: The command that stores the live responses. Empty if there is nothing to store.
+        requests: The compared requests, as ``ReportedDriftRequest`` of a report, as plain data.
     """
 
     test: str
@@ -31,6 +33,8 @@ class DriftRow:
     details: Sequence[str]
     holds: bool
     trouble: bool
+    accept_command: str = ""
+    requests: Sequence[Mapping[str, Any]] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as plain data, which pytest-xdist can transfer."""

@@ -53,6 +53,8 @@ class LostRecording:
     advice: str
     finding: str = ""
     """The reason for the miss, if other tests may miss for the same reason. Empty if only this test is concerned."""
+    command: str = ""
+    """The command in ``advice``. Empty if the advice is no command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ class RecordingSearch:
         found = self._read(pending)
         if found is not None and found.has_recording(key, played=played):
             shown = self._show(pending)
+            command = f"multitrack accept {shlex.quote(shown)}"
             return LostRecording(
-                f"the pending recording {shown} has this request",
-                f"to accept it: multitrack accept {shlex.quote(shown)}",
+                f"the pending recording {shown} has this request", f"to accept it: {command}", command=command
             )
         if self.path.exists():
             return self._find_in_other_formats(key)
@@ -130,10 +132,8 @@ class RecordingSearch:
 
     def _suggest_move(self, path: Path, owner: str, purpose: str) -> LostRecording:
         source, target = self._show(path), self._show(self.path)
-        return LostRecording(
-            f"{source} has this request, {owner}",
-            f"{purpose}: {format_move_command(path, self.path, source, target)}",
-        )
+        command = format_move_command(path, self.path, source, target)
+        return LostRecording(f"{source} has this request, {owner}", f"{purpose}: {command}", command=command)
 
     def _suggest_folder_move(self, path: Path, owner: str) -> LostRecording | None:
         """Suggest moving all cassettes of a module that was moved. None if no module seems to have been moved."""
@@ -142,12 +142,14 @@ class RecordingSearch:
         if not is_default or self.path.parent.exists() or (self.root / module).exists():
             return None
         source, target = self._show(path.parent), self._show(self.path.parent)
-        advice = f"to use them: {format_move_command(path, self.path.parent, source, target)}"
+        command = format_move_command(path, self.path.parent, source, target)
+        advice = f"to use them: {command}"
         finding = f"reason: there is no cassette yet, but {source} has these requests, recorded by {module}, which no"
         return LostRecording(
             f"{self._show(path)} has this request, recorded by {owner}, which no longer exists",
             advice,
             f"{finding} longer exists\n  {advice}",
+            command,
         )
 
     def _show(self, path: Path) -> str:

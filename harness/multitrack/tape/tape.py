@@ -323,6 +323,11 @@ class Tape:
         return self._settings.keep_errors
 
     @property
+    def recorded_at(self) -> datetime | None:
+        """The time of the last recording when the cassette was opened. None if it is unknown."""
+        return self._cassette.recorded_at
+
+    @property
     def days_if_expired(self) -> int | None:
         """The age of the cassette in days, if it is above ``max_age``, and ``None`` otherwise."""
         recorded = self._cassette.recorded_at

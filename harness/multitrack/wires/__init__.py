@@ -28,6 +28,7 @@ __all__ = [
     "WireAnswer",
     "WireFormat",
     "continue_conversation",
+    "count_tokens",
     "create_stream_decoder",
     "decode",
     "encode_answer",
@@ -80,6 +81,17 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
     if name.endswith(".stream"):
         return _read_stream(body, wire_format.create_stream_decoder())
     return wire_format.read_answer(_parse_object(body, name))
+
+
+def count_tokens(answer: WireAnswer, wire: str) -> int | None:
+    """Return the number of tokens of a request and its ``answer``, as the provider counted them.
+
+    None if the answer does not say.
+    """
+    usage = answer.usage or {}
+    counts = [usage.get(key) for key in registry.get_format(wire).token_keys]
+    known = [count for count in counts if isinstance(count, int)]
+    return sum(known) if known else None
 
 
 def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) -> bytes:

@@ -77,6 +77,9 @@ class WireFormat(ABC):
     A client that stops reading after these bytes has the whole answer.
     """
 
+    token_keys: ClassVar[tuple[str, ...]] = ("total_tokens",)
+    """The fields of the usage object whose sum is the number of tokens of a request and its answer."""
+
     sdks: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """The distributions of the provider's SDKs, keyed by the names of their modules."""
 

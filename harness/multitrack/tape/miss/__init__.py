@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -20,12 +21,15 @@ from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.jsonpath import format_json_path
 from multitrack.tape.matching.random_values import list_differing_random_fields, looks_random
 from multitrack.tape.miss import bodies
+from multitrack.tape.miss.miss_facts import MissDifference, MissFacts, MissKind
 from multitrack.tape.miss.nearest_recording import NearestRecording
 from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
 
 _MAX_SHOWN = 5
+# reports show more of the differences than the message
+_MAX_REPORTED = 50
 _VALUE_INDENT = 6
 # parts of an explanation that differ between tests although the reason for their misses is the same, and the texts that
 # replace these parts in a finding
@@ -70,18 +74,29 @@ def build_miss(
     """
     lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
     if lost is not None and index is None:
+        explanation = _Explanation("other-file", ())
         lines += [f"  reason: there is no cassette yet, but {lost.reason}", f"  {lost.advice}"]
         finding = lost.finding
     else:
-        reason = list(_explain(request, index, offered, played, nearest, find_rejection, others, brief=brief))
-        lines += [f"  {line}" for line in reason]
+        explanation = _explain(request, index, offered, played, nearest, find_rejection, others, brief=brief)
+        lines += [f"  {line}" for line in explanation.lines]
         lines += [] if lost is None else [f"  {lost.reason}", f"  {lost.advice}"]
         if request.decoding_error:
             lines.append(f"  the body could not be decoded, so it was compared as sent: {request.decoding_error}")
-        finding = _build_finding(reason)
+        finding = _build_finding(explanation.lines)
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = finding
+    violation.facts = MissFacts(
+        explanation.kind,
+        request,
+        str(path),
+        record_hint,
+        call_site,
+        explanation.nearest,
+        explanation.differences,
+        lost.command if lost is not None else "",
+    )
     return violation
 
 
@@ -114,6 +129,8 @@ def build_divergence(
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = _build_finding(explanation)
+    differences = [MissDifference(str(one), one.recorded, one.sent) for one in found]
+    violation.facts = MissFacts("diverged", request, str(path), record_hint, call_site, differences=differences)
     return violation
 
 
@@ -146,6 +163,16 @@ def _describe_request(request: Request) -> str:
     return f"{request.method} {request.url}" + (f" ({'; '.join(details)})" if details else "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Explanation:
+    """Why no recording matches: the lines of the message, and the same facts as data."""
+
+    kind: MissKind
+    lines: Sequence[str]
+    nearest: int | None = None
+    differences: Sequence[MissDifference] = ()
+
+
 def _explain(
     request: Request,
     index: Index | None,
@@ -156,39 +183,51 @@ def _explain(
     others: CrossTransportCandidates | None,
     *,
     brief: bool,
-) -> Iterator[str]:
+) -> _Explanation:
     if index is None:
-        yield "reason: there is no cassette yet"
-        return
+        return _Explanation("no-cassette", ["reason: there is no cassette yet"])
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"
         positions = ", ".join(str(entry.position) for entry in played)
-        yield f"reason: already replayed: the cassette has this request {times} (interaction {positions})"
-        return
+        line = f"reason: already replayed: the cassette has this request {times} (interaction {positions})"
+        return _Explanation("already-replayed", [line], played[0].position)
     if brief:
-        yield "reason: no recording matches (differences are only reported for the first misses of a test)"
-        return
-    total = len(index.entries)
+        line = "reason: no recording matches (differences are only reported for the first misses of a test)"
+        return _Explanation("unexplained", [line])
     if nearest is None:
-        yield f"reason: no similar request among the {count_noun(total, 'recorded interaction')}"
-        recorded = (entry.interaction.request for entry in index.entries)
-        addresses = list(dict.fromkeys(f"{one.method} {one.url}" for one in recorded))
-        yield from (f"  recorded: {address}" for address in addresses[:_MAX_SHOWN])
-        if len(addresses) > _MAX_SHOWN:
-            yield f"  and {len(addresses) - _MAX_SHOWN} more"
-        yield from _explain_problem(others)
-        return
-    position = f"interaction {nearest.entry.position} of {total}"
+        return _Explanation("no-similar", [*_list_addresses(index), *_explain_problem(others)])
+    position = f"interaction {nearest.entry.position} of {len(index.entries)}"
     if nearest.transport and not nearest.count and nearest.entry.interaction.response.ending != "complete":
-        yield (
+        line = (
             f"reason: {position} is the same call over {nearest.transport}; "
             f"its response was cut off, so it is only replayed over {nearest.transport}"
         )
-        return
+        return _Explanation("rejected", [line], nearest.entry.position)
     rejection = find_rejection(request, nearest.entry)
     if rejection is not None and not nearest.count:
-        yield f"reason: rejected: {position} is the nearest; {rejection}"
-        return
+        line = f"reason: rejected: {position} is the nearest; {rejection}"
+        return _Explanation("rejected", [line], nearest.entry.position)
+    # computed once, because it may take long if the request is large
+    meanings = {
+        id(one): explain_schema_change(one, nearest.sent, nearest.recorded, offered)
+        for one in nearest.differences[:_MAX_SHOWN]
+    }
+    lines = [*_explain_nearest(nearest, position, request, meanings), *_explain_problem(others)]
+    return _Explanation("changed", lines, nearest.entry.position, list(_describe_differences(nearest, meanings)))
+
+
+def _list_addresses(index: Index) -> Iterator[str]:
+    yield f"reason: no similar request among the {count_noun(len(index.entries), 'recorded interaction')}"
+    recorded = (entry.interaction.request for entry in index.entries)
+    addresses = list(dict.fromkeys(f"{one.method} {one.url}" for one in recorded))
+    yield from (f"  recorded: {address}" for address in addresses[:_MAX_SHOWN])
+    if len(addresses) > _MAX_SHOWN:
+        yield f"  and {len(addresses) - _MAX_SHOWN} more"
+
+
+def _explain_nearest(
+    nearest: NearestRecording, position: str, request: Request, meanings: Mapping[int, str | None]
+) -> Iterator[str]:
     state = f", over {nearest.transport}" if nearest.transport else ""
     state += ", already replayed" if nearest.entry.played else ""
     places = "1 place" if nearest.count == 1 else f"{nearest.count} places"
@@ -200,7 +239,7 @@ def _explain(
     yield from _list_differences(
         nearest.differences,
         lambda found: bodies.locate_difference(found, *nearest.documents),
-        lambda found: explain_schema_change(found, nearest.sent, nearest.recorded, offered),
+        lambda found: meanings.get(id(found)),
     )
     if nearest.formats is not None:
         yield "  body"
@@ -209,7 +248,16 @@ def _explain(
     request_then = nearest.entry.interaction.request
     for name in list_differing_random_fields(bodies.parse_body(request_then), bodies.parse_body(request)):
         yield f"  $.{name} also differs, but is not compared, because the client generates a new value in each run"
-    yield from _explain_problem(others)
+
+
+def _describe_differences(nearest: NearestRecording, meanings: Mapping[int, str | None]) -> Iterator[MissDifference]:
+    if nearest.moved:
+        yield MissDifference("url", nearest.recorded.url, nearest.sent.url)
+    for found in nearest.differences[:_MAX_REPORTED]:
+        path = bodies.locate_difference(found, *nearest.documents)
+        yield MissDifference(path, found.recorded, found.sent, meanings.get(id(found)) or "")
+    if nearest.formats is not None:
+        yield MissDifference("body", *nearest.formats)
 
 
 def _explain_problem(others: CrossTransportCandidates | None) -> Iterator[str]:

@@ -111,6 +111,7 @@ class MissReporter:
             nearest = self._find_nearest(sent) if self._count < _MAX_EXPLAINED_MISSES else None
             explained = self._build_miss(sent, nearest, current_models(), violation.frames)
             violation.args, violation.finding = explained.args, explained.finding
+            violation.facts = explained.facts
             self.missed.append(self._describe_missed(violation, sent, nearest))
         except Exception as error:
             violation.args = (f"{violation}\n  the miss cannot be explained: {type(error).__name__}: {error}",)

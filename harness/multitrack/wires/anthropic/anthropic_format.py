@@ -51,6 +51,7 @@ class AnthropicFormat(WireFormat):
     __slots__ = ()
 
     name = "anthropic"
+    token_keys = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
     precedence = 20
     instruction_keys = ("system",)
     opaque_keys = frozenset(

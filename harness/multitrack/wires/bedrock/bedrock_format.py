@@ -41,6 +41,7 @@ class BedrockFormat(WireFormat):
     __slots__ = ()
 
     name = "bedrock"
+    token_keys = ("totalTokens",)
     # asked before `anthropic`, whose requests have a field `system`, too
     precedence = 15
     instruction_keys = ("system",)

@@ -32,6 +32,7 @@ class GeminiFormat(WireFormat):
     __slots__ = ()
 
     name = "gemini"
+    token_keys = ("totalTokenCount",)
     precedence = 10
     conversation_key = "contents"
     # The REST API accepts both spellings: https://protobuf.dev/programming-guides/json/

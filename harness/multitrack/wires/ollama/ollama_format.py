@@ -32,6 +32,7 @@ class OllamaFormat(WireFormat):
     __slots__ = ()
 
     name = "ollama"
+    token_keys = ("prompt_eval_count", "eval_count")
     precedence = 60
     instruction_keys = ("system",)
     declaration_key = "function"

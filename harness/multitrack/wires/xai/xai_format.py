@@ -30,6 +30,7 @@ class XaiFormat(WireFormat):
     __slots__ = ()
 
     name = "xai"
+    token_keys = ("totalTokens", "total_tokens")
     precedence = 10  # before Bedrock, whose requests have the same keys
     declaration_key = "function"
     opaque_keys = frozenset({"id", "toolCallId", "encryptedContent", "previousResponseId"})

@@ -1,0 +1,112 @@
+"""The report of a run as one HTML page, which loads nothing and works without a network.
+
+``page.html``, ``page.css`` and ``page.js`` are parts of the page. ``page_elements`` writes the tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from string import Template
+
+from multitrack.reporting import call_text
+from multitrack.reporting.html_report.page_elements import escape, format_test
+from multitrack.reporting.run_report import ReportedTest, RunReport
+from multitrack.wording import count_noun
+
+_FOLDER = Path(__file__).parent
+_MAX_OPEN = 25
+"""The number of tests that are unfolded at first. A page with many tests then still opens quickly."""
+
+
+def format_html(report: RunReport) -> str:
+    """Return the report as an HTML page."""
+    style, script = (_FOLDER.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    # hashes, so that no other style or script runs, even if a text of a test were not escaped
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
+        f"form-action 'none'"
+    )
+    tests = report.worst_first
+    page = Template(_FOLDER.joinpath("page.html").read_text("utf-8"))
+    return page.substitute(
+        policy=policy,
+        title=escape(_title(report)),
+        style=style,
+        script=script,
+        created=escape(f"{report.created_at:%Y-%m-%d %H:%M} UTC"),
+        version=escape(report.multitrack),
+        totals=_format_totals(report),
+        outcomes=_format_options(test.outcome or "fixture" for test in tests),
+        groups=_format_options(test.group for test in tests),
+        tools=_format_options(sorted({tool for test in tests for tool in test.tools})),
+        models=_format_options(sorted({model for test in tests for model in test.models})),
+        tests=_format_groups(tests),
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _title(report: RunReport) -> str:
+    totals = report.totals
+    failed = totals.outcomes.get("failed", 0) + totals.outcomes.get("error", 0)
+    parts = [f"{failed} of {count_noun(totals.tests, 'test')} failed"] if failed else []
+    if totals.drifted:
+        parts.append(f"{totals.drifted} drifted" if parts else f"{totals.drifted} of {totals.tests} drifted")
+    return ", ".join(parts) or f"{count_noun(totals.tests, 'test')}, no failures"
+
+
+def _format_totals(report: RunReport) -> str:
+    totals = report.totals
+    items = [(outcome, str(count), outcome) for outcome, count in totals.outcomes.items()]
+    items.sort(key=lambda item: ("failed", "error", "xpassed", "passed", "skipped", "xfailed").index(item[0]))
+    items += [("drifted", str(totals.drifted), "with drift")] if totals.drifted else []
+    items += [("", f"{totals.calls:,}", "tool call" if totals.calls == 1 else "tool calls")]
+    items += [("", f"{totals.recorded:,}", "recorded")] if totals.recorded else []
+    items += [("", f"{totals.live:,}", "sent live")] if totals.live else []
+    cells = [
+        f'<li class="{kind}"><b>{escape(count)}</b> {escape(word)}</li>' if kind else f"<li><b>{count}</b> {word}</li>"
+        for kind, count, word in items
+    ]
+    saved = call_text.describe_saved(totals)
+    return "".join([*cells, f'<li class="saved">replay saved {escape(saved)}</li>' if saved else ""])
+
+
+def _format_options(values: Iterable[str]) -> str:
+    names = dict.fromkeys(values)
+    return "".join(f"<option>{escape(name)}</option>" for name in names)
+
+
+def _format_groups(tests: Sequence[ReportedTest]) -> str:
+    parts: list[str] = []
+    ids: set[str] = set()
+    opened = 0
+    for group, members in groupby(tests, key=lambda test: (test.severity, test.group)):
+        found = list(members)
+        parts.append(
+            f'<section class="group {group[0]}"><h2>{escape(group[1])} '
+            f'<span class="count">{count_noun(len(found), "test")}</span></h2>'
+        )
+        cause = None
+        for test in found:
+            is_new_cause = test.cause is None or test.cause != cause
+            is_open = group[0] in ("failed", "drifted") and is_new_cause and opened < _MAX_OPEN
+            opened += is_open
+            cause = test.cause
+            parts.append(format_test(test, _make_id(test, ids), is_open=is_open))
+        parts.append("</section>")
+    return "".join(parts)
+
+
+def _make_id(test: ReportedTest, ids: set[str]) -> str:
+    """Return the anchor of ``test``: its node id, without white space."""
+    name = "_".join(test.test.split())
+    while name in ids:
+        name += "'"
+    ids.add(name)
+    return name

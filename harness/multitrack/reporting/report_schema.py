@@ -1,0 +1,15 @@
+"""The JSON Schema of the report of a run. ``report.schema.json`` contains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from multitrack.reporting.run_report import RunReport
+
+URL = "https://github.com/multitrack/multitrack/blob/main/harness/multitrack/reporting/report.schema.json"
+
+
+def make_schema() -> dict[str, Any]:
+    """Return the schema."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": URL}
+    return {**head, **RunReport.model_json_schema(mode="serialization")}
