@@ -232,8 +232,8 @@ class CassetteMiss(TapeViolation):
 
     Attributes:
         body: The body of the request, after redaction.
-        facts: The facts in the message, as a ``MissFacts`` of ``multitrack.tape.miss.miss_facts``. None if the miss could
-            not be explained.
+        facts: The facts in the message, as a ``MissFacts`` of ``multitrack.tape.miss.miss_facts``. None if the miss
+            could not be explained.
     """
 
     body: bytes = b""

@@ -28,7 +28,7 @@ from pytest_multitrack.run_state import ItemState, RunState, list_tapes
 
 
 def describe_failure(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
-    """Return the name of the test, and the fields of a ``ReportedTest`` that describe the failed ``report`` of ``item``.
+    """Return the name of ``item``, and the fields of a ``ReportedTest`` that describe its failed ``report``.
 
     The hook of the main plugin has redacted the report.
     """
@@ -85,7 +85,7 @@ def _list_steps(
 
 
 def describe_tape(result: TapeResult, test: str) -> dict[str, Any]:
-    """Return a tape that was closed in ``test`` as a ``ReportedCassette``, and the test or fixture that it belongs to."""
+    """Return a tape that was closed in ``test`` as a ``ReportedCassette``, and its test or fixture."""
     cassette = _dump(report_cassette(result, datetime.now(UTC)))
     pending = cassette["pending"]
     steps = [NextStep(action="accept", command=f"multitrack accept {shlex.quote(pending)}")] if pending else []
