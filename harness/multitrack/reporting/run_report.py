@@ -130,9 +130,9 @@ class ReportedCassette(_Part):
     recorded_at: datetime | None
     """The time of the last recording. Null if it is unknown."""
     age_days: int | None
-    provenance: Literal["live", "local", "standin"] | None
-    """Where the answers are from: a provider, a server on the same machine, or Multitrack's stand-in provider. Null if
-    there are none."""
+    provenance: Literal["live", "local", "standin", "corpus"] | None
+    """Where the answers are from: a provider, a server on the same machine, Multitrack's stand-in provider, or the
+    recorded behaviours that Multitrack contains. Null if there are no answers."""
     pending: str | None = None
     """The file with the pending recording of this run."""
     exchanges: list[ReportedExchange] = []

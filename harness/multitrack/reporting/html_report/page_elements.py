@@ -36,7 +36,12 @@ _ACTIONS = {
 }
 _SIDES = {"snapshot": ("Snapshot", "Received"), "test": ("Expected", "Received"), "cassette": ("Recorded", "Live")}
 _MISS_SIDES = "Recorded", "Sent"
-_ORIGINS = {"live": "from the provider", "local": "from a local server", "standin": "from the stand-in provider"}
+_ORIGINS = {
+    "live": "from the provider",
+    "local": "from a local server",
+    "standin": "from the stand-in provider",
+    "corpus": "a recorded behaviour",
+}
 
 
 def escape(text: str) -> str:
