@@ -47,7 +47,7 @@ def main() -> int:
     names = options.targets or list(TARGETS)
     if options.input is not None:
         if len(options.targets) != 1:
-            parser.error("--input requires the one TARGET that the input is for")
+            parser.error("--input requires exactly one target")
         run_limited(TARGETS[names[0]], options.input.read_bytes())
         print(f"{names[0]}: no failure on {options.input}")
         return 0

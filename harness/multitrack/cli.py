@@ -172,7 +172,7 @@ def check(
 ) -> None:
     """Find cassettes that are damaged or too old, contain a secret, or belong to a test that no longer exists.
 
-    Pending recordings are only checked if their files are named.
+    A pending recording is only checked if its file is named.
     """
     from dataclasses import replace
     from datetime import UTC, datetime
@@ -251,7 +251,7 @@ def revalidate(
 ) -> None:
     """Validate every recorded tool call with the current models, and list each failure with its field and JSON path.
 
-    Pending recordings are only validated if their files are named.
+    A pending recording is only validated if its file is named.
     """
     from json import dumps
 

@@ -320,7 +320,7 @@ def test_text_that_looks_like_a_credential_is_never_written(tmp_path):
     leaky = Interaction(request(SHAPES["aws"]), Response(200, "OK", (), b""))
     path = tmp_path / "tape.yaml"
     with pytest.raises(
-        SecretInCassette, match="not written, because it would contain something shaped like a credential"
+        SecretInCassette, match="not written, because it would contain a value that looks like a credential"
     ):
         storage.write(path, Cassette((leaky,)))
     assert not path.exists()

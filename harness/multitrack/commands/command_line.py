@@ -47,7 +47,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         dry_run: _DryRun = False,
         json: _Json = False,
     ) -> None:
-        """Move pending recordings into their cassettes, except those in which a request failed. No request is sent."""
+        """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent."""
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
         from multitrack.tape import project
         from multitrack.tape.file import storage

@@ -72,8 +72,8 @@ def plan_conversion(
         target = path.with_name(f"{stem}.yaml")
         if has_credential_shape(text, allowed):
             result.problems[str(path)] = (
-                f"{path}: not converted, because it would still contain something shaped like a credential\n"
-                "  remove it from the file, or list the text in allow_secrets if it is not a secret"
+                f"{path}: not converted, because it would still contain a value that looks like a credential\n"
+                "  remove the value from the file or, if it is not a secret, list it in allow_secrets"
             )
         elif target != path and target.exists():
             result.problems[str(path)] = f"{path}: not converted, because {target} exists already: delete one of them"

@@ -163,7 +163,7 @@ def _read_failure(value: Any) -> Failure:
     found = require_known_keys(value, "the failure", _FAILURE)
     during: During = found.get("during", "read")
     if during not in get_args(During):
-        raise UnknownFeature(f"the failure has an unknown value of during: {format_value(during)}")
+        raise UnknownFeature(f"the key during of the failure has the unknown value {format_value(during)}")
     error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
     return Failure(
         require_text(error, "the error"),

@@ -128,7 +128,7 @@ def save_pending(path: Path, recording: Recording) -> Path:
 
 def _raise_if_secret(path: Path, text: str, allowed: Collection[str]) -> None:
     if has_credential_shape(text, allowed):
-        raise SecretInCassette(f"{path}: not written, because it would contain something shaped like a credential")
+        raise SecretInCassette(f"{path}: not written, because it would contain a value that looks like a credential")
 
 
 def find_pending(path: Path) -> list[Path]:
