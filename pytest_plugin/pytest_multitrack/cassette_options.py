@@ -20,14 +20,19 @@ from pytest_multitrack.resolved_options import ResolvedOptions
 
 _Overrides = Iterator[tuple[str, Mapping[str, Any]]]
 
+_run_settings = pytest.StashKey[Settings]()
+
 
 def resolve_run_settings(config: pytest.Config) -> Settings:
-    """Return the settings that apply to every cassette of the run.
+    """Return the settings that apply to every cassette of the run. They are computed once.
 
     Raises:
         BadOption: A setting in pyproject.toml or on the command line is invalid.
     """
-    return _override(cassette_paths.load_project(config).settings, flags.cassette_options(config))
+    if _run_settings not in config.stash:
+        project = cassette_paths.load_project(config).settings
+        config.stash[_run_settings] = _override(project, flags.cassette_options(config))
+    return config.stash[_run_settings]
 
 
 def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOptions:
@@ -38,6 +43,8 @@ def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOpti
     """
     if markers.uses_vcr_marker(node):
         return vcr_options.resolve_before_fixtures(node, resolve_run_settings(node.config))
+    if not any(marker.args or marker.kwargs for marker in node.iter_markers("cassette")):
+        return ResolvedOptions(resolve_run_settings(node.config))
     return ResolvedOptions(_apply_markers(node, cassette_paths.load_project(node.config).settings))
 
 

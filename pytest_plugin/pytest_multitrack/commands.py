@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
     """Return the command that runs ``item`` alone, with the options of this run that the test needs."""
     path, separator, rest = pytest_internals.get_test_name(item).partition("::")
-    # a node id begins at the root of the project, but an argument in the current folder
-    path = os.path.relpath(item.config.rootpath / path, item.config.invocation_params.dir).replace(os.sep, "/")
+    path = _make_argument(path, item.config.rootpath, item.config.invocation_params.dir)
     folder, arguments = "", (*arguments, *_cassette_options(item.config), *_collection_options(item))
     if "[" in path:
         # pytest takes a bracket in a path for the start of the parameters
@@ -35,6 +35,13 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
         arguments = (f"--rootdir={root}", *arguments)
     command = shlex.join(["pytest", *arguments, f"{path}{separator}{rest}"])
     return f"cd {shlex.quote(folder)} && {command}" if folder else command
+
+
+# each test with a cassette needs the command that records it, for the message of a miss
+@lru_cache(maxsize=256)
+def _make_argument(path: str, root: Path, folder: Path) -> str:
+    """Return ``path``, which begins at the root of the project, as an argument in the current folder."""
+    return os.path.relpath(root / path, folder).replace(os.sep, "/")
 
 
 def accept_command(item: pytest.Item, tapes: Sequence[Tape]) -> str:

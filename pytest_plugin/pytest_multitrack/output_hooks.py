@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from multitrack.tape.redaction import environment_variables
+from pytest_multitrack.report_attributes import RESULTS
 
 if TYPE_CHECKING:
     import warnings
@@ -36,9 +39,13 @@ _DIGIT = re.compile(r"\d")
 _MARK = re.compile(r"://[^/\s]*@|-----BEGIN")
 
 
-def _list_texts(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
-    """Return the attributes of ``report`` that may hold a text from the test."""
-    return {name: value for name, value in vars(report).items() if value and name not in _PLAIN and not callable(value)}
+def _list_texts(report: pytest.TestReport | pytest.CollectReport, *, done: object) -> dict[str, Any]:
+    """Return the attributes of ``report`` that may hold a text from the test, except for the value ``done``."""
+    return {
+        name: value
+        for name, value in vars(report).items()
+        if value and name not in _PLAIN and value is not done and not callable(value)
+    }
 
 
 def _may_be_secret(text: str) -> bool:
@@ -57,11 +64,13 @@ class OutputHooks:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._seen_variables: set[object] = set()
+        self._variables: Mapping[str | bytes, str | bytes] = {}
+        self._seen_variables: set[tuple[str | bytes, str | bytes]] = set()
         self._new_variables: list[tuple[str, str]] = []
         self._new_secrets: set[str] = set()
         self._tapes: Sequence[Redactor] = ()
         self._redactor: OutputRedactor | None = None
+        self._redacted_results: object = None
 
     # what is a secret
 
@@ -77,21 +86,22 @@ class OutputHooks:
 
     def _learn_environment(self) -> None:
         """Remember the variables of the environment, which a fixture may remove before its values are printed."""
-        # a private attribute, which saves decoding each variable
-        variables = getattr(os.environ, "_data", os.environ)
+        if (variables := environment_variables.copy_variables(os.environ)) == self._variables:
+            return
+        self._variables = variables
         if new := variables.items() - self._seen_variables:
             self._seen_variables |= new
-            self._new_variables += (
-                (name, value)
-                for name, value in ((_decode(name), _decode(value)) for name, value in new)
-                if len(value) >= _MIN_LENGTH and name != "PYTEST_CURRENT_TEST"
-            )
+            decoded = ((environment_variables.decode(name), environment_variables.decode(value)) for name, value in new)
+            self._new_variables += ((name, value) for name, value in decoded if len(value) >= _MIN_LENGTH)
 
     def _prepare(self) -> OutputRedactor:
         """Return the redactor, after it has learned all secrets that are known so far."""
+        self._learn_environment()
+        return self._update_redactor()
+
+    def _update_redactor(self) -> OutputRedactor:
         from pytest_multitrack.output_redaction import OutputRedactor
 
-        self._learn_environment()
         if self._redactor is None:
             self._redactor = OutputRedactor(self._config)
         self._redactor.learn(self._new_variables, self._new_secrets, self._tapes)
@@ -110,8 +120,13 @@ class OutputHooks:
             error: The exception that the report describes, if it is known.
         """
         self._learn_environment()
-        if texts := _list_texts(report):
-            self._prepare().redact_report(report, texts, error)
+        # no one else writes the results of tapes, so they are redacted only once
+        if texts := _list_texts(report, done=self._redacted_results):
+            redactor = self._update_redactor()
+            if RESULTS in texts and redactor.are_clean(texts[RESULTS]):
+                del texts[RESULTS]
+            redactor.redact_report(report, texts, error)
+            self._redacted_results = getattr(report, RESULTS, None)
 
     def redact_text(self, text: str) -> str:
         """Return ``text`` without secrets."""
@@ -162,7 +177,3 @@ class OutputHooks:
         if getattr(self._config.option, "xmlpath", None):
             self._prepare().redact_junit_properties()
         return (yield)
-
-
-def _decode(text: str | bytes) -> str:
-    return text if isinstance(text, str) else os.fsdecode(text)

@@ -18,6 +18,7 @@ import pytest
 
 from multitrack.errors import BadOption
 from multitrack.printable import escape_coloured
+from multitrack.reporting.terminal import PLAIN_FIELDS
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from pytest_multitrack import pytest_internals
@@ -114,6 +115,13 @@ class OutputRedactor:
         return text
 
     # reports
+
+    def are_clean(self, results: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether the results of tapes hold only names of tests and cassettes, without a secret in them."""
+        if any(value for result in results for name, value in result.items() if name not in PLAIN_FIELDS):
+            return False
+        names = "\n".join(f"{result['test']}\n{result['tape']}" for result in results)
+        return self.redact_text(names) == names
 
     def redact_report(
         self,

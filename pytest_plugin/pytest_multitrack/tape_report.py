@@ -20,14 +20,7 @@ from multitrack.tape.run_context import RunContext
 from multitrack.tape.tape import Tape
 from pytest_multitrack import failure_diagnosis, pytest_internals
 from pytest_multitrack.failure_diagnosis import PhaseFailure
-from pytest_multitrack.report_attributes import FINDING
-
-RESULTS = "multitrack"
-"""The attribute of a test report that holds the results of the tapes closed by then.
-
-It is plain data, so that pytest-xdist can send it to the controller.
-"""
-
+from pytest_multitrack.report_attributes import FINDING, RESULTS
 
 LOST = "multitrack_lost"
 """The attribute of a test report that says that a recording of the test could not be saved."""
@@ -132,7 +125,7 @@ def summarize_tapes(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, Path], list[TapeResult]] = {}
     for result in closed:
         name = result.scope.name if result.scope is not None else ""
-        groups.setdefault((name, paths.resolve(result.tape.path)), []).append(result)
+        groups.setdefault((name, result.tape.resolved_path), []).append(result)
     return [_summarize_blocks(results).to_dict() for results in groups.values()]
 
 
@@ -154,7 +147,7 @@ def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
         unplayed=sorted(unplayed) if all(result.passed for result in results) else [],
         days=tape.days_if_expired,
         failed_request=failed[0] if failed else "",
-        record_hint=tape.record_hint,
+        record_hint=tape.record_hint if failed else "",
         replaced=(
             [str(paths.relative_to_cwd(other)) for other in paths.find_other_formats(tape.path)]
             if saved is not None and not is_pending

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from multitrack.errors import TapeViolation
@@ -27,7 +27,7 @@ class TapeSummary:
         reason: Why the recording is pending.
         unplayed: The positions of the interactions that were not replayed although the test passed.
         failed_request: The failed request that makes the recording useless. Empty if no request failed.
-        record_hint: The command that records the test again.
+        record_hint: The command that records the test again. Empty if no request failed.
         days: The age of the cassette in days if it is older than ``max_age``.
         replaced: The cassettes in other formats that this recording has replaced.
         short_variables: The variables of the environment whose passwords are too short to be removed.
@@ -49,8 +49,15 @@ class TapeSummary:
     short_variables: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain data, which pytest-xdist can transfer."""
-        return asdict(self)
+        """Return the fields, without those that are empty by default, as plain data that pytest-xdist can transfer."""
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in values if value or name in _REQUIRED}
+
+
+_REQUIRED = frozenset(field.name for field in fields(TapeSummary) if field.default is MISSING)
+
+PLAIN_FIELDS = _REQUIRED | {"days", "unplayed"}
+"""The fields that hold numbers, and the names of a test, of a mode and of a cassette."""
 
 
 def format_violation(error: TapeViolation) -> str:

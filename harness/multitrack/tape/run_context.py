@@ -112,9 +112,7 @@ class RunContext:
 
     def add_closed_tape(self, tape: Tape) -> None:
         """Store which interactions ``tape`` replayed, and the tape itself if its responses must be compared."""
-        from multitrack.tape.file import paths
-
-        self.played_positions.setdefault(paths.resolve(tape.path), set()).update(tape.played_positions)
+        self.played_positions.setdefault(tape.resolved_path, set()).update(tape.played_positions)
         if tape.is_compared:
             self.tapes_to_compare.append(tape)
 

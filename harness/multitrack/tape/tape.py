@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from multitrack.errors import CassetteCorrupt, CassetteMiss, CassetteNotWritten, TapeViolation
 from multitrack.tape import miss
 from multitrack.tape.exchange import Request, Route, StreamRoute
+from multitrack.tape.file import paths
 from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.interaction_filter import InteractionFilter
@@ -215,6 +217,11 @@ class Tape:
         return self._misses.explain(interaction)
 
     # what was replayed and recorded
+
+    @cached_property
+    def resolved_path(self) -> Path:
+        """The path of the cassette without symbolic links."""
+        return paths.resolve(self.path)
 
     @property
     def played(self) -> Sequence[Interaction]:

@@ -31,6 +31,7 @@ from multitrack.tape.reencoding import can_encode, split_encodings
 _INTERACTION = frozenset({"request", "response", "provenance", "source", "tests", "models", "results"})
 _REQUEST = frozenset({"method", "uri", "headers", "body"})
 _RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunks", "ending", "failure"})
+_ENDINGS, _PROVENANCES, _PHASES = (frozenset(get_args(kind)) for kind in (Ending, Provenance, During))
 _STATUS = frozenset({"code", "message"})
 _CHUNKS = frozenset({"by", "joined", "cut", "gaps_ms"})
 _FAILURE = frozenset({"error", "message", "during", "code"})
@@ -56,7 +57,7 @@ def read_interaction(item: Any, blobs: Blobs) -> Interaction:
     response = require_known_keys(item["response"], "the response", _RESPONSE)
     ending: Ending = response.get("ending", "complete")
     provenance: Provenance = item.get("provenance", "live")
-    if ending not in get_args(Ending) or provenance not in get_args(Provenance):
+    if ending not in _ENDINGS or provenance not in _PROVENANCES:
         raise UnknownFeature(f"unknown ending {format_value(ending)} or provenance {format_value(provenance)}")
     status = require_known_keys(response["status"], "the status", _STATUS)
     encoding, is_encoding_requested, is_raw = _read_encoding(response.get("encoding", ""))
@@ -162,7 +163,7 @@ def _read_cut(value: Any) -> tuple[int, int]:
 def _read_failure(value: Any) -> Failure:
     found = require_known_keys(value, "the failure", _FAILURE)
     during: During = found.get("during", "read")
-    if during not in get_args(During):
+    if during not in _PHASES:
         raise UnknownFeature(f"the key during of the failure has the unknown value {format_value(during)}")
     error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
     return Failure(

@@ -22,6 +22,7 @@ END_MARKER = "provenance"
 """The last key of the metadata, which is also the last key of the file. A cassette without this key was cut off."""
 
 _DEEPEST = 20
+_PROVENANCES = get_args(Provenance)
 _TEXTS = ("placeholders",)
 _TESTS = ("appends", "keeps_errors")
 _STRUCTURED = frozenset({END_MARKER, "blobs", "format", "sdks", "unanswered", *_TEXTS, *_TESTS})
@@ -44,7 +45,7 @@ def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
         UnknownFeature: A value is unknown to this version.
         TypeError, ValueError: A value is wrong.
     """
-    if metadata[END_MARKER] not in get_args(Provenance):
+    if metadata[END_MARKER] not in _PROVENANCES:
         raise UnknownFeature(f"metadata.{END_MARKER} is {format_value(metadata[END_MARKER])}, which is unknown")
     kept = {}
     for key, value in metadata.items():

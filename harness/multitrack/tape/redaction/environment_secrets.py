@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from multitrack.tape.redaction.dummies import is_dummy
+from multitrack.tape.redaction.environment_variables import copy_variables, decode
 
 MIN_LENGTH = 12
 """The length of the shortest secret that is removed from texts. A shorter one could be an ordinary word."""
@@ -54,16 +55,14 @@ class EnvironmentSecrets:
     """The variables whose passwords are too short to be removed."""
     google_account: Mapping[str, str]
     """The text fields of the file that GOOGLE_APPLICATION_CREDENTIALS names. Empty if there is no such file."""
+    variables: Mapping[str, str]
+    """All variables of the environment."""
 
 
 def find_in_environment(environment: Mapping[str, str]) -> EnvironmentSecrets:
     """Return the secrets in ``environment``. The results for recent environments are cached."""
     path = environment.get("GOOGLE_APPLICATION_CREDENTIALS", "")
-    # os.environ decodes all its values each time; pytest changes one variable in each phase of a test
-    variables = dict(getattr(environment, "_data", environment))
-    for current in (b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST"):
-        variables.pop(current, None)
-    return _find_in_variables(frozenset(variables.items()), path, _read_version(path))
+    return _find_in_variables(frozenset(copy_variables(environment).items()), path, _read_version(path))
 
 
 @lru_cache(maxsize=8)
@@ -72,7 +71,8 @@ def _find_in_variables(
 ) -> EnvironmentSecrets:
     found: dict[str, None] = {}
     short: list[str] = []
-    for variable, value in sorted((_decode(variable), _decode(value)) for variable, value in variables):
+    decoded = sorted((decode(variable), decode(value)) for variable, value in variables)
+    for variable, value in decoded:
         for secret in find_in_variable(variable, value):
             if is_dummy(secret):
                 continue
@@ -84,11 +84,7 @@ def _find_in_variables(
     for field in _ACCOUNT_SECRETS:
         if len(account.get(field, "")) >= MIN_LENGTH:
             found.update(dict.fromkeys(_divide(account[field])))
-    return EnvironmentSecrets(tuple(found), tuple(dict.fromkeys(short)), account)
-
-
-def _decode(text: str | bytes) -> str:
-    return os.fsdecode(text)
+    return EnvironmentSecrets(tuple(found), tuple(dict.fromkeys(short)), account, dict(decoded))
 
 
 def _divide(secret: str) -> Iterator[str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import urlsplit
 
-from multitrack.tape.redaction.environment_secrets import find_in_environment
+from multitrack.tape.redaction.environment_secrets import EnvironmentSecrets
 from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, find_changes
 from multitrack.tape.redaction.word_boundaries import REDACTED, WORD_END, WORD_START, at_word_start
 
@@ -73,17 +73,18 @@ _HEADERS = {
 class Pseudonyms:
     """The private names that one tape has met so far, each with its pseudonym. Thread-safe."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: EnvironmentSecrets) -> None:
         self._pseudonyms: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._distinctive: dict[str, str] = {}
         self._by_first_word: dict[str, list[str]] = {}
         self._lock = threading.RLock()
         for variable, kind in _ENVIRONMENT.items():
-            self.learn(kind, environment.get(variable, ""))
-        account = find_in_environment(environment).google_account
+            if name := environment.variables.get(variable):
+                self.learn(kind, name)
         for field in ("project_id", "quota_project_id"):
-            self.learn("project", account.get(field, ""))
+            if name := environment.google_account.get(field):
+                self.learn("project", name)
 
     def __len__(self) -> int:
         """Return the number of names that are replaced wherever they appear."""
@@ -146,7 +147,7 @@ class Pseudonyms:
             self._find_accounts,
             self._find_arns,
             self._find_organizations,
-            self._find_known_names,
+            self.find_known_names,
         )
 
     def _find_resources(self, text: str) -> list[Change]:
@@ -163,7 +164,7 @@ class Pseudonyms:
     def _find_organizations(self, text: str) -> list[Change]:
         return find_changes(_ORGANIZATION, lambda match: self._assign("organization", match[0]), text)
 
-    def _find_known_names(self, text: str) -> list[Change]:
+    def find_known_names(self, text: str) -> list[Change]:
         """Find the distinctive names. One pass over the words takes the same time for one name and for thousands."""
         names = self._by_first_word
         if not names or (len(names) < _FEW_NAMES and not any(word in text for word in names)):
@@ -207,6 +208,15 @@ class Pseudonyms:
                 self._counts[kind] = number + 1
                 self._pseudonyms[name] = f"{kind}-{number}"
             return self._pseudonyms[name]
+
+
+def may_have_private_names(url: str) -> bool:
+    """Return whether ``url`` may contain a private name that is recognized by its shape or by what is around it."""
+    return (
+        _is_google_url(url)
+        or ".amazonaws.com" in url
+        or any(pattern.search(url) for pattern in (_RESOURCE, _ACCOUNT, _ARN, _ORGANIZATION))
+    )
 
 
 def _is_distinctive(name: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
@@ -16,7 +17,7 @@ from multitrack.tape.redaction.cookies import redact_set_cookie
 from multitrack.tape.redaction.environment_secrets import find_in_environment
 from multitrack.tape.redaction.fragments import redact_fragments
 from multitrack.tape.redaction.known_secrets import KnownSecrets
-from multitrack.tape.redaction.pseudonyms import Pseudonyms
+from multitrack.tape.redaction.pseudonyms import Pseudonyms, may_have_private_names
 from multitrack.tape.redaction.secret_fields import find_field_values
 from multitrack.tape.redaction.shapes import find_shapes
 from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, apply_to_pieces, has_divided
@@ -68,6 +69,17 @@ _MAX_URLS = 256
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 
 
+# all tests of a project send requests to the same few URLs
+@lru_cache(maxsize=1024)
+def _has_ordinary_shape(url: str) -> bool:
+    """Return whether nothing in ``url``, or in the value of a header, must be removed because of its shape.
+
+    It may still contain a secret or a private name that is known.
+    """
+    has_secret = _PARAMETER.search(url) or _USER_INFORMATION.search(url) or find_shapes(url)
+    return not has_secret and not may_have_private_names(url)
+
+
 class Redactor:
     """Remove secrets and private names from requests, responses and texts.
 
@@ -91,11 +103,11 @@ class Redactor:
             allow_secrets: Texts that look like a secret but are not one.
             project_function: The project's own function. ``None`` if there is none.
         """
-        self._pseudonyms = Pseudonyms(environment)
+        found = find_in_environment(environment)
+        self._pseudonyms = Pseudonyms(found)
         self._kept = KEPT_HEADERS | {header.lower() for header in keep_headers}
         self._allowed = frozenset(allow_secrets)
         self._known = KnownSecrets(self._allowed)
-        found = find_in_environment(environment)
         self._known.add(found.values)
         self.short_variables = found.short_variables
         """The variables of the environment whose passwords are too short to be removed from texts."""
@@ -165,6 +177,8 @@ class Redactor:
 
     def redact_url(self, url: str) -> str:
         """Return ``url`` without user information and without secrets in its parameters."""
+        if self._function is None and _has_ordinary_shape(url) and not self._finds_known(url):
+            return url
         # cached, because the requests of a tape have the same few URLs and headers
         key = (url, len(self._known), len(self._pseudonyms))
         if (known := self._redacted_urls.get(key)) is None:
@@ -172,6 +186,9 @@ class Redactor:
                 self._redacted_urls.clear()
             known = self._redacted_urls[key] = self._redact_url(url)
         return known
+
+    def _finds_known(self, text: str) -> bool:
+        return bool(self._known.find(text) or self._pseudonyms.find_known_names(text))
 
     def _redact_url(self, url: str) -> str:
         if self._function is not None:

@@ -1,0 +1,27 @@
+"""Read all environment variables quickly. Imports nothing else, because the plugin does this in every run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+_CURRENT_TEST = (b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST")
+
+
+def copy_variables(environment: Mapping[str, str]) -> dict[str | bytes, str | bytes]:
+    """Return the variables of ``environment``, those of the process in their encoded form.
+
+    The variable that pytest changes in each phase of a test is left out.
+    """
+    # a private attribute, because os.environ decodes all its values each time
+    encoded: Mapping[Any, Any] = getattr(environment, "_data", environment)
+    variables: dict[str | bytes, str | bytes] = dict(encoded)
+    for current in _CURRENT_TEST:
+        variables.pop(current, None)
+    return variables
+
+
+def decode(text: str | bytes) -> str:
+    """Return the decoded form of a name or a value from `copy_variables`."""
+    return os.fsdecode(text)
