@@ -17,8 +17,11 @@ _HTTPS_PORT = 443
 
 def is_mocked(url: str) -> bool:
     """Return whether a mock of sockets is active and answers for the host and the port of ``url``."""
+    active = _find_active()
+    if active not in ("mocket", "httpretty"):
+        return False
     host, port = split_host_and_port(url)
-    match _find_active():
+    match active:
         case "mocket":
             return (host, port) in sys.modules["mocket.mocket"].Mocket._entries
         case "httpretty":

@@ -79,7 +79,7 @@ def assemble_parts(
         CassetteCorrupt: A cassette cannot be read.
     """
     # computed now and not for a miss, because code in an event loop may not be allowed to ask for the directory
-    shown_path, folder = paths.relative_to_cwd(path), Path.cwd()
+    shown_path, folder = paths.relative_to_cwd(path), paths.current_folder()
     # re-entrant: the garbage collector may end a dropped call in this thread while it holds the lock
     lock = threading.RLock()
     canonicalizer = create_canonicalizer(settings, filters, matchers)

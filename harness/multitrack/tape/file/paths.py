@@ -149,9 +149,20 @@ def relative_to(path: Path, root: Path) -> str:
 def relative_to_cwd(path: Path) -> Path:
     """Return ``path`` relative to the current directory if it is below this directory, unchanged otherwise."""
     try:
-        return path.relative_to(os.getcwd())
+        return path.relative_to(current_folder())
     except ValueError:
         return path
+
+
+def current_folder() -> Path:
+    """Return the current directory."""
+    return _make_path(os.getcwd())
+
+
+# each test with a cassette needs the same few folders
+@lru_cache(maxsize=64)
+def _make_path(text: str) -> Path:
+    return Path(text)
 
 
 def resolve(path: Path) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import yaml
@@ -43,8 +43,6 @@ _METADATA_LINES = re.compile(r"\nmetadata:\n((?:[ ]{2}(?!true:|null:|false:)[a-z
 _QUOTED = re.compile(r"'[^'\n]*'")
 _TEXTS = re.compile(r"\[(?:'[^'\n]*'(?:, (?=')|(?=\])))*\]")
 _PLAIN = bytes([0x0A, *range(0x20, 0x7F)])
-# characters that PyYAML reads as line breaks, or refuses: https://yaml.org/spec/1.1/#c-printable
-_ODD = re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SHORT = 1000
 
 
@@ -105,9 +103,16 @@ def parse_interaction(content: bytes) -> dict[str, Any]:
     }
 
 
+# compiled when it is first needed, because most cassettes are ASCII, and compiling takes milliseconds
+@cache
+def _odd() -> re.Pattern[str]:
+    """Match characters that PyYAML reads as line breaks, or refuses: https://yaml.org/spec/1.1/#c-printable."""
+    return re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
 def _decode(content: bytes) -> str:
     text = content.decode()
-    if content.translate(None, _PLAIN) if content.isascii() else _ODD.search(text):
+    if content.translate(None, _PLAIN) if content.isascii() else _odd().search(text):
         raise UnknownLayout
     return text
 

@@ -9,15 +9,11 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import yaml
 
-# all characters outside https://yaml.org/spec/1.1/#c-printable, and also tabs and the line breaks of YAML 1.1
-_ESCAPED = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]")
-# within double quotes, PyYAML also escapes characters beyond U+FFFF
-_ESCAPED_IN_QUOTES = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _ESCAPES = {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}
 # half of a surrogate pair, to which clients decode a byte that is not UTF-8; no loader of YAML accepts it
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -26,6 +22,19 @@ _LONG = 1000
 # a longer key can only be read after a question mark
 _LONGEST_KEY = 127
 _LINE = re.compile(r"\n(?=[^\n])")
+
+
+# compiled when they are first needed, because a replay does not write, and compiling takes milliseconds
+@cache
+def _escaped() -> re.Pattern[str]:
+    """Match all characters outside https://yaml.org/spec/1.1/#c-printable, tabs and the line breaks of YAML 1.1."""
+    return re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]")
+
+
+@cache
+def _escaped_in_quotes() -> re.Pattern[str]:
+    """Match the same characters and those beyond U+FFFF, which PyYAML also escapes within double quotes."""
+    return re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 
 
 def format_line(value: Any, *, bracketed: bool = False) -> str:
@@ -49,10 +58,10 @@ def _format_pair(key: Any, item: Any) -> str:
 def _format_text(text: str, bracketed: bool) -> str:
     if _SURROGATE.search(text):
         return f"!!binary '{base64.b64encode(text.encode(errors='surrogatepass')).decode()}'"
-    if _ESCAPED.search(text):
+    if _escaped().search(text):
         for char in _OFTEN_ESCAPED:
             text = text.replace(char, _ESCAPES[char])
-        return '"' + _ESCAPED_IN_QUOTES.sub(_escape, text) + '"'
+        return '"' + _escaped_in_quotes().sub(_escape, text) + '"'
     if len(text) > _LONG:
         return "'" + text.replace("'", "''") + "'"
     return _format_short(text, bracketed)

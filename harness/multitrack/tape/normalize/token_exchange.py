@@ -7,6 +7,7 @@ so a cassette from one machine would miss on the next. In addition, everything i
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from multitrack.tape.exchange import Request, Response
@@ -31,6 +32,7 @@ _PROJECT_LOOKUP = "grpc://cloudresourcemanager.googleapis.com/google.cloud.resou
 _PLACEHOLDER = "placeholder"
 
 
+@lru_cache(maxsize=1024)
 def is_token_exchange(url: str) -> bool:
     """Return whether ``url`` is a token endpoint, is on a metadata server, or looks up the name of a project."""
     return url == _PROJECT_LOOKUP or urlsplit(url).hostname in _HOSTS
