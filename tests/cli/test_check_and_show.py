@@ -1,5 +1,6 @@
 """``multitrack check`` and ``multitrack show`` in a process, as users run them."""
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -274,3 +275,43 @@ def test_show_only_uses_styles_in_a_terminal(tmp_path):
     program = "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"
     pty.spawn([sys.executable, "-c", program, "show", str(PLAN)], read)
     assert b"\x1b[1m1 \xc2\xb7 openai.chat gpt-4o-mini \xc2\xb7 3 calls\x1b[0m" in shown
+
+
+COMPRESSED = """\
+version: 1
+interactions:
+- request: {{method: POST, uri: 'https://api.openai.com/v1/chat/completions', headers: {{}}, body: '{{}}'}}
+  response:
+    status: {{code: 200, message: OK}}
+    headers: {{}}
+    body: {{string: '{{"choices": [{{"message": {{"content": "{text}"}}}}]}}'}}
+"""
+
+
+@pytest.fixture
+def compressed(tmp_path):
+    """A project with a compressed cassette of another recorder, which contains a secret."""
+    path = tmp_path / "cassettes" / "test_it.yaml.gz"
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(COMPRESSED.format(text=f"Hi {KEY}").encode()))
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["cassettes", "cassettes/test_it.yaml.gz"])
+def test_every_command_reads_a_compressed_cassette(compressed, target):
+    checked = run_multitrack("check", target, cwd=compressed)
+    assert_finished(checked, 1, ["cassettes/test_it.yaml.gz:7: secret: a value that looks like a credential"])
+    assert "  text: Hi __redacted__" in run_multitrack("show", target, cwd=compressed).stdout.splitlines()
+    revalidated = run_multitrack("revalidate", target, cwd=compressed)
+    assert revalidated.stdout == "0 calls in 1 cassette match the current models\n"
+    assert run_multitrack("diff", target, target, cwd=compressed).stdout == "no differences\n"
+
+
+def test_a_compressed_cassette_that_was_cut_off_is_damaged(compressed):
+    path = compressed / "cassettes" / "test_it.yaml.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert_finished(
+        run_multitrack("check", "cassettes", cwd=compressed),
+        1,
+        ["cassettes/test_it.yaml.gz: damaged: it is damaged gzip data: it ends too early"],
+    )

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import zlib
 from pathlib import Path
 from random import Random
 from time import process_time
@@ -273,6 +274,52 @@ def test_a_hostile_file_is_refused_in_bounded_time(content):
     start = process_time()
     find_damage(content)
     assert process_time() - start < 2 + 0.1 * len(content) / 1e6
+
+
+def compress_zeros(encoding, count):
+    zeros = bytes(count)
+    match encoding:
+        case "deflate":
+            return zlib.compress(zeros)
+        case "br":
+            return pytest.importorskip("brotli").compress(zeros, quality=1)
+        case "zstd":
+            return pytest.importorskip("zstandard").compress(zeros)
+        case "gzip, gzip":
+            return gzip.compress(gzip.compress(zeros))
+    return gzip.compress(zeros)
+
+
+def dump_foreign(message, encoding, content):
+    """Return vcrpy's cassette with ``content`` as the body of the request or of the response."""
+    headers = {"content-encoding": [encoding]}
+    request = {"method": "POST", "uri": "https://a.example/", "headers": {}, "body": "{}"}
+    response = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": "{}"}}
+    if message == "request":
+        request |= {"headers": headers, "body": content}
+    else:
+        response |= {"headers": headers, "body": {"string": content}}
+    return yaml.dump({"version": 1, "interactions": [{"request": request, "response": response}]})
+
+
+@pytest.mark.parametrize(
+    ("message", "encoding"),
+    [("request", "gzip"), *(("response", encoding) for encoding in ("gzip", "deflate", "br", "zstd", "gzip, gzip"))],
+)
+def test_a_compressed_body_that_would_fill_the_memory_is_refused(message, encoding):
+    name = encoding.rpartition(", ")[2]
+    error = find_damage(dump_foreign(message, encoding, compress_zeros(encoding, 20_000_000)))
+    assert error.reason == (
+        f"interaction 1: the body of the {message}: "
+        f"its {name} data have a compression ratio so high that no server can have sent them"
+    )
+    assert error.path == PATH
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_a_compressed_body_of_a_usual_size_is_read(encoding):
+    [interaction] = read(dump_foreign("response", encoding, compress_zeros(encoding, 1_000_000))).interactions
+    assert len(interaction.response.body) == 1_000_000
 
 
 # --- what is at the path ---

@@ -159,7 +159,7 @@ def _suggest_settings(importer: ModelImporter) -> Iterator[str]:
 def _find_cassettes(targets: Iterable[Path]) -> Iterator[Path]:
     for path in targets:
         if path.is_dir():
-            yield from sorted(one for one in path.rglob("*.yaml") if not one.name.endswith(paths.PENDING_SUFFIX))
+            yield from paths.list_cassettes(path)
         elif path.exists():
             yield path
         else:

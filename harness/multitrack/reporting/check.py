@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multitrack.errors import CassetteCorrupt
 from multitrack.reporting.collected_tests import CollectedTests
-from multitrack.tape.file import paths, storage
+from multitrack.tape.file import cassette_reader, paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.redaction import secrets
@@ -29,8 +29,7 @@ def find_cassettes(path: Path, *, pending: bool = False) -> Sequence[Path]:
         path: A folder or a file.
         pending: Whether to include the files with pending recordings. Default False.
     """
-    found = (file for file in path.rglob("*.yaml") if file.is_file())
-    return sorted(file for file in found if pending or not file.name.endswith(paths.PENDING_SUFFIX)) or [path]
+    return paths.list_cassettes(path, pending=pending) or [path]
 
 
 def find_problems(
@@ -77,7 +76,8 @@ def find_problems(
 
 def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[str]:
     held = {secret for secret in find_in_environment(os.environ).values if secret not in allowed}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    # other recorders may compress the file
+    lines = cassette_reader.decompress(path.read_bytes(), path).decode().splitlines()
     for number, line in enumerate(lines, start=1):
         if has_credential_shape(line, allowed):
             yield f"{path}:{number}: secret: a value that looks like a credential"

@@ -26,6 +26,7 @@ from multitrack.tape.file.metadata_reader import END_MARKER, Metadata, read_meta
 from multitrack.tape.file.value_checks import UnknownFeature, format_value, require_known_keys
 from multitrack.tape.file.yaml_loader import AliasError, ForeignLoader, Loader
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.normalize.content_encoding import largest_decoded_size
 
 _UPGRADE = "upgrade Multitrack, or use the recorder that wrote the file"
 _MAY_BE_NEWER = "upgrade Multitrack if a later version wrote the file; otherwise, correct the file by hand"
@@ -39,10 +40,6 @@ _OWN_HEAD = re.compile(rb"# 1 \xc2\xb7 [^\n]*\n(?:#[^\n]*\n)*version: 1\n")
 _CONFLICT = re.compile(rb"^<{7}(?: [^\n]*)?$", re.MULTILINE)
 _CONFLICT_END = re.compile(rb"^>{7}(?: [^\n]*)?$", re.MULTILINE)
 
-# gzip shrinks real cassettes by less than this factor, but a file of zeros by a factor of a thousand
-_LARGEST_RATIO = 100
-_LARGEST_SMALL_FILE = 10_000_000
-
 
 def load_cassette(content: bytes, path: Path, known: KnownTexts | None = None) -> Cassette:
     """Return the cassette in ``content``, written by ``dump_cassette``, by vcrpy, or by a tool built on vcrpy.
@@ -55,7 +52,7 @@ def load_cassette(content: bytes, path: Path, known: KnownTexts | None = None) -
     Raises:
         CassetteCorrupt: The file cannot be read. The error names the line or the interaction.
     """
-    content = _decompress(content, path)
+    content = decompress(content, path)
     if b"\r" in content:
         # git may have changed the line endings
         content = content.replace(b"\r\n", b"\n")
@@ -65,11 +62,16 @@ def load_cassette(content: bytes, path: Path, known: KnownTexts | None = None) -
         return _load_document(content, path)
 
 
-def _decompress(content: bytes, path: Path) -> bytes:
+def decompress(content: bytes, path: Path) -> bytes:
+    """Return the text of a cassette that a recorder may have compressed with gzip.
+
+    Raises:
+        CassetteCorrupt: The file at ``path`` is damaged, or a compression bomb.
+    """
     # the custom serializer of langchain-tests, and similar ones, compress the YAML
     if not content.startswith(b"\x1f\x8b"):
         return content
-    most = _LARGEST_SMALL_FILE + len(content) * _LARGEST_RATIO
+    most = largest_decoded_size(len(content))
     pieces: list[bytes] = []
     try:
         while content:

@@ -25,7 +25,7 @@ from multitrack.tape.file.value_checks import (
 )
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.canonical_body import decode_text
-from multitrack.tape.normalize.content_encoding import DecoderNotInstalled, decode_body
+from multitrack.tape.normalize.content_encoding import DecodedTooLarge, DecoderNotInstalled, decode_body
 from multitrack.tape.reencoding import is_accepted, split_encodings
 
 # Headers that might not fit the stored body. A replayed response gets new ones, which fit the body that the client
@@ -113,8 +113,8 @@ def _read_interaction(item: Any) -> Interaction:
     status = require_mapping(status, "the status")
     sent, answered = _read_headers(request["headers"], only_first=True), _read_headers(response["headers"])
     body, stored = map(_to_bytes, contents)
-    body, _ = _decode(_join_http_chunks(body, sent), sent)
-    received, encoding = _decode(stored, answered)
+    body, _ = _decode(_join_http_chunks(body, sent), sent, "request")
+    received, encoding = _decode(stored, answered, "response")
     for content, name in ((body, "request"), (received, "response")):
         if is_nested_too_deeply(content):
             raise ValueError(f"the JSON in the body of the {name} is nested too deeply")
@@ -265,8 +265,13 @@ def _to_bytes(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
-def _decode(content: bytes, headers: Headers) -> tuple[bytes, str]:
-    """Return the decoded ``content``, and its former content encoding (empty if it had none)."""
+def _decode(content: bytes, headers: Headers, name: str) -> tuple[bytes, str]:
+    """Return the decoded ``content``, and its former content encoding (empty if it had none).
+
+    Raises:
+        ValueError: The body of the ``name``, the request or the response, is a compression bomb.
+        DecoderNotInstalled: The library for the encoding is not installed.
+    """
     header = next((value for name, value in headers if name == "content-encoding"), None)
     encoding = ", ".join(split_encodings(header))
     try:
@@ -274,6 +279,8 @@ def _decode(content: bytes, headers: Headers) -> tuple[bytes, str]:
     except DecoderNotInstalled:
         if not _is_text(content):
             raise
+    except DecodedTooLarge as error:
+        raise ValueError(f"the body of the {name}: {error}") from error
     except ValueError:
         pass
     # some recorders decode the body and keep the header

@@ -21,6 +21,7 @@ _PENDING_STEM = ".pending"
 PENDING_SUFFIX = f"{_PENDING_STEM}.yaml"
 SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".gz")
 """The suffixes of cassettes, from Multitrack and from other recorders."""
+_LISTED_SUFFIXES = (".yaml", ".yaml.gz", ".json.gz")
 _OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 
 
@@ -139,6 +140,19 @@ def find_other_formats(path: Path) -> Iterator[Path]:
         for suffix in _OTHER_FORMATS:
             if (other := path.with_name(path.name.removesuffix(".yaml") + suffix)).is_file():
                 yield other
+
+
+def list_cassettes(folder: Path, *, pending: bool = False) -> list[Path]:
+    """Return the cassettes in ``folder`` and its subfolders in alphabetical order.
+
+    Uncompressed files in JSON and TOML are left out, because a folder may contain such files that are not cassettes.
+
+    Args:
+        folder: The folder.
+        pending: Whether to include the files with pending recordings. Default False.
+    """
+    found = (path for path in folder.rglob("*") if path.name.endswith(_LISTED_SUFFIXES) and path.is_file())
+    return sorted(path for path in found if pending or not path.name.endswith(PENDING_SUFFIX))
 
 
 def relative_to(path: Path, root: Path) -> str:

@@ -7,6 +7,24 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, Protocol
 
+# gzip shrinks real cassettes by less than this factor, but a file of zeros by a factor of a thousand
+_LARGEST_RATIO = 100
+_LARGEST_SMALL_CONTENT = 10_000_000
+# small, because brotli can expand a few bytes to many megabytes, and its decoder has no limit of its own
+_PIECE_SIZE = 64
+
+
+def largest_decoded_size(size: int) -> int:
+    """Return how many bytes ``size`` compressed bytes of a file may have after they are decompressed."""
+    return _LARGEST_SMALL_CONTENT + size * _LARGEST_RATIO
+
+
+class DecodedTooLarge(ValueError):
+    """The body is a compression bomb: it would have more bytes than `largest_decoded_size` after it is decoded."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"its {encoding} data have a compression ratio so high that no server can have sent them")
+
 
 class DecoderNotInstalled(ValueError):
     """The library for ``encoding`` is not installed. ``command`` installs it."""
@@ -30,12 +48,19 @@ def decode_body(body: bytes, encoding: str | None, *, is_complete: bool = True) 
     Raises:
         ValueError: The encoding is unknown, or the body is damaged.
         DecoderNotInstalled: The library for the encoding is not installed.
+        DecodedTooLarge: The body would fill the memory.
     """
-    return b"".join(decode_parts([body], encoding, is_complete=is_complete))
+    most = largest_decoded_size(len(body))
+    return b"".join(decode_parts([body], encoding, is_complete=is_complete, most=most))
 
 
-def decode_parts(parts: Iterable[bytes], encoding: str | None, *, is_complete: bool = True) -> list[bytes]:
+def decode_parts(
+    parts: Iterable[bytes], encoding: str | None, *, is_complete: bool = True, most: int | None = None
+) -> list[bytes]:
     """Decode a body that arrived in ``parts``, as ``decode_body`` does.
+
+    Raise `DecodedTooLarge` if the result would have more than ``most`` bytes. By default, there is no limit, because a
+    body that has arrived from a server is not a hostile file.
 
     The result has one item per part. An item is empty if its part cannot be decoded before the next one is read.
     """
@@ -45,7 +70,8 @@ def decode_parts(parts: Iterable[bytes], encoding: str | None, *, is_complete: b
             continue
         try:
             decoder = _create_decoder(name)
-            decoded = [decoder.decompress(part) for part in decoded]
+            decompress = decoder.decompress if most is None else _LimitedDecompression(decoder, name, most)
+            decoded = [decompress(part) for part in decoded]
             has_ended = decoder.eof
         except ValueError:
             raise
@@ -76,6 +102,24 @@ def _create_decoder(name: str) -> _Decoder:
                 return _MultiMemberDecoder(lambda: library.ZstdDecompressor().decompressobj())
             return _MultiMemberDecoder(library.ZstdDecompressor)
     raise ValueError(f"unknown content encoding {name!r}")
+
+
+class _LimitedDecompression:
+    """Decompresses in small pieces, and stops at a number of bytes, whatever the library."""
+
+    def __init__(self, decoder: _Decoder, name: str, most: int) -> None:
+        self._decoder = decoder
+        self._name = name
+        self._most = most
+
+    def __call__(self, data: bytes) -> bytes:
+        pieces: list[bytes] = []
+        for start in range(0, len(data), _PIECE_SIZE):
+            pieces.append(self._decoder.decompress(data[start : start + _PIECE_SIZE]))
+            self._most -= len(pieces[-1])
+            if self._most < 0:
+                raise DecodedTooLarge(self._name)
+        return b"".join(pieces)
 
 
 class _MultiMemberDecoder:
