@@ -48,11 +48,11 @@ def test_requests_of_forked_processes_are_refused(provider, tmp_path, fork, clie
         assert str(refused.value).splitlines() == [
             f"POST {provider.url}{'/' if client == 'requests' else ''}: sent by a forked process, "
             "which cannot use the test's cassette",
-            "  send the request from the test's own process, for example from a thread; or, if it may go live, allow",
-            "  it in pyproject.toml:",
+            "  send the request from the test's own process, for example from a thread",
+            "  if the request may go live, add to pyproject.toml:",
             "    [tool.multitrack]",
             f'    ignore_hosts = ["{address}"]',
-            "  or at the test:",
+            "  or to the test:",
             f'    @pytest.mark.cassette(ignore_hosts=["{address}"])',
         ]
         assert [sent.json for sent in tape.sent] == [{"n": 1}, {"n": 3}]

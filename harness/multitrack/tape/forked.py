@@ -36,11 +36,11 @@ class ForkedTape:
             return Passthrough()
         raise ForkedCall(
             f"{request.method} {url}: sent by a forked process, which cannot use the test's cassette\n"
-            f"  send the request from the test's own process, for example from a thread; or, if it may go live, allow\n"
-            f"  it in pyproject.toml:\n"
+            f"  send the request from the test's own process, for example from a thread\n"
+            f"  if the request may go live, add to pyproject.toml:\n"
             f"    [tool.multitrack]\n"
             f'    ignore_hosts = ["{address}"]\n'
-            f"  or at the test:\n"
+            f"  or to the test:\n"
             f'    @pytest.mark.cassette(ignore_hosts=["{address}"])'
         )
 
