@@ -95,8 +95,7 @@ class ModelImporter:
             self.suggested_packages.add(module_name)
             raise ModelNotFound(
                 f"{path} must not be imported; to allow the import, add to pyproject.toml, in "
-                f"[tool.multitrack.models]: "
-                f"packages = [{module_name!r}]"
+                f"[tool.multitrack.models]: packages = [{module_name!r}]"
             )
         try:
             if not trusted and not _defines(module_name, name.partition(".")[0]):
