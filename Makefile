@@ -3,13 +3,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test quick matrix setup lint coverage docs cassettes package benchmarks fuzz help
+.PHONY: demo test test-browser quick matrix setup lint coverage docs cassettes package benchmarks fuzz help
 
 demo: $(INSTALLED)  ## record, replay and show tool calls with a local provider (the default)
 	@$(BIN)/multitrack demo
 
 test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest tests examples --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test-browser: $(INSTALLED)  ## drive the HTML report in headless Chromium; requires chromium and chromedriver
+	$(BIN)/python -m pytest tests/browser/browse_report.py
 
 quick: $(INSTALLED)  ## run the tests that start no process and no server, in less than a minute
 	$(BIN)/python -m pytest tests examples -m 'not slow' --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -56,7 +59,7 @@ benchmarks: $(INSTALLED)  ## measure the costs and write docs/benchmarks.md
 setup: $(INSTALLED)  ## create the environment in .venv
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*##/\1:/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*##/\1:/p' Makefile
 
 # The Python is checked before the environment is created, so that a wrong one leaves nothing behind. A fixed word is
 # compared and not an exit code, because an old Python or a wrapper script may do anything with the program.

@@ -219,21 +219,24 @@ def _format_row(heading: str, old: str, new: str, sides: _Sides, *, is_changed: 
 
 
 def _format_value(value: JsonValue) -> str:
-    return escape(_to_text(value))
+    return escape(_to_text(value, is_plain=_is_long(value)))
 
 
-def _to_text(value: JsonValue) -> str:
-    """Return a value as Python writes it, or a long text as it is."""
-    if isinstance(value, str) and (len(value) > _SHORT or "\n" in value):
-        return value
-    return call_text.format_value(value)
+def _is_long(value: JsonValue) -> bool:
+    return isinstance(value, str) and (len(value) > _SHORT or "\n" in value)
+
+
+def _to_text(value: JsonValue, *, is_plain: bool) -> str:
+    """Return a value as Python writes it. If ``is_plain``, return a text without quotes and escapes."""
+    return value if is_plain and isinstance(value, str) else call_text.format_value(value)
 
 
 def _mark(old: JsonValue, new: JsonValue) -> tuple[str, str]:
     """Return two values with the words marked in which they differ."""
-    before, after = _WORD.findall(_to_text(old)), _WORD.findall(_to_text(new))
+    is_plain = _is_long(old) or _is_long(new)
+    before, after = (_WORD.findall(_to_text(value, is_plain=is_plain)) for value in (old, new))
     if max(len(before), len(after)) > _MAX_WORDS:
-        return f"<mark>{_format_value(old)}</mark>", f"<mark>{_format_value(new)}</mark>"
+        return f"<mark>{escape(''.join(before))}</mark>", f"<mark>{escape(''.join(after))}</mark>"
     sides = "", ""
     for operation, *bounds in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         start, end, new_start, new_end = bounds
