@@ -19,7 +19,7 @@ CELLS = [
     ("anthropic", "rate_limit_then_success"),
     ("anthropic.stream", "stream_cut"),
     ("bedrock", "connection_reset"),
-    ("bedrock.stream", "three_parallel_calls"),
+    ("bedrock.stream", "text_beside_calls"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ SOURCES: Mapping[tuple[str, str], str] = {
     ("anthropic", "text_only"): f"{_LANGCHAIN}/test_llms/test_anthropic.yaml#0",
     ("anthropic.stream", "text_only"): f"{_ANTHROPIC}/test_anthropic_text_stream_helper_method_legacy.yaml#0",
     ("bedrock", "text_only"): f"{_BEDROCK}/test_meta/test_meta_converse.yaml#0",
+    ("bedrock.stream", "text_only"): f"{_BEDROCK}/test_meta/test_meta_converse_stream.yaml#0",
+    ("bedrock.stream", "text_beside_calls"): f"{_BEDROCK}/test_anthropic/"
+    "test_anthropic_converse_stream_with_tool_use.yaml#0",
+    ("bedrock.stream", "safety_block"): f"{_BEDROCK}/test_guardrails/test_guardrail_converse_stream.yaml#0",
     ("anthropic", "text_beside_calls"): f"{_LANGCHAIN}/test_tool_calls/test_tool_calls_anthropic_text_block.yaml#0",
     ("anthropic.stream", "text_beside_calls"): f"{_ANTHROPIC}/test_anthropic_tools_streaming_legacy.yaml#0",
     ("openai.responses", "empty_arguments"): f"{_AGENTS}/test_openai_agents/test_agent_with_handoff_spans.yaml#0",
@@ -61,7 +66,7 @@ class CorpusAnswer:
 
     id: str
     status: int
-    body: str
+    body: str | bytes
     tools: tuple[ToolDefinition, ...]
 
 
@@ -76,7 +81,9 @@ def find_answer(cell: str, name: str) -> CorpusAnswer | None:
     if (source := SOURCES.get((cell, name))) is None:
         return None
     record = _load()[source]
-    return CorpusAnswer(source, record["status"], record["response_body"], _read_tools(record))
+    encoded = record.get("response_b64")
+    body = record["response_body"] if encoded is None else base64.b64decode(encoded)
+    return CorpusAnswer(source, record["status"], body, _read_tools(record))
 
 
 def _read_tools(record: Mapping[str, Any]) -> tuple[ToolDefinition, ...]:

@@ -125,13 +125,18 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         seen=(
             "https://github.com/vllm-project/vllm/issues/19419",
             "https://github.com/deepset-ai/haystack-core-integrations/issues/1947",
+            "https://github.com/vercel/ai/pull/10859",
         ),
         arguments="recorded",
     ),
     CatalogueEntry(
         name="absent_arguments",
         description="The field with the arguments is missing, or no delta contains it.",
-        seen=(_GEMINI, "the corpus openllmetry"),
+        seen=(
+            "https://github.com/JetBrains/koog/pull/2147",
+            "https://github.com/aws-amplify/amplify-backend/pull/2226",
+            "https://github.com/microsoft/autogen/pull/6979",
+        ),
         arguments="recorded",
         absent=_absent(
             (_both("openai.responses"), f"`arguments` is a required field of a call: {_RESPONSES}"),

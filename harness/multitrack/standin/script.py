@@ -145,7 +145,8 @@ class ScriptedAnswer:
         truncated: Whether the token limit cut off the answer, including its last call if it has calls.
         finish_reason: Replaces the usual finish reason, in the spelling of the wire format. In the Responses API it
             is the reason why the response is incomplete, or its status.
-        body: JSON, or a text that is sent unchanged. Replaces the whole body.
+        body: JSON, or a text that is sent unchanged. Replaces the whole body. For a stream of Bedrock, it can be bytes,
+            because these streams are binary.
         delta_size: The number of characters of text or arguments in one delta of a stream.
         interleave: Whether the deltas of several calls are interleaved instead of sent call after call.
         chunk_size: The number of bytes in one chunk of the connection. By default each event is one chunk.

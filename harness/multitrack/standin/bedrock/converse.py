@@ -31,7 +31,7 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.bedrock.bedrock_encoder import build_events, build_response
 from multitrack.wires.encoding import split_text
-from multitrack.wires.event_stream import write_message
+from multitrack.wires.event_stream import split_messages, write_message
 
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", "application/vnd.amazon.eventstream")
@@ -127,6 +127,8 @@ def _build_content(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseI
 
 
 def _build_stream(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseIds, *, thinks: bool) -> list[AnswerPart]:
+    if isinstance(answer.body, bytes):
+        return [AnswerPart(message) for message in split_messages(answer.body)]
     if isinstance(answer.body, str):
         return [AnswerPart(answer.body.encode())]
     if answer.body is not None:
