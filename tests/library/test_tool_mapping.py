@@ -96,6 +96,7 @@ def test_spaced_arguments_are_valid():
     spaced = map_arguments(CALLS[0], BOOK, "spaced")
     assert json.loads(spaced) == {"city": "text", "airline": "text"}
     assert spaced.startswith(" {\n")
+    assert r'"\u0074ext"' in spaced
 
 
 def count_deltas(body):
@@ -138,6 +139,23 @@ REQUESTS = [
 @pytest.mark.parametrize(("wire", "url", "document"), REQUESTS)
 def test_the_wire_format_of_a_request(wire, url, document):
     assert find_wire(Request("POST", url, (), json.dumps(document).encode())) == wire
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_choice": {"type": "function", "function": {"name": "b"}}},
+        {"tool_choice": {"type": "tool", "name": "b"}},
+        {"toolConfig": {"toolChoice": {"tool": {"name": "b"}}}},
+        {"toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["b"]}}},
+    ],
+)
+def test_only_tools_that_the_request_allows_are_called(fields):
+    tools = [{"name": name, "input_schema": schema(text="string")} for name in ("a", "b", "c")]
+    request = Request(
+        "POST", "https://api.anthropic.com/v1/messages", (), json.dumps({"tools": tools, **fields}).encode()
+    )
+    assert [tool.name for tool in read_tools(request)] == ["b"]
 
 
 @pytest.mark.parametrize("behaviour", behaviours(name="one_call"))

@@ -64,9 +64,22 @@ def ends_with_results(request: Request) -> bool:
 
 
 def read_tools(request: Request) -> list[OfferedTool]:
-    """Return the functions that ``request`` offers, in order."""
+    """Return the functions that ``request`` lets the model call, in order."""
     document = read_document(request)
-    return [*_read_tools(document.get("tools")), *_read_tools(as_object(document.get("toolConfig")).get("tools"))]
+    configuration = as_object(document.get("toolConfig"))
+    tools = [*_read_tools(document.get("tools")), *_read_tools(configuration.get("tools"))]
+    choices = (document.get("tool_choice"), configuration.get("toolChoice"), configuration.get("functionCallingConfig"))
+    names = {name for choice in choices for name in _list_chosen(as_object(choice))}
+    return [tool for tool in tools if tool.name in names] or tools
+
+
+def _list_chosen(choice: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the functions that a choice of tools allows. Without any, all functions are allowed."""
+    for fields in (choice, as_object(choice.get("function")), as_object(choice.get("tool"))):
+        if (name := as_text(fields.get("name"))) is not None:
+            yield name
+    allowed = choice.get("allowedFunctionNames")
+    yield from (name for name in (allowed if isinstance(allowed, list) else ()) if isinstance(name, str))
 
 
 def _read_tools(value: object) -> Iterator[OfferedTool]:

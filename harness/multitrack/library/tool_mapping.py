@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,9 @@ from multitrack.library.catalogue import ArgumentStyle
 from multitrack.library.requests import OfferedTool
 from multitrack.schema_values import generate_value
 from multitrack.tool_call import ToolCall
+
+# the first letter of a text that is the value of a field
+_FIRST_LETTER = re.compile(r'(?<= : ")[A-Za-z]')
 
 
 def map_calls(
@@ -132,5 +136,6 @@ def _cut_off(recorded: str, value: Any) -> str:
 
 
 def _space(value: Any) -> str:
-    """Return ``value`` as JSON with more white space than an encoder writes."""
-    return f" {json.dumps(value, indent=1, separators=(' ,', ' : '))}\n"
+    """Return ``value`` as JSON with more white space than an encoder writes, and with a letter as an escape."""
+    text = json.dumps(value, indent=1, separators=(" ,", " : "))
+    return f" {_FIRST_LETTER.sub(lambda letter: f'{chr(92)}u{ord(letter[0]):04x}', text, count=1)}\n"
