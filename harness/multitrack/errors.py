@@ -14,6 +14,7 @@
         ├── StreamNotFinished      the result of a stream was accessed before the stream ended
         ├── BadOption              an option is unknown, or its value is invalid (also a ValueError)
         ├── CassetteMissing        a cassette that was named does not exist
+        ├── CassetteExpired        a cassette is too old, and the setting ``on_expiry`` is "fail"
         ├── CassetteCorrupt        a cassette cannot be read
         ├── CassetteNotWritten     a recording cannot be written
         ├── SecretInCassette       a cassette contains a credential
@@ -206,6 +207,10 @@ class NetworkBlocked(MultitrackError, RuntimeError):
 
     Unlike a ``LiveCall``, it can be caught, because tests check that code handles a missing network.
     """
+
+
+class CassetteExpired(MultitrackError):
+    """A cassette is older than the setting ``max_age``, and the setting ``on_expiry`` is "fail"."""
 
 
 class Unplayed(MultitrackError):

@@ -24,8 +24,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
     """Return the command that runs ``item`` alone, with the options of this run that the test needs."""
-    path, separator, rest = pytest_internals.get_test_name(item).partition("::")
-    path = _make_argument(path, item.config.rootpath, item.config.invocation_params.dir)
+    path, separator, rest = _show_test(item).partition("::")
     folder, arguments = "", (*arguments, *_cassette_options(item.config), *_collection_options(item))
     if "[" in path:
         # pytest takes a bracket in a path for the start of the parameters
@@ -42,6 +41,35 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
 def _make_argument(path: str, root: Path, folder: Path) -> str:
     """Return ``path``, which begins at the root of the project, as an argument in the current folder."""
     return os.path.relpath(root / path, folder).replace(os.sep, "/")
+
+
+def rebind_command(item: pytest.Item, fixture: str | None = None) -> str:
+    """Return the command that keeps the recorded answers of ``item`` if only the wording of its requests changed.
+
+    Args:
+        item: The test.
+        fixture: The name of the fixture that sent the requests. None if the test itself sent them.
+    """
+    if not leaves_facts(item.config):
+        return pytest_command(item, "--calls-rebind")
+    return shlex.join(["multitrack", "rebind", fixture or _show_test(item)])
+
+
+def _show_test(item: pytest.Item) -> str:
+    """Return the node id of ``item``, with its path relative to the folder where this run was started."""
+    path, separator, rest = pytest_internals.get_test_name(item).partition("::")
+    return f"{_make_argument(path, item.config.rootpath, item.config.invocation_params.dir)}{separator}{rest}"
+
+
+def leaves_facts(config: pytest.Config) -> bool:
+    """Return whether a command that is started in the same folder will find the facts about this run."""
+    folder, root = config.invocation_params.dir, config.rootpath
+    if not config.pluginmanager.hasplugin("cacheprovider") or config.getini("cache_dir") != ".pytest_cache":
+        return False
+    if not folder.is_relative_to(root):
+        return False
+    between = [parent for parent in (folder, *folder.parents) if parent != root and parent.is_relative_to(root)]
+    return not any((parent / ".git").exists() for parent in between)
 
 
 def accept_command(item: pytest.Item, tapes: Sequence[Tape]) -> str:

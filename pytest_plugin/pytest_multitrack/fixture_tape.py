@@ -16,7 +16,7 @@ from multitrack.errors import BadOption
 from multitrack.tape import active, replayed_clients, run_context
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.tape import Tape
-from pytest_multitrack import cassette_options, cassette_paths, flags, pytest_internals
+from pytest_multitrack import cassette_options, cassette_paths, commands, flags, pytest_internals
 from pytest_multitrack.item_tape import ItemTape, fail_without_traceback
 
 _fixture_cassettes = pytest.StashKey[dict[str, tuple[Path, str]]]()
@@ -104,6 +104,8 @@ class FixtureTape:
             saved = self._tape.save(failure=self._failure)
             run.tape_results.append(TapeResult(self._scope, self._tape, passed, saved))
             run.tape_results.extend(self._scope.save_blocks(failure=self._failure))
+            if passed:
+                self._tape.raise_if_expired()
             if passed and self._tape.is_strict:
                 self._tape.raise_if_unplayed()
 
@@ -129,7 +131,11 @@ def open_fixture_tape(
             f"rename one fixture"
         )
     scope = RecordingScope(
-        lambda: name, record_hint=lambda: test.record_hint, update_hint=lambda: test.update_hint, is_test=False
+        lambda: name,
+        record_hint=lambda: test.record_hint,
+        update_hint=lambda: test.update_hint,
+        rebind_hint=lambda: commands.rebind_command(request.node, name),
+        is_test=False,
     )
     tape = Tape(
         path,
@@ -139,5 +145,7 @@ def open_fixture_tape(
         fingerprint_results=test.fingerprint_results,
         record_hint=scope.record_hint,
         cache=run_context.current_run().cassettes,
+        rebinds=run_context.current_run().rebinds,
+        rebind_hint=scope.rebind_hint,
     )
     return FixtureTape(tape, scope, test)

@@ -66,6 +66,13 @@ def add_options(parser: pytest.Parser) -> None:
         "(default: 1)",
     )
     group.addoption(
+        "--calls-rebind",
+        action="store_true",
+        dest="multitrack_rebind",
+        help="Also replay the recording of a request whose wording changed, and store the new request with the "
+        "recorded answer if the test passes; no request goes live (default: such a request fails the test)",
+    )
+    group.addoption(
         "--calls-audit",
         action="append",
         nargs="?",
@@ -133,8 +140,9 @@ def add_options(parser: pytest.Parser) -> None:
         "--allow-ci-writes",
         action="store_true",
         dest="multitrack_allow_ci_writes",
-        help="Allow --record, --record-missing and updates of calls_snapshot, which are otherwise usage errors while "
-        "the environment variable CI is set (default: the value of allow_ci_writes in pyproject.toml)",
+        help="Allow --record, --record-missing, --calls-rebind and updates of calls_snapshot, which are otherwise "
+        "usage errors while the environment variable CI is set (default: the value of allow_ci_writes in "
+        "pyproject.toml)",
     )
 
 
@@ -207,6 +215,30 @@ def mode(config: pytest.Config) -> Mode:
     return modes[0] if modes else "replay"
 
 
+def rebinds(config: pytest.Config) -> bool:
+    """Return whether recordings also answer requests whose wording changed.
+
+    Raises:
+        pytest.UsageError: Another flag contradicts ``--calls-rebind``.
+    """
+    option = config.option
+    if not option.multitrack_rebind:
+        return False
+    others = {
+        record_flag(config): option.multitrack_record,
+        "--record-missing": option.multitrack_record_missing,
+        "--live": option.multitrack_live,
+        "--calls-drift": option.multitrack_drift,
+        "--calls-audit": option.multitrack_audit is not None,
+        "--record-mode": getattr(option, "record_mode", None) not in (None, "none"),
+        "--disable-recording": getattr(option, "disable_recording", False),
+    }
+    for flag, is_set in others.items():
+        if is_set:
+            raise pytest.UsageError(f"{flag} and --calls-rebind cannot be combined: pass only one of them")
+    return True
+
+
 def may_record(config: pytest.Config) -> bool:
     """Return whether a flag of the run sends requests to a provider."""
     return mode(config) != "replay" or getattr(config.option, "record_mode", None) not in (None, "none")
@@ -247,6 +279,7 @@ def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str |
     writes = {
         record_flag(config): config.option.multitrack_record,
         "--record-missing": config.option.multitrack_record_missing,
+        "--calls-rebind": config.option.multitrack_rebind,
         # not "once", which only writes if there is no cassette
         **{f"--record-mode={name}": record_mode == name for name in ("new_episodes", "all", "rewrite")},
     }

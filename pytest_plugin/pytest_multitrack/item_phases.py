@@ -27,6 +27,7 @@ def begin_test(item: pytest.Item) -> None:
         record_hint=partial(_get_record_command, item),
         update_hint=partial(_get_update_command, item),
         fingerprint_results=partial(_fingerprint_results, item.config),
+        rebind_hint=partial(_get_rebind_command, item),
     )
     run.context.begin_test(test, uses_tape=uses_tape)
     run.output.begin_test()
@@ -58,6 +59,12 @@ def _get_update_command(item: pytest.Item) -> str:
     from pytest_multitrack import commands
 
     return commands.pytest_command(item, "--snapshot-update")
+
+
+def _get_rebind_command(item: pytest.Item) -> str:
+    from pytest_multitrack import commands
+
+    return commands.rebind_command(item)
 
 
 def _fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:

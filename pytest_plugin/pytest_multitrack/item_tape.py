@@ -86,6 +86,8 @@ class ItemTape:
         run, passed = run_context.current_run(), failure is None
         run.add_closed_tape(self.tape)
         run.tape_results.append(TapeResult(self.test, self.tape, passed, self.tape.save(failure=failure)))
+        if passed:
+            self.tape.raise_if_expired()
         if passed and self.tape.is_strict:
             self.tape.raise_if_unplayed()
 
@@ -147,6 +149,8 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
         scope=test,
         root=item.config.rootpath,
         cache=run_context.current_run().cassettes,
+        rebinds=run_context.current_run().rebinds,
+        rebind_hint=test.rebind_hint,
     )
 
 

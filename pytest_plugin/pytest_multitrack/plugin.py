@@ -53,7 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
     run = ExitStack()
     mode, options = flags.mode(config), list(flags.cassette_options(config))
     output = OutputHooks(config)
-    RunState(run.enter_context(run_context.run(mode, config.rootpath, options)), output).store(config)
+    RunState(
+        run.enter_context(run_context.run(mode, config.rootpath, options, rebinds=flags.rebinds(config))), output
+    ).store(config)
     config.pluginmanager.register(output, "multitrack_output")
     config.add_cleanup(run.close)
     markers.register(config)

@@ -16,11 +16,17 @@ from pytest_multitrack.run_state import RunState
 
 
 def add_requests(run: RunState, config: pytest.Config) -> None:
-    """For the tapes that no report has mentioned yet, add the misses to the summary of the ``run``."""
+    """Add the requests of the tapes that no report has mentioned yet to the summary of the ``run``.
+
+    These are the misses and, in an audit, the requests that differ from their recordings in their wording.
+    """
     for result in run.context.tape_results:
         for missed in result.tape.missed_requests:
             message = run.output.redact_text(str(missed.violation))
             run.summary.misses.append(asdict(_describe(result, missed, message, config.rootpath)))
+        if config.option.multitrack_audit is not None:
+            for reworded in result.tape.list_reworded():
+                run.summary.audited.append(asdict(_describe(result, reworded, "", config.rootpath)))
 
 
 def _describe(result: TapeResult, missed: MissedRequest, message: str, root: Path) -> ChangedRequest:

@@ -13,7 +13,7 @@ from multitrack.diagnosis.violation_diagnosis import diagnose
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.printable import escape_controls
 from multitrack.reporting import terminal
-from multitrack.tape import call_site
+from multitrack.tape import call_site, miss
 from multitrack.tape.file import paths
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
 from multitrack.tape.run_context import RunContext
@@ -154,6 +154,11 @@ def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
             else []
         ),
         short_variables=saved.short_variables if saved else (),
+        rebound=[
+            result.tape.redact("\n".join(miss.list_differences(found, {})))
+            for result in results
+            for found in result.tape.rebound
+        ],
     )
 
 

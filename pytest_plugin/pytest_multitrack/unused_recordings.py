@@ -44,6 +44,8 @@ def find_waiting(terminalreporter: Any, run: RunSummary) -> set[str]:
 def _find_live_flag(config: pytest.Config) -> str | None:
     mode = flags.mode(config)
     # a live request replays nothing, and a new recording has not been replayed yet
+    if config.option.multitrack_rebind:
+        return "used --calls-rebind"
     return f"used --{mode}" if mode in ("record", "record-missing", "live") else None
 
 

@@ -240,7 +240,7 @@ def test_cassettes_dir(project, source):
 
 KNOWN = (
     "known options: allow_hosts, allow_repeats, allow_secrets, drop_hosts, ignore, ignore_hosts, keep_errors, "
-    "keep_headers, match_on, max_age, pace, placeholders, redact, strict, "
+    "keep_headers, match_on, max_age, on_expiry, pace, placeholders, redact, strict, "
     "vcr_compatible_matching"
 )
 

@@ -48,6 +48,7 @@ def test_a_changed_prompt_is_a_miss(project):
         "    $.messages[0].content",
         '      recorded: "what is the weather?"',
         '      sent: "what is the time?"',
+        "  only wording changed; to keep the recorded answer: pytest --calls-rebind test_it.py::test_ask",
         "  to record it: pytest --record test_it.py::test_ask",
     ]
 
@@ -182,11 +183,11 @@ def test_ask():
 @pytest.mark.parametrize(
     ("change", "differences"),
     [
-        ({"query": ""}, ["      `GoogleSearch.query` lost its description"]),
-        ({"units": '"imperial", "metric", "si"'}, ['      `Weather.units` gained the allowed value "si"']),
-        ({"tools": "tool(Weather)"}, ["      `GoogleSearch` is no longer offered"]),
+        ({"query": ""}, ["      ``GoogleSearch.query`` lost its description"]),
+        ({"units": '"imperial", "metric", "si"'}, ['      ``Weather.units`` gained the allowed value "si"']),
+        ({"tools": "tool(Weather)"}, ["      ``GoogleSearch`` is no longer offered"]),
         ({"tools": "tool(Weather), tool(GoogleSearch), dict(tool(Weather), function=dict(name='New'))"}, [
-            "      `New` is newly offered"
+            "      ``New`` is newly offered"
         ]),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The commands that change files: ``multitrack accept``, ``mv``, ``convert``, ``prune``, ``reject`` and ``undo``."""
+"""The commands that change files, such as ``multitrack accept`` and ``multitrack undo``."""
 
 from __future__ import annotations
 
@@ -80,17 +80,34 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
     @app.command(epilog=f"Example: multitrack mv test_trip.py::test_old test_trip.py::test_new\n\n{_EXIT_CODES}")
     def mv(
-        old: Annotated[str, typer.Argument(help="a folder, a test file, or the node id of a class or a test")],
-        new: Annotated[str, typer.Argument(help="its new name")],
+        old: Annotated[
+            str | None, typer.Argument(help="a folder, a test file, or the node id of a class or a test")
+        ] = None,
+        new: Annotated[str | None, typer.Argument(help="its new name")] = None,
+        find: Annotated[
+            bool,
+            typer.Option(
+                "--find",
+                help="instead, print the commands for tests without a cassette whose requests, in the last run of "
+                "pytest, were in the cassette of a test that no longer exists",
+            ),
+        ] = False,
         dry_run: _DryRun = False,
         json: _Json = False,
         force: _Force = False,
     ) -> None:
         """Rename the cassettes, pending recordings and snapshots of a test that you have renamed or moved."""
         from multitrack.commands import move
-        from multitrack.commands.owned_files import OwnedFiles
+        from multitrack.tape.owned_files import OwnedFiles
 
         files = OwnedFiles.of_project(Path.cwd())
+        if find:
+            if old is not None:
+                raise typer.BadParameter("pass either --find or two names")
+            _print_moves(json=json)
+            return
+        if old is None or new is None:
+            raise typer.BadParameter("pass the earlier and the new name, or --find")
         try:
             renaming = move.with_root((old, new), files)
         except move.BadNames as error:
@@ -112,10 +129,10 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Rewrite cassettes of vcrpy and other recorders in Multitrack's format: redacted, with readable JSON."""
         from multitrack.commands import convert as converting
-        from multitrack.commands.owned_files import OwnedFiles
         from multitrack.reporting import collected_tests
         from multitrack.tape import project
         from multitrack.tape.foreign_redaction import make_foreign_redactor
+        from multitrack.tape.owned_files import OwnedFiles
 
         folder = Path.cwd()
         settings = project.read_nearest(folder).settings
@@ -163,6 +180,34 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         summary = f"{count_noun(result.removed, 'interaction')} removed"
         _finish("prune", result.changes, result.problems, dry_run=dry_run, json=json, force=force, summary=summary)
 
+    @app.command(epilog=f"Example: multitrack rebind test_trip.py::test_plan --dry-run\n\n{_EXIT_CODES}")
+    def rebind(
+        tests: Annotated[
+            list[str] | None,
+            typer.Argument(help="node ids of tests, test files or folders; the default is all tests of the last run"),
+        ] = None,
+        dry_run: _DryRun = False,
+        json: _Json = False,
+        force: _Force = False,
+    ) -> None:
+        """Keep recorded answers, and take the requests of the last run of pytest where only wording changed.
+
+        Wording is the text of messages and instructions, and descriptions of tools and fields. No request is sent.
+        """
+        from multitrack.commands import rebind as rebinding
+        from multitrack.run_facts import read_facts
+        from multitrack.tape import project
+
+        folder = Path.cwd()
+        plan = rebinding.plan_rebinding(read_facts(folder), tests or (), project.read_nearest(folder).settings)
+        if not json:
+            for line in (line for request in plan.requests for line in request.lines()):
+                echo(line)
+            if not plan.requests and not plan.problems:
+                echo("no test of the last run sent a request with a new wording")
+        details = {"requests": [request.to_dict() for request in plan.requests]}
+        _finish("rebind", plan.changes, plan.problems, dry_run=dry_run, json=json, force=force, details=details)
+
     @app.command(epilog=f"Example: multitrack reject cassettes/test_trip/test_plan.pending.yaml\n\n{_EXIT_CODES}")
     def reject(
         paths: Annotated[
@@ -192,7 +237,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool, typer.Option("--force", help="also restore files that have changed since that command")
         ] = False,
     ) -> None:
-        """Restore the files that the last mv, convert, prune, reject or accept changed.
+        """Restore the files that the last mv, convert, prune, rebind, reject or accept changed.
 
         A second undo reverts the first.
         """
@@ -201,6 +246,26 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         command, changes = plan_undo(open_log(), force=force)
         summary = f"restored: the state before {command}"
         _finish("undo", changes, {}, dry_run=dry_run, json=json, force=True, summary=summary)
+
+
+def _print_moves(*, json: bool) -> None:
+    """Print the commands for the tests of the last run that seem to have been renamed or moved."""
+    from multitrack.run_facts import read_facts
+    from multitrack.tape.file import paths
+
+    facts = read_facts(Path.cwd())
+    commands = []
+    for moved in dict.fromkeys(one.moved_from for one in facts.misses if one.moved_from is not None):
+        names = (name.partition("::") for name in moved)
+        shown = [paths.relative_to(facts.root / path, Path.cwd()) + mark + rest for path, mark, rest in names]
+        commands.append(shlex.join(["multitrack", "mv", *shown]))
+    if json:
+        report = to_report("mv", [], (), dry_run=True)
+        echo(json_module.dumps({**report, "commands": commands}, indent=2))
+    elif commands:
+        echo("\n".join(commands))
+    else:
+        echo("no test of the last run without a cassette sent a request of a test that no longer exists")
 
 
 def open_log() -> UndoLog:
@@ -226,6 +291,7 @@ def _finish(
     json: bool,
     force: bool,
     summary: str = "",
+    details: Mapping[str, object] | None = None,
 ) -> None:
     """Make the changes unless this is a dry run, print them, and exit with 1 if there are problems."""
     from multitrack.commands.file_changes import apply_changes, list_shown
@@ -234,7 +300,7 @@ def _finish(
         apply_changes(changes, open_log(), format_command(), force=force)
     if json:
         shown = [change.to_dict() for change in list_shown(changes)]
-        report = to_report(command, shown, problems.items(), dry_run=dry_run)
+        report = {**to_report(command, shown, problems.items(), dry_run=dry_run), **(details or {})}
         echo(json_module.dumps(report, indent=2))
     else:
         for change in list_shown(changes):

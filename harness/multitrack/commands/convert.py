@@ -8,11 +8,11 @@ from importlib import metadata
 from pathlib import Path
 
 from multitrack.commands.file_changes import FileChange, move_file
-from multitrack.commands.owned_files import NodeId, OwnedFiles
 from multitrack.errors import CassetteCorrupt
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import FORMAT, Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
+from multitrack.tape.owned_files import NodeId, OwnedFiles
 from multitrack.tape.redaction.shapes import has_credential_shape
 
 

@@ -106,7 +106,10 @@ def _remove_empty_folder(folder: Path) -> None:
 
 
 def refuse_uncommitted(files: Sequence[Path]) -> None:
-    """Raise ``MultitrackError`` if git has uncommitted changes in one of ``files``. Files outside git are fine."""
+    """Raise ``MultitrackError`` if git has uncommitted changes in one of ``files``.
+
+    Files that were never committed are fine, and so are files outside git.
+    """
     by_folder: dict[Path, list[str]] = {}
     for file in files:
         by_folder.setdefault(file.parent, []).append(file.name)
@@ -128,7 +131,11 @@ def _list_uncommitted(folder: Path, names: Sequence[str]) -> list[Path]:
     if done.returncode:
         return []
     root = Path(top.stdout.decode(errors="surrogateescape").rstrip("\n"))
-    return [root / entry[3:].decode(errors="surrogateescape") for entry in done.stdout.split(b"\0") if entry]
+    return [
+        root / entry[3:].decode(errors="surrogateescape")
+        for entry in done.stdout.split(b"\0")
+        if entry and entry[:2] != b"A "
+    ]
 
 
 def plan_undo(log: UndoLog, *, force: bool) -> tuple[str, list[FileChange]]:

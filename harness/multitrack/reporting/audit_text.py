@@ -179,7 +179,9 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
         entry.lines.append(f"to ignore it, add to [tool.multitrack]: {finding.ignore}")
     if finding.kind is not Kind.NOISE:
         cost = count_noun(report.count_cost(finding), "request")
-        if command:
+        if command.startswith("multitrack rebind "):
+            entry.fix, entry.command = "only wording changed; to keep the recorded answers:", command
+        elif command:
             entry.fix, entry.command = f"to record again ({cost}):", command
         else:
             entry.fix = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
@@ -31,6 +32,7 @@ class TapeSummary:
         days: The age of the cassette in days if it is older than ``max_age``.
         replaced: The cassettes in other formats that this recording has replaced.
         short_variables: The variables of the environment whose passwords are too short to be removed.
+        rebound: The differences of each request that replaced a recorded one, as lines.
     """
 
     test: str
@@ -47,6 +49,7 @@ class TapeSummary:
     record_hint: str = ""
     replaced: Sequence[str] = ()
     short_variables: Sequence[str] = ()
+    rebound: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, without those that are empty by default, as plain data that pytest-xdist can transfer."""
@@ -70,6 +73,8 @@ def format_violation(error: TapeViolation) -> str:
 
 
 _RED, _GREEN, _BOLD, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[1m", "\x1b[0m"
+# what a miss prints before a command
+_ADVICE = ("  to record it: ", "  only wording changed; to keep the recorded answer: ")
 _COLOURS = {"recorded:": _RED, "sent:": _GREEN}
 
 
@@ -92,8 +97,8 @@ def paint_violation(text: str) -> str:
             painted.append(line.replace(value, f"{colour}{value}{_PLAIN}"))
         elif line.startswith("CassetteMiss: "):
             painted.append(f"{_BOLD}{_RED}{line.rstrip()}{_PLAIN}\n")
-        elif line.startswith("  to record it: "):
-            painted.append(f"  to record it: {_BOLD}{line.rstrip().removeprefix('  to record it: ')}{_PLAIN}\n")
+        elif (advice := next(filter(line.startswith, _ADVICE), None)) is not None:
+            painted.append(f"{advice}{_BOLD}{line.rstrip().removeprefix(advice)}{_PLAIN}\n")
         else:
             painted.append(line)
     return "".join(painted)
@@ -150,8 +155,15 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
             f"{count_noun(sum(fact.recorded for fact in written), 'request')} recorded in "
             f"{count_noun(len({fact.tape for fact in written}), 'cassette')}"
         )
+    rebound = [fact for fact in facts if fact.rebound]
+    if rebound:
+        parts.append(
+            f"{count_noun(sum(len(fact.rebound) for fact in rebound), 'request')} rebound in "
+            f"{count_noun(len({fact.tape for fact in rebound}), 'cassette')}"
+        )
     if parts:
         yield f"multitrack: {', '.join(parts)}"
+    yield from _rebound_lines(Counter(change for fact in rebound for change in fact.rebound))
     for pending in dict.fromkeys(fact.pending for fact in facts if fact.pending):
         yield from _pending_lines(pending, [fact for fact in facts if fact.pending == pending])
     for fact in facts:
@@ -187,6 +199,12 @@ def finding_lines(tests: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield from (f"  {line.removeprefix('  ')}" for line in rest)
         more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
         yield f"  in {', '.join(names[:_MAX_NAMED])}{more}"
+
+
+def _rebound_lines(changes: Mapping[str, int]) -> Iterator[str]:
+    for change, count in changes.items():
+        yield f"multitrack: rebound: the wording of {count_noun(count, 'request')} changed:"
+        yield from change.splitlines()
 
 
 def _pending_lines(pending: str, facts: Sequence[TapeSummary]) -> Iterator[str]:

@@ -33,6 +33,8 @@ class Interaction:
     """A fingerprint of the validated result of each tool call, from a test that passed. ``None`` if no test passed."""
     source: str = ""
     """The id of the response in the collection that it comes from. Empty unless ``provenance`` is ``corpus``."""
+    rebound: bool = False
+    """True if the request was replaced after the recording, because its wording changed. The response was kept."""
     offered_models: Mapping[str, type[BaseModel]] = field(default_factory=dict, compare=False, repr=False)
     """The models of the offered tools, by tool name. Only known in the process that sent the request; never stored."""
 

@@ -5,11 +5,12 @@ The search runs only after a miss, and is limited, because a project may have th
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from multitrack.tape.file.recordings import PendingRecordings, is_appended
 from multitrack.tape.foreign_redaction import make_foreign_redactor
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
+from multitrack.tape.owned_files import NodeId, OwnedFiles
 from multitrack.tape.settings import Settings
 
 MAX_FILES = 200
@@ -55,6 +57,9 @@ class LostRecording:
     """The reason for the miss, if other tests may miss for the same reason. Empty if only this test is concerned."""
     command: str = ""
     """The command in ``advice``. Empty if the advice is no command."""
+    moved_from: tuple[str, str] | None = None
+    """The earlier and the new name of the test, its class or its file, as ``multitrack mv`` expects them, relative to
+    pytest's root folder. None if the command cannot move the recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +115,16 @@ class RecordingSearch:
             existing = [owner for owner in owners if self._exists(owner, path)]
             if owners and not existing:
                 return self._suggest_folder_move(path, owners[0]) or self._suggest_move(
-                    path, f"recorded by {owners[0]}, which no longer exists", "to use it"
+                    path, owners[0], f"recorded by {owners[0]}, which no longer exists", "to use it"
                 )
             if existing and existing == [owners[0]] == list(owners) and self._is_same_function(owners[0]):
                 return self._suggest_move(
-                    path, f"recorded by {owners[0]}", "to use it, if the parameters of the test were renamed"
+                    path, owners[0], f"recorded by {owners[0]}", "to use it, if the parameters of the test were renamed"
                 )
             if list(owners) == [self.test]:
-                return self._suggest_move(path, "recorded by this test", "to use it, if the cassette was renamed")
+                return self._suggest_move(
+                    path, owners[0], "recorded by this test", "to use it, if the cassette was renamed"
+                )
         return None
 
     def _find_in_other_formats(self, key: MatchingKey) -> LostRecording | None:
@@ -130,10 +137,13 @@ class RecordingSearch:
                 )
         return None
 
-    def _suggest_move(self, path: Path, owner: str, purpose: str) -> LostRecording:
+    def _suggest_move(self, path: Path, owner: str, reason: str, purpose: str) -> LostRecording:
+        renaming = self._find_renaming(path, owner)
         source, target = self._show(path), self._show(self.path)
-        command = format_move_command(path, self.path, source, target)
-        return LostRecording(f"{source} has this request, {owner}", f"{purpose}: {command}", command=command)
+        command = format_move_command(path, self.path, source, target) if renaming is None else self._show_mv(renaming)
+        return LostRecording(
+            f"{source} has this request, {reason}", f"{purpose}: {command}", command=command, moved_from=renaming
+        )
 
     def _suggest_folder_move(self, path: Path, owner: str) -> LostRecording | None:
         """Suggest moving all cassettes of a module that was moved. None if no module seems to have been moved."""
@@ -141,8 +151,12 @@ class RecordingSearch:
         is_default = path.name == self.path.name and path.parent.name == paths.file_name(Path(module).stem)
         if not is_default or self.path.parent.exists() or (self.root / module).exists():
             return None
+        renaming = self._find_renaming(path, owner, is_module=True)
         source, target = self._show(path.parent), self._show(self.path.parent)
-        command = format_move_command(path, self.path.parent, source, target)
+        if renaming is None:
+            command = format_move_command(path, self.path.parent, source, target)
+        else:
+            command = self._show_mv(renaming)
         advice = f"to use them: {command}"
         finding = f"reason: there is no cassette yet, but {source} has these requests, recorded by {module}, which no"
         return LostRecording(
@@ -150,7 +164,42 @@ class RecordingSearch:
             advice,
             f"{finding} longer exists\n  {advice}",
             command,
+            renaming,
         )
+
+    def _find_renaming(self, path: Path, owner: str, *, is_module: bool = False) -> tuple[str, str] | None:
+        """Return the names for ``multitrack mv`` that move the cassette at ``path`` to the test. None if none do.
+
+        Args:
+            path: The cassette.
+            owner: The node id of the test that recorded it.
+            is_module: Whether to return the names of the test files.
+        """
+        files = OwnedFiles.of_project(self.folder)
+        if self.test is None or "::" not in owner or owner == self.test or files.root != self.root:
+            return None
+        old, new = NodeId.parse(owner), NodeId.parse(self.test)
+        if files.default_cassette(old) != path or files.default_cassette(new) != self.path:
+            return None
+        if (old.parameters is None) != (new.parameters is None):
+            return None
+        renaming = owner, self.test
+        if is_module:
+            renaming = old.module, new.module
+        elif old.parameters is not None and old.parameters == new.parameters:
+            stem = files.default_cassette(replace(new, parameters=None)).name.removesuffix(".yaml")
+            # if a cassette has the new name of the test with other parameters, only this one can move
+            if not any(self.path.parent.glob(f"{glob.escape(stem)}[[]*")):
+                renaming = owner.partition("[")[0], self.test.partition("[")[0]
+        return None if _has_snapshot(files, NodeId.parse(renaming[1])) else renaming
+
+    def _show_mv(self, renaming: tuple[str, str]) -> str:
+        """Return the command with the paths of test files relative to the current directory."""
+        names = []
+        for name in renaming:
+            module, separator, rest = name.partition("::")
+            names.append(f"{paths.relative_to(self.root / module, self.folder)}{separator}{rest}")
+        return shlex.join(["multitrack", "mv", *names])
 
     def _show(self, path: Path) -> str:
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)
@@ -258,6 +307,19 @@ class RecordingSearch:
 
     def _is_same_function(self, test: str) -> bool:
         return self.test is not None and test != self.test and test.partition("[")[0] == self.test.partition("[")[0]
+
+
+def _has_snapshot(files: OwnedFiles, test: NodeId) -> bool:
+    """Return whether ``test`` or its file has a snapshot, which ``multitrack mv`` would not overwrite."""
+    file = files.snapshot_file(test.module)
+    if not test.classes:
+        return file.exists()
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    name = f"# name: {test.qualified_name}"
+    return any(line == name or line.startswith((f"{name}.", f"{name}[")) for line in lines)
 
 
 def _has_definition(source: str, name: str) -> bool:

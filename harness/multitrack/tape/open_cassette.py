@@ -14,6 +14,7 @@ from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.foreign_redaction import redact_foreign
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.interaction_filter import InteractionFilter
+from multitrack.tape.live_exchange import Clock
 from multitrack.tape.matching.canonical_request import Canonicalizer
 from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey, key_of_recording, keys_of_recordings
@@ -108,6 +109,13 @@ class OpenCassette:
         """The time of the last recording. None if it is unknown."""
         return self._own.recorded_at if self._own is not None else None
 
+    def find_days_if_expired(self, max_age: int, clock: Clock) -> int | None:
+        """Return the age of the cassette in days, if it is above ``max_age``. ``None`` otherwise."""
+        if self.recorded_at is None or not max_age:
+            return None
+        days = (clock() - self.recorded_at).days
+        return days if days > max_age else None
+
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to the test alone.
 
@@ -118,11 +126,14 @@ class OpenCassette:
         return is_in_cassette and (self._test in tests or (not tests and not self._is_shared))
 
     def may_rebind(self, entry: RecordedEntry) -> bool:
-        """Return whether the request of ``entry`` may be replaced.
+        """Return whether the request of ``entry`` may be replaced with a request of the test.
 
-        This is only possible in the tape's own cassette, in Multitrack's format.
+        This is only possible in the tape's own cassette, in Multitrack's format. If the test has recordings in the
+        cassette, ``entry`` must be one of them. Otherwise, the test would get the answer that another test recorded.
         """
-        return self._is_own_format and entry.position <= len(self.interactions)
+        if not self._is_own_format or entry.position > len(self.interactions):
+            return False
+        return entry.interaction.belongs_to(self._test) or not self.previous_interactions
 
     def matching_key(self, interaction: Interaction) -> MatchingKey:
         """Return the matching key of ``interaction``, which was recorded now or earlier."""

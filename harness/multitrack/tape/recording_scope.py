@@ -47,6 +47,7 @@ class RecordingScope:
         record_hint: Callable[[], str],
         update_hint: Callable[[], str],
         fingerprint_results: ResultFingerprinter = lambda _: None,
+        rebind_hint: Callable[[], str | None] = lambda: None,
         is_test: bool = True,
     ) -> None:
         """Create the scope.
@@ -56,15 +57,18 @@ class RecordingScope:
             record_hint: Returns the command that records the test or fixture, for messages.
             update_hint: Returns the command that updates its snapshots from the cassette.
             fingerprint_results: Returns the fingerprints of the validated calls of a response.
+            rebind_hint: Returns the command that keeps the answers of recordings if only the wording of their requests
+                changed. Its result is None if there is no such command.
             is_test: Whether the scope is a test and not a fixture.
         """
         self._get_name = name
         self._get_record_hint = record_hint
         self._get_update_hint = update_hint
         self.fingerprint_results = fingerprint_results
+        self.rebind_hint = rebind_hint
         self.is_test = is_test
         self.guard_settings: Settings | None = None
-        """The settings for requests from threads that outlive the scope. `None` if no tape was opened for it."""
+        """The settings for requests from threads that outlive the scope. ``None`` if no tape was opened for it."""
         self.violations: list[TapeViolation] = []
         """The violations of all tapes that were opened for this scope, in order, without the forgiven ones."""
         self._raised_violations = 0

@@ -12,6 +12,7 @@ from multitrack.tape import event_framing
 from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_cache import CassetteCache
+from multitrack.tape.file.rebinding import Rebinding
 from multitrack.tape.file.recordings import Recording, join_recordings
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.recorder import Recorder
@@ -98,6 +99,16 @@ class RecordingWriter:
             return SavedRecording("pending", pending, len(recorded), reason, redactor.short_variables)
         storage.save_recording(self.path, recording, self.redact_foreign, cache=self.cache)
         return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)
+
+    def save_rebindings(self, rebindings: Sequence[Rebinding]) -> None:
+        """Give interactions of the cassette new requests.
+
+        Raises:
+            CassetteCorrupt: The cassette cannot be read, or no longer has one of the interactions.
+            CassetteNotWritten: The system does not allow writing the cassette.
+            SecretInCassette: A new request contains something shaped like a credential.
+        """
+        storage.save_rebindings(self.path, rebindings, cache=self.cache, allowed=self.settings.allow_secrets)
 
     def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:
         """Raise ``SecretInCassette`` for a damaged AWS event stream: it is binary, and its base64 may hide a secret."""

@@ -26,6 +26,7 @@ class RunContext:
 
     Attributes:
         mode: The mode of tapes that do not set one.
+        rebinds: Whether recordings also answer requests whose wording changed, and get these requests.
         root: The root of the project whose settings apply. ``None`` for the project of the current directory.
         command_line_options: The options set on the command line, each group with the flag that set it.
         scope: The test or fixture that is running, if known.
@@ -43,8 +44,11 @@ class RunContext:
         root: Path | None = None,
         command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = (),
         cassettes: CassetteCache | None = None,
+        *,
+        rebinds: bool = False,
     ) -> None:
         self.mode: Mode = mode
+        self.rebinds = rebinds
         self.root = root
         self.command_line_options = command_line_options
         self.scope: RecordingScope | None = None
@@ -142,13 +146,17 @@ def current_run() -> RunContext:
 
 @contextmanager
 def run(
-    mode: Mode, root: Path, command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    mode: Mode,
+    root: Path,
+    command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    *,
+    rebinds: bool = False,
 ) -> Iterator[RunContext]:
     """Set the defaults of all tapes that are opened within the block.
 
     The defaults are ``mode``, the settings of the project in ``root``, and ``command_line_options``.
     """
-    _runs.append(context := RunContext(mode, root, command_line_options))
+    _runs.append(context := RunContext(mode, root, command_line_options, rebinds=rebinds))
     try:
         yield context
     finally:

@@ -29,6 +29,11 @@ MODES: tuple[Mode, ...] = ("replay", "record", "record-missing", "live")
 
 PACES = ("instant", "recorded")
 
+ON_EXPIRY = ("tell", "fail", "record")
+"""``tell``: the summary of the run names the cassette. ``fail``: its tests also fail. ``record``: as ``tell``, but the
+mode ``record-missing`` records the cassette again.
+"""
+
 MATCHED = ("method", "uri", "scheme", "host", "port", "path", "query", "body")
 """The values of ``match_on``, with vcrpy's names; ``uri`` means scheme, host, port, path and query."""
 
@@ -105,6 +110,8 @@ class Settings:
     """``instant`` replays a response at once, ``recorded`` as slowly as it arrived."""
     max_age: int = 0
     """The age in days above which a cassette is reported as old. 0 for never."""
+    on_expiry: str = "tell"
+    """What happens if a cassette is older than ``max_age``: one of ``ON_EXPIRY``."""
     strict: bool = False
     """True if a test must replay all its interactions to pass."""
 
@@ -114,6 +121,8 @@ class Settings:
                 raise BadOption(f"keep_headers refuses {header!r}: credentials are never stored in a cassette")
         if self.pace not in PACES:
             raise BadOption(f"pace must be one of {', '.join(PACES)}, not {self.pace!r}")
+        if self.on_expiry not in ON_EXPIRY:
+            raise BadOption(f"on_expiry must be one of {', '.join(ON_EXPIRY)}, not {self.on_expiry!r}")
         if self.max_age < 0:
             raise BadOption(f"max_age must be a number of days, not {self.max_age}")
         for part in self.match_on:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from multitrack.errors import CassetteCorrupt, CassetteMiss, CassetteNotWritten, TapeViolation
+from multitrack.errors import CassetteCorrupt, CassetteExpired, CassetteMiss, CassetteNotWritten, TapeViolation
 from multitrack.tape import miss
+from multitrack.tape.answered_request import AnsweredRequest
 from multitrack.tape.exchange import Request, Route, StreamRoute
 from multitrack.tape.file import paths
 from multitrack.tape.file.cassette_cache import CassetteCache
@@ -20,13 +21,14 @@ from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.request_matcher import RequestMatcher
 from multitrack.tape.miss.miss_reporter import MissedRequest
+from multitrack.tape.miss.nearest_recording import NearestRecording
 from multitrack.tape.open_cassette import CassetteLoader
 from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
 from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.sent import Sent
 from multitrack.tape.sessions.behaviour_session import AnswerSource
-from multitrack.tape.sessions.session import AnsweredRequest
+from multitrack.tape.sessions.rebind_session import RebindSession
 from multitrack.tape.settings import Mode, Settings
 from multitrack.tape.tape_parts import assemble_parts
 from multitrack.tape.violations import ViolationHolder
@@ -58,6 +60,8 @@ class Tape:
         clock: Clock = lambda: datetime.now(UTC),
         cache: CassetteCache | None = None,
         answers: AnswerSource | None = None,
+        rebinds: bool = False,
+        rebind_hint: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Open the cassette at ``path``.
 
@@ -82,6 +86,9 @@ class Tape:
             cache: Keeps large cassettes in memory for other tapes. Default: a separate cache for this tape.
             answers: Answers all requests instead of a cassette, which is then not read. ``path`` is only shown, and
                 ``mode`` must be ``replay``.
+            rebinds: Whether, in the mode ``replay``, a recording also answers a request whose wording changed. ``save``
+                then stores the new request with the recorded answer.
+            rebind_hint: Returns the command that does this for a miss. Its result is None if there is no such command.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -92,6 +99,8 @@ class Tape:
         self.record_hint = record_hint
         self.is_lost = False
         """True if the recording could not be saved."""
+        self.rebound: Sequence[NearestRecording] = ()
+        """The recordings whose requests ``save`` has replaced."""
         self.sent: list[Sent] = []
         """The requests as they were sent, in order."""
         self._settings = settings or Settings()
@@ -117,7 +126,10 @@ class Tape:
             clock=clock,
             cache=cache or CassetteCache(),
             answers=answers,
+            rebinds=rebinds,
+            rebind_hint=rebind_hint,
         )
+        self.mode = parts.mode
         self._lock = parts.lock
         self._shown_path = parts.shown_path
         self._normalizer = parts.normalizer
@@ -201,6 +213,10 @@ class Tape:
             return ()
         held = {id(violation) for violation in self.violations}
         return [one for one in self._misses.missed if id(one.violation) in held]
+
+    def list_reworded(self) -> Iterator[MissedRequest]:
+        """Yield the answered requests that differ from their recordings only in their wording."""
+        return self._misses.list_reworded(self.answered_requests)
 
     @contextmanager
     def expect_misses(self) -> Iterator[list[TapeViolation]]:
@@ -336,12 +352,20 @@ class Tape:
 
     @property
     def days_if_expired(self) -> int | None:
-        """The age of the cassette in days, if it is above ``max_age``, and ``None`` otherwise."""
-        recorded = self._cassette.recorded_at
-        if recorded is None or not self._settings.max_age:
-            return None
-        days = (self._clock() - recorded).days
-        return days if days > self._settings.max_age else None
+        """The age of the recordings that the tape replays, in days, if it is above ``max_age``. ``None`` otherwise."""
+        return self._cassette.find_days_if_expired(self._settings.max_age, self._clock) if self._is_replaying else None
+
+    def raise_if_expired(self) -> None:
+        """Raise ``CassetteExpired`` if the recordings are older than ``max_age`` and ``on_expiry`` is "fail"."""
+        if self._settings.on_expiry == "fail" and (days := self.days_if_expired) is not None:
+            raise CassetteExpired(
+                f"the cassette was recorded {days} days ago; max_age is {self._settings.max_age} days\n"
+                f"  cassette: {self._shown_path}\n  to record it again: {self.record_hint}"
+            )
+
+    @property
+    def _is_replaying(self) -> bool:
+        return self._session.replays or self._session.is_compared
 
     def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> SavedRecording | None:
         """Write the recording to the cassette, or next to it as a pending recording.
@@ -361,6 +385,8 @@ class Tape:
         tapes = (*earlier, self)
         for tape in tapes:
             tape._recorder.close()
+            if failure is None:
+                tape._save_rebindings()
         if not self._session.writes:
             return None
         try:
@@ -370,3 +396,8 @@ class Tape:
             for tape in tapes:
                 tape.is_lost = True
             raise
+
+    def _save_rebindings(self) -> None:
+        if isinstance(self._session, RebindSession) and self._session.rebindings:
+            self._writer.save_rebindings(self._session.rebindings)
+            self.rebound = self._session.reworded

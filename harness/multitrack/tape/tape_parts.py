@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from multitrack.tape.canonicalization import create_canonicalizer
@@ -26,6 +27,7 @@ from multitrack.tape.routing_guard import RoutingGuard
 from multitrack.tape.sessions.behaviour_session import AnswerSource, BehaviourSession
 from multitrack.tape.sessions.drift_session import DriftSession
 from multitrack.tape.sessions.live_session import LiveSession
+from multitrack.tape.sessions.rebind_session import RebindSession
 from multitrack.tape.sessions.record_session import RecordSession
 from multitrack.tape.sessions.replay_session import ReplaySession
 from multitrack.tape.sessions.session import Session
@@ -38,6 +40,8 @@ from multitrack.tape.violations import ViolationHolder, Violations
 class TapeParts:
     """The parts of one tape."""
 
+    mode: Mode
+    """The mode of the tape: ``record`` instead of ``record-missing`` if the cassette has expired."""
     lock: AbstractContextManager[object]
     """The lock that is held while a request is routed."""
     shown_path: Path
@@ -72,6 +76,8 @@ def assemble_parts(
     clock: Clock,
     cache: CassetteCache,
     answers: AnswerSource | None,
+    rebinds: bool,
+    rebind_hint: Callable[[], str | None],
 ) -> TapeParts:
     """Return the parts of the tape for the cassette at ``path``. The arguments are those of ``Tape``.
 
@@ -90,6 +96,8 @@ def assemble_parts(
     )
     if mode != "live" and answers is None:
         cassette.read(path, additional_paths, record_hint, cache, load)
+    if mode == "record-missing" and _is_recorded_again(path, cassette, settings, clock, cache):
+        mode = "record"
 
     violations = Violations(holder, lock)
     guard = RoutingGuard(violations, redact, shown_path)
@@ -106,7 +114,7 @@ def assemble_parts(
             cache=cache,
         )
 
-    context = MissContext(shown_path, record_hint, folder)
+    context = MissContext(shown_path, record_hint, folder, rebind_hint)
     misses = MissReporter(context, violations, canonicalizer, cassette, create_search)
     recorder = Recorder(normalizer, clock, test=test, filters=filters)
 
@@ -121,7 +129,8 @@ def assemble_parts(
         case "drift":
             session = DriftSession(normalizer, recorder, gate, cassette.lookup)
         case "replay" | "record-missing":
-            session = ReplaySession(
+            create = partial(RebindSession, test=test) if rebinds and mode == "replay" else ReplaySession
+            session = create(
                 canonicalizer,
                 cassette.lookup,
                 gate=gate,
@@ -144,5 +153,20 @@ def assemble_parts(
         cache=cache,
     )
     return TapeParts(
-        lock, shown_path, normalizer, cassette, violations, misses, guard, unrecorded, session, recorder, writer
+        mode, lock, shown_path, normalizer, cassette, violations, misses, guard, unrecorded, session, recorder, writer
     )
+
+
+class _ExpiredCassettes(set[Path]):
+    """The cassettes that a run records again. After the first of its tests, a shared cassette no longer looks old."""
+
+
+def _is_recorded_again(
+    path: Path, cassette: OpenCassette, settings: Settings, clock: Clock, cache: CassetteCache
+) -> bool:
+    if settings.on_expiry != "record":
+        return False
+    known = cache.remember(_ExpiredCassettes, _ExpiredCassettes)
+    if cassette.find_days_if_expired(settings.max_age, clock) is not None:
+        known.add(paths.resolve(path))
+    return paths.resolve(path) in known

@@ -58,6 +58,8 @@ class use_cassette:  # noqa: N801 - a function to its users
         CassetteCorrupt: The cassette is damaged.
         CassetteMiss: No recording matches a request. Raised within the block, and again at its end if the block caught
             it.
+        CassetteExpired: With ``on_expiry="fail"``, the block ended without an error, but the cassette is older than
+            ``max_age``.
         Unplayed: With ``strict=True``, the block ended without an error, but did not replay all interactions.
     """
 
@@ -136,6 +138,10 @@ class use_cassette:  # noqa: N801 - a function to its users
         mode = context.restrict_mode(mode)
         if scope is not None and joins_scope:
             arguments["fingerprint_results"] = scope.fingerprint_results
+        if self._mode is None:
+            arguments |= {"rebinds": context.rebinds}
+            if scope is not None:
+                arguments |= {"rebind_hint": scope.rebind_hint}
         tape = Tape(
             self._path,
             mode=mode,
@@ -178,6 +184,8 @@ class use_cassette:  # noqa: N801 - a function to its users
         run_context.current_run().add_closed_tape(tape)
         if violations and (error is None or isinstance(error, Exception)):
             raise violations[0] from error
+        if error is None:
+            tape.raise_if_expired()
         if error is None and tape.is_strict:
             tape.raise_if_unplayed()
 

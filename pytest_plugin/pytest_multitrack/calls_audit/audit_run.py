@@ -25,7 +25,7 @@ from multitrack.errors import BadOption
 from multitrack.reporting import audit_formats, audit_text
 from multitrack.tape import run_context
 from multitrack.tape.file import paths
-from pytest_multitrack import cassette_options, flags, pytest_internals, report_targets, selection
+from pytest_multitrack import cassette_options, commands, flags, pytest_internals, report_targets, selection
 from pytest_multitrack.calls_audit.installed_packages import find_installed_package
 from pytest_multitrack.calls_audit.previous_run import PreviousRun, list_sources
 from pytest_multitrack.calls_audit.tape_observer import TapeObserver
@@ -192,6 +192,8 @@ class AuditRun:
         for test in finding.tests:
             path, separator, rest = test.partition("::")
             tests.append(os.path.relpath(self._config.rootpath / path, folder).replace(os.sep, "/") + separator + rest)
+        if self._can_rebind(finding, found):
+            return shlex.join(["multitrack", "rebind", *tests])
         if all(use.recorder == "multitrack" for use in used):
             return shlex.join(["pytest", flags.record_flag(self._config), *tests])
         if any(use.recorder == "multitrack" for use in used):
@@ -199,6 +201,20 @@ class AuditRun:
         if self._config.pluginmanager.hasplugin("recording"):
             return shlex.join(["pytest", "--record-mode=rewrite", *tests])
         return ""
+
+    def _can_rebind(self, finding: Finding, found: Observations) -> bool:
+        """Return whether the requests of a finding differ from their recordings only in their wording."""
+        root, folder = self._config.rootpath, self._config.invocation_params.dir
+        if not commands.leaves_facts(self._config):
+            return False
+        reworded = {
+            (fact["test"], fact["cassette"], fact["nearest"]) for fact in RunState.of(self._config).summary.audited
+        }
+        differing = {(one.test, one.number): one for one in found.differing}
+        return all(
+            (one.test, paths.relative_to(paths.resolve(folder / one.cassette), root), one.position + 1) in reworded
+            for one in map(differing.__getitem__, finding.requests)
+        )
 
     def _write_files(self) -> None:
         for file in self._files:

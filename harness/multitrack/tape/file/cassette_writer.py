@@ -47,7 +47,7 @@ def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> byte
     end = [
         *_format_metadata(cassette.metadata),
         *_format_pieces(pieces),
-        # must be the last line: it shows `metadata_reader` that the file was not cut off
+        # must be the last line: it shows ``metadata_reader`` that the file was not cut off
         f"  {END_MARKER}: {cassette.provenance}",
         "",
     ]
@@ -128,6 +128,8 @@ def _format_interaction(interaction: Interaction, blobs: Blobs) -> Iterator[str]
         yield f"  models: {yaml_text.format_line(dict(interaction.models))}"
     if interaction.results is not None:
         yield f"  results: {yaml_text.format_line(interaction.results)}"
+    if interaction.rebound:
+        yield "  rebound: true"
 
 
 def _chunks(chunks: Chunks) -> dict[str, Any]:

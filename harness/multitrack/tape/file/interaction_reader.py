@@ -28,7 +28,7 @@ from multitrack.tape.file.value_checks import (
 from multitrack.tape.interaction import Interaction, Provenance
 from multitrack.tape.reencoding import can_encode, split_encodings
 
-_INTERACTION = frozenset({"request", "response", "provenance", "source", "tests", "models", "results"})
+_INTERACTION = frozenset({"request", "response", "provenance", "source", "tests", "models", "results", "rebound"})
 _REQUEST = frozenset({"method", "uri", "headers", "body"})
 _RESPONSE = frozenset({"status", "headers", "body", "layout", "encoding", "chunks", "ending", "failure"})
 _ENDINGS, _PROVENANCES, _PHASES = (frozenset(get_args(kind)) for kind in (Ending, Provenance, During))
@@ -41,7 +41,7 @@ _MOST_EVENTS = 10**15
 _LONGEST_GAP = 24 * 60 * 60 * 1000
 
 # keys that no other recorder writes
-OWN_KEYS = frozenset({"provenance", "source", "tests", "models", "results"})
+OWN_KEYS = frozenset({"provenance", "source", "tests", "models", "results", "rebound"})
 OWN_RESPONSE_KEYS = frozenset({"layout", "encoding", "chunks", "ending", "failure"})
 
 
@@ -85,6 +85,7 @@ def read_interaction(item: Any, blobs: Blobs) -> Interaction:
         _read_models(item["models"]) if "models" in item else (),
         require_texts(item["results"], "the value of results", "a result") if "results" in item else None,
         require_text(item.get("source", ""), "the source"),
+        require_bool(item.get("rebound", False), "the value of rebound"),
     )
 
 

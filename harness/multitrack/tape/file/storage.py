@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette, encode_cassette
 from multitrack.tape.file.known_texts import KnownTexts
+from multitrack.tape.file.rebinding import Rebinding, apply_rebindings
 from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction.shapes import has_credential_shape
 
@@ -112,6 +113,23 @@ def save_recording(
             _write(pending_path, encode_cassette(remaining.to_cassette()))
         else:
             pending_path.unlink()
+
+
+def save_rebindings(
+    path: Path, rebindings: Sequence[Rebinding], *, cache: RecordingCache, allowed: Collection[str] = ()
+) -> None:
+    """Give interactions of the cassette at ``path`` new requests.
+
+    Raises the errors of ``read`` and ``write``, and ``CassetteCorrupt`` if the cassette no longer has an interaction.
+    """
+    with _locked(path):
+        cassette, lost = apply_rebindings(cache.read(path) or Cassette(), rebindings)
+        if lost:
+            advice = "run the tests again"
+            raise CassetteCorrupt(path, "it was changed while the tests ran", advice=advice)
+        content = encode_cassette(cassette, cache.find_written_texts(path))
+        _raise_if_secret(path, content.decode(), allowed)
+        _write(path, content)
 
 
 def save_pending(path: Path, recording: Recording) -> Path:

@@ -18,6 +18,7 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
     """Yield one line for the interaction at ``position`` (from 1), and an indented line for each of its tool calls."""
     request, response = interaction.request, interaction.response
     ending = f" · {words}" if (words := _describe_ending(response)) else ""
+    ending += " · rebound" if interaction.rebound else ""
     wire = find_wire(interaction)
     if wire is None:
         status = "" if response.ending == "unanswered" else f" · {response.status}"

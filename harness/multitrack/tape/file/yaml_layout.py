@@ -34,7 +34,7 @@ _INTERACTION = re.compile(
     [ ]{4}body:\n
     [ ]{6}string:[ ](?P<response_body>.*\n(?:(?:[ ]{8}.*)?\n)*)
     (?P<response_rest>(?:[ ]{4}(?:layout|encoding|chunks|ending|failure):[ ].*\n)*)
-    (?P<rest>(?:[ ]{2}(?:provenance|source|tests|models|results):[ ].*\n)*)
+    (?P<rest>(?:[ ]{2}(?:provenance|source|tests|models|results|rebound):[ ].*\n)*)
     """,
     re.VERBOSE,
 )

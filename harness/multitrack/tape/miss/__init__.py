@@ -27,6 +27,8 @@ from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
 
+REBIND_ADVICE = "only wording changed; to keep the recorded answer: "
+"""The text before the command that keeps the answer of a recording."""
 _MAX_SHOWN = 5
 # reports show more of the differences than the message
 _MAX_REPORTED = 50
@@ -55,6 +57,7 @@ def build_miss(
     find_rejection: Callable[[Request, RecordedEntry], str | None] = lambda _request, _entry: None,
     others: CrossTransportCandidates | None = None,
     brief: bool = False,
+    rebind_hint: str | None = None,
 ) -> CassetteMiss:
     """Return the error for a request that no recording matches.
 
@@ -71,6 +74,7 @@ def build_miss(
         find_rejection: Returns why the matchers of the project reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
         brief: Whether the search for the nearest recording was skipped. The search is slow if the cassette is large.
+        rebind_hint: The command that keeps the answer of the nearest recording. None if there is no such command.
     """
     lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
     if lost is not None and index is None:
@@ -84,6 +88,8 @@ def build_miss(
         if request.decoding_error:
             lines.append(f"  the body could not be decoded, so it was compared as sent: {request.decoding_error}")
         finding = _build_finding(explanation.lines)
+    if rebind_hint is not None:
+        lines.append(f"  {REBIND_ADVICE}{rebind_hint}")
     lines.append(f"  to record it: {record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = finding
@@ -263,6 +269,20 @@ def _describe_differences(nearest: NearestRecording, meanings: Mapping[int, str 
 def _explain_problem(others: CrossTransportCandidates | None) -> Iterator[str]:
     if others is not None and others.problem is not None:
         yield f"  a recording made over another transport cannot be compared: {others.problem}"
+
+
+def list_differences(nearest: NearestRecording, offered: Mapping[str, type[BaseModel]]) -> Iterator[str]:
+    """Yield the lines that show how a request differs from its ``nearest`` recording.
+
+    Args:
+        nearest: The recording.
+        offered: The models of the tools that the request offers, by tool name.
+    """
+    yield from _list_differences(
+        nearest.differences,
+        lambda found: bodies.locate_difference(found, *nearest.documents),
+        lambda found: explain_schema_change(found, nearest.sent, nearest.recorded, offered),
+    )
 
 
 def _list_differences(

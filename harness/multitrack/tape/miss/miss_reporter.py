@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import FrameSummary
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.model_context import current_models
 from multitrack.tape import miss
+from multitrack.tape.answered_request import AnsweredRequest
 from multitrack.tape.call_site import find_user_frames, format_call_site
 from multitrack.tape.exchange import Request
 from multitrack.tape.interaction import Interaction
-from multitrack.tape.lost_recordings import RecordingSearch
+from multitrack.tape.lost_recordings import LostRecording, RecordingSearch
 from multitrack.tape.matching.canonical_request import Canonicalizer, CanonicalRequest
 from multitrack.tape.matching.difference import Difference
 from multitrack.tape.matching.index import RecordedEntry
@@ -42,11 +43,14 @@ class MissContext:
         shown_path: The cassette, as it is shown to the user.
         record_hint: The command that records the request.
         folder: The current directory when the tape was opened.
+        rebind_hint: Returns the command that keeps the answer of a recording if only the wording of its request
+            changed. Its result is None if there is no such command.
     """
 
     shown_path: Path
     record_hint: str
     folder: Path
+    rebind_hint: Callable[[], str | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class MissedRequest:
     """A request without a recording.
 
     Args:
-        violation: The miss.
+        violation: The miss. None if a recording has answered the request nevertheless.
         request: The request as it would be stored in a cassette.
         nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if it is
             unknown.
@@ -63,7 +67,7 @@ class MissedRequest:
             None if there is no such cassette.
     """
 
-    violation: TapeViolation
+    violation: TapeViolation | None
     request: Request
     nearest: int | None = None
     is_only_wording: bool = False
@@ -109,10 +113,15 @@ class MissReporter:
         self._violations.add(violation)
         try:
             nearest = self._find_nearest(sent) if self._count < _MAX_EXPLAINED_MISSES else None
-            explained = self._build_miss(sent, nearest, current_models(), violation.frames)
+            can_rebind = self._can_rebind(sent, nearest)
+            hint = self._context.rebind_hint() if can_rebind else None
+            lost = self._find_lost(sent)
+            explained = self._build_miss(sent, nearest, lost, current_models(), violation.frames, hint)
             violation.args, violation.finding = explained.args, explained.finding
             violation.facts = explained.facts
-            self.missed.append(self._describe_missed(violation, sent, nearest))
+            position = None if nearest is None else nearest.entry.position
+            moved_from = None if lost is None else lost.moved_from
+            self.missed.append(MissedRequest(violation, sent.request, position, can_rebind, moved_from))
         except Exception as error:
             violation.args = (f"{violation}\n  the miss cannot be explained: {type(error).__name__}: {error}",)
             self.missed.append(MissedRequest(violation, sent.request))
@@ -146,7 +155,13 @@ class MissReporter:
     def explain(self, interaction: Interaction) -> CassetteMiss:
         """Return the miss that a live ``interaction`` would have been on replay."""
         sent = self._canonicalizer.canonicalize_redacted(interaction.request)
-        return self._build_miss(sent, self._find_nearest(sent), interaction.offered_models)
+        return self._build_miss(sent, self._find_nearest(sent), self._find_lost(sent), interaction.offered_models)
+
+    def _find_lost(self, sent: CanonicalRequest) -> LostRecording | None:
+        """Return a recording of ``sent`` in another file."""
+        lookup = self._cassette.lookup
+        played = lookup.index.find_played(sent.key) if lookup is not None else ()
+        return self._create_search().find(sent.key, played=len(played))
 
     def _find_played(self, sent: CanonicalRequest) -> Sequence[RecordedEntry]:
         """Return the recordings of ``sent``, which were all replayed before."""
@@ -164,18 +179,36 @@ class MissReporter:
         claimed = [position for position, key in self._claimed.items() if key != sent.key]
         others = lookup.find_over_other_transports(sent)
         strip = self._canonicalizer.rules.strip_ignored
-        return find_nearest(sent.request, sent.key, lookup.index, strip, others, claimed=claimed)
+        is_own = self._cassette.is_own
+        return find_nearest(sent.request, sent.key, lookup.index, strip, others, is_own=is_own, claimed=claimed)
 
-    def _describe_missed(
-        self, violation: CassetteMiss, sent: CanonicalRequest, nearest: NearestRecording | None
-    ) -> MissedRequest:
-        position = None if nearest is None else nearest.entry.position
-        return MissedRequest(violation, sent.request, position, self._can_rebind(sent, nearest))
+    def find_reworded(self, sent: CanonicalRequest) -> NearestRecording | None:
+        """Return the recording that differs from ``sent`` only in its wording, so that its answer may be kept."""
+        nearest = self._find_nearest(sent)
+        return nearest if self._can_rebind(sent, nearest) else None
+
+    def list_reworded(self, answered: Iterable[AnsweredRequest]) -> Iterator[MissedRequest]:
+        """Yield the answered requests that differ from their recordings only in their wording.
+
+        By default, a recording only answers an equal request. The rules of the tape may compare less.
+        """
+        if (lookup := self._cassette.lookup) is None:
+            return
+        strip = replace(self._canonicalizer.rules, match_on=(), matchers=()).strip_ignored
+        for one in answered:
+            entry = lookup.index.entries[one.position - 1]
+            recorded = entry.interaction.request
+            if recorded.body != one.sent.body and self._cassette.may_rebind(entry):
+                is_moved = recorded.url != one.sent.url
+                if is_only_wording(NearestRecording(entry, strip(recorded), strip(one.sent), is_moved)):
+                    yield MissedRequest(None, one.sent, one.position, is_only_wording=True)
 
     def _can_rebind(self, sent: CanonicalRequest, nearest: NearestRecording | None) -> bool:
         """Return whether the ``nearest`` recording may keep its answer if its request is replaced with ``sent``."""
         lookup = self._cassette.lookup
         if nearest is None or lookup is None or not self._cassette.may_rebind(nearest.entry):
+            return False
+        if nearest.entry.played:
             return False
         is_claimed = self._claimed.get(nearest.entry.position, sent.key) != sent.key
         if is_claimed or not is_only_wording(nearest) or lookup.find_rejection(sent.request, nearest.entry) is not None:
@@ -187,11 +220,12 @@ class MissReporter:
         self,
         sent: CanonicalRequest,
         nearest: NearestRecording | None,
+        lost: LostRecording | None,
         models: Mapping[str, type[BaseModel]],
         frames: Sequence[FrameSummary] = (),
+        rebind_hint: str | None = None,
     ) -> CassetteMiss:
         lookup, is_brief = self._cassette.lookup, self._count >= _MAX_EXPLAINED_MISSES
-        played = lookup.index.find_played(sent.key) if lookup is not None else ()
         return miss.build_miss(
             sent.request,
             None if lookup is None else lookup.index,
@@ -200,11 +234,12 @@ class MissReporter:
             played=self._find_played(sent),
             nearest=nearest,
             call_site=self._format_call_site(frames),
-            lost=self._create_search().find(sent.key, played=len(played)),
+            lost=lost,
             offered=models,
             find_rejection=lookup.find_rejection if lookup is not None else lambda _request, _entry: None,
             others=None if lookup is None or is_brief else lookup.find_over_other_transports(sent),
             brief=is_brief,
+            rebind_hint=rebind_hint,
         )
 
     def _format_call_site(self, frames: Sequence[FrameSummary]) -> str | None:

@@ -66,6 +66,7 @@ def find_nearest(
     strip: Callable[[Request], Request],
     others: CrossTransportCandidates | None = None,
     *,
+    is_own: Callable[[RecordedEntry], bool] = lambda _: True,
     claimed: Collection[int] = (),
 ) -> NearestRecording | None:
     """Return the recording that is nearest to ``request``. None if there is no recording of the same operation.
@@ -76,6 +77,8 @@ def find_nearest(
         index: The recordings.
         strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.
+        is_own: Returns whether a recording belongs to the test that sent the request. Of several equally near
+            recordings, one that belongs to the test is preferred.
         claimed: The positions of recordings that are nearest to other requests. Of several equally near recordings, one
             that is not claimed is preferred.
     """
@@ -83,8 +86,9 @@ def find_nearest(
     if others is not None:
         candidates += _find_candidates_over_others(others, strip)
 
-    def rank(one: NearestRecording) -> tuple[bool, int, bool, int]:
-        return one.entry.played, one.count, one.entry.position in claimed, one.entry.position
+    def rank(one: NearestRecording) -> tuple[bool, int, bool, bool, int]:
+        entry = one.entry
+        return entry.played, one.count, not is_own(entry), entry.position in claimed, entry.position
 
     return min(candidates, key=rank, default=None)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from multitrack import wires
 from multitrack.tape.matching.difference import ABSENT, Difference, Path
 from multitrack.tape.miss.nearest_recording import NearestRecording
 from multitrack.wires import registry
@@ -22,10 +23,12 @@ _DATA_KEYS = frozenset({"default", "const", "enum", "example", "examples"})
 
 
 def is_only_wording(nearest: NearestRecording) -> bool:
-    """Return whether the nearest recording is unplayed, and the request differs from it only in its wording."""
-    if nearest.entry.played or nearest.moved or nearest.transport or not nearest.differences:
+    """Return whether the request differs from the recording, and differs only in its wording."""
+    if nearest.moved or nearest.transport or not nearest.differences:
         return False
-    if nearest.entry.interaction.response.ending != "complete":
+    response = nearest.entry.interaction.response
+    # other answers, such as embeddings, depend on each word of the request
+    if response.ending != "complete" or wires.recognize(response.body) is None:
         return False
     recorded, sent = nearest.documents
     wire_format = _recognize(recorded, nearest.recorded.url)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from multitrack.errors import CassetteMiss
 from multitrack.model_context import current_models
+from multitrack.tape.answered_request import AnsweredRequest
 from multitrack.tape.conversation import RecordedConversation
 from multitrack.tape.exchange import (
     Replay,
@@ -26,7 +27,7 @@ from multitrack.tape.miss.miss_reporter import MissReporter
 from multitrack.tape.recorder import Recorder
 from multitrack.tape.replay_lookup import ReplayLookup
 from multitrack.tape.routing_guard import RoutingGuard
-from multitrack.tape.sessions.session import AnsweredRequest, Session
+from multitrack.tape.sessions.session import Session
 
 
 class ReplaySession(Session):

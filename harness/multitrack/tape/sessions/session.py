@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from multitrack.tape.exchange import Headers, Request, Route, StreamRoute
+from multitrack.tape.answered_request import AnsweredRequest
+from multitrack.tape.exchange import Request, Route, StreamRoute
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.replay_lookup import ReplayLookup
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredRequest:
-    """A live request, and the ``position`` of the recording that answered it, from 1.
-
-    ``sent`` is the request as it was compared. ``headers`` are all headers that the client sent.
-    """
-
-    sent: Request
-    headers: Headers
-    position: int
 
 
 class Session(ABC):

@@ -73,6 +73,10 @@ class OwnedFiles:
         )
         return folder / paths.file_name(file.stem)
 
+    def default_cassette(self, test: NodeId) -> Path:
+        """Return the default cassette of ``test``."""
+        return self.cassette_folder(test.module) / f"{paths.file_name(test.readable_name)}.yaml"
+
     def snapshot_file(self, module: str) -> Path:
         """Return the file with the snapshots of a test file."""
         file = Path(module)

@@ -1,0 +1,173 @@
+"""``multitrack rebind``: keep recorded answers, and take the new requests where only wording changed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from multitrack.commands.file_changes import FileChange
+from multitrack.errors import CassetteCorrupt
+from multitrack.run_facts import ChangedRequest, RunFacts
+from multitrack.tape import miss
+from multitrack.tape.canonicalization import create_canonicalizer
+from multitrack.tape.exchange import Request
+from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_writer import dump_cassette
+from multitrack.tape.file.rebinding import Rebinding, apply_rebindings
+from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching.index import RecordedEntry
+from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.miss.nearest_recording import NearestRecording
+from multitrack.tape.redaction.shapes import has_credential_shape
+from multitrack.tape.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReboundRequest:
+    """A recorded request that is replaced."""
+
+    test: str
+    cassette: str
+    interaction: int
+    """The position of the interaction in the cassette, from 1."""
+    differences: Sequence[str]
+    """The lines that show how the new request differs from the recorded one."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines to print."""
+        yield f"{self.test or self.cassette}: interaction {self.interaction} of {self.cassette}"
+        yield from self.differences
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the request as plain data, for ``--json``."""
+        return {
+            "test": self.test,
+            "cassette": self.cassette,
+            "interaction": self.interaction,
+            "differences": list(self.differences),
+        }
+
+
+@dataclass
+class RebindingPlan:
+    """The result of ``plan_rebinding``."""
+
+    changes: list[FileChange] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    """Why a request is not replaced, by its test or its cassette."""
+    requests: list[ReboundRequest] = field(default_factory=list)
+
+
+def plan_rebinding(facts: RunFacts, tests: Sequence[str], settings: Settings) -> RebindingPlan:
+    """Return the changes that give recordings the requests that the last run sent, where only wording changed.
+
+    Args:
+        facts: The facts of the last run.
+        tests: The node ids of tests, test files or folders. Empty for all tests of the run.
+        settings: The settings of the project.
+    """
+    plan = RebindingPlan()
+    found = list(_select(facts, tests, plan))
+    by_cassette: dict[str, list[ChangedRequest]] = {}
+    for request in found:
+        if problem := _find_problem(request):
+            plan.problems[request.test or request.cassette] = problem
+        else:
+            by_cassette.setdefault(request.cassette, []).append(request)
+    for name, requests in by_cassette.items():
+        _rebind(facts, name, requests, settings, plan)
+    return plan
+
+
+def _select(facts: RunFacts, tests: Sequence[str], plan: RebindingPlan) -> Iterator[ChangedRequest]:
+    requests = (*facts.misses, *facts.audited)
+    if not tests:
+        yield from requests
+        return
+    selected: dict[int, ChangedRequest] = {}
+    for text in tests:
+        names = _list_names(text, facts.root)
+        matching = {number: one for number, one in enumerate(requests) if _belongs_to(one.test, names)}
+        if not matching:
+            plan.problems[text] = (
+                f"{text}: in the last run, this test sent no request without a recording\n"
+                f"  run it first: pytest {shlex.quote(text)}"
+            )
+        selected |= matching
+    yield from (selected[number] for number in sorted(selected))
+
+
+def _list_names(text: str, root: Path) -> Sequence[str]:
+    """Return the names that ``text`` may mean: paths in it start at pytest's root or at the current folder."""
+    path, separator, rest = text.partition("::")
+    here = Path(os.path.relpath(Path.cwd() / path, root)).as_posix()
+    return text, f"{here}{separator}{rest}"
+
+
+def _belongs_to(test: str, names: Sequence[str]) -> bool:
+    return "." in names or any(test == name or test.startswith((f"{name}::", f"{name}[", f"{name}/")) for name in names)
+
+
+def _find_problem(request: ChangedRequest) -> str | None:
+    test = request.test or request.cassette
+    if not request.is_only_wording or request.nearest is None:
+        differs = "has no recording" if request.nearest is None else "differs in more than its wording"
+        return f"{test}: the request {differs}\n  to record it: pytest --record {shlex.quote(test)}"
+    if request.request is None:
+        run = f"pytest {shlex.quote(test)}"
+        return f"{test}: the run had too many large requests to keep this one\n  run fewer tests: {run}"
+    return None
+
+
+def _rebind(
+    facts: RunFacts, name: str, requests: Sequence[ChangedRequest], settings: Settings, plan: RebindingPlan
+) -> None:
+    path = facts.root / name
+    shown = str(paths.relative_to_cwd(path))
+    test = requests[0].test
+    repeat = f"run the test again: pytest {shlex.quote(test)}" if "::" in test else "run the tests again: pytest"
+    if facts.find_problem(path) is not None:
+        plan.problems[shown] = f"{shown}: changed since the last run\n  {repeat}"
+        return
+    content = path.read_bytes()
+    try:
+        cassette = cassette_reader.load_cassette(content, path)
+    except CassetteCorrupt as error:
+        plan.problems[shown] = str(error)
+        return
+    rebindings: dict[Rebinding, ReboundRequest] = {}
+    canonicalizer = create_canonicalizer(settings)
+    strip, redact = canonicalizer.rules.strip_ignored, canonicalizer.normalizer.redactor.redact_text
+    for one in requests:
+        position, recorded, sent = _locate(one, cassette)
+        entry = RecordedEntry(position, recorded, MatchingKey.from_request(recorded.request))
+        nearest = NearestRecording(entry, strip(recorded.request), strip(sent), moved=False)
+        differences = [redact(line) for line in miss.list_differences(nearest, {})]
+        rebinding = Rebinding(recorded, sent.body, one.test or None, frozenset(one.pseudonyms))
+        rebindings[rebinding] = ReboundRequest(one.test, shown, position, differences)
+    changed, lost = apply_rebindings(cassette, rebindings)
+    after = dump_cassette(changed)
+    if lost:
+        plan.problems[shown] = f"{shown}: several tests changed the same request in different ways\n  {repeat}"
+    elif has_credential_shape(after, settings.allow_secrets):
+        plan.problems[shown] = (
+            f"{shown}: not changed, because it would contain something shaped like a credential\n"
+            "  list the text in allow_secrets if it is not a secret"
+        )
+    else:
+        plan.requests += rebindings.values()
+        plan.changes.append(FileChange(path, content, after.encode()))
+
+
+def _locate(changed: ChangedRequest, cassette: Cassette) -> tuple[int, Interaction, Request]:
+    """Return the position of the nearest recording, the recording, and the new request."""
+    if changed.request is None or changed.nearest is None:
+        raise ValueError(f"{changed.test}: the facts lack the request")
+    stored = changed.request
+    sent = Request(stored.method, stored.url, tuple(stored.headers), stored.body)
+    return changed.nearest, cassette.interactions[changed.nearest - 1], sent

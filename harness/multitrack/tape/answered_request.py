@@ -1,0 +1,19 @@
+"""A live request that a recording answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from multitrack.tape.exchange import Headers, Request
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """A live request, and the ``position`` of the recording that answered it, from 1.
+
+    ``sent`` is the request as it was compared. ``headers`` are all headers that the client sent.
+    """
+
+    sent: Request
+    headers: Headers
+    position: int
