@@ -183,11 +183,11 @@ def test_ask():
 @pytest.mark.parametrize(
     ("change", "differences"),
     [
-        ({"query": ""}, ["      ``GoogleSearch.query`` lost its description"]),
-        ({"units": '"imperial", "metric", "si"'}, ['      ``Weather.units`` gained the allowed value "si"']),
-        ({"tools": "tool(Weather)"}, ["      ``GoogleSearch`` is no longer offered"]),
+        ({"query": ""}, ["      `GoogleSearch.query` lost its description"]),
+        ({"units": '"imperial", "metric", "si"'}, ['      `Weather.units` gained the allowed value "si"']),
+        ({"tools": "tool(Weather)"}, ["      `GoogleSearch` is no longer offered"]),
         ({"tools": "tool(Weather), tool(GoogleSearch), dict(tool(Weather), function=dict(name='New'))"}, [
-            "      ``New`` is newly offered"
+            "      `New` is newly offered"
         ]),
     ],
 )  # fmt: skip

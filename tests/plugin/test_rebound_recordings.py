@@ -68,7 +68,7 @@ def test_the_command_keeps_the_answer_and_takes_the_new_request(reworded):
         "  $.tools[0].function.description\n"
         '    recorded: "Weather"\n'
         '    sent: "The weather"\n'
-        "    ``Weather`` changed its description\n"
+        "    `Weather` changed its description\n"
         f"would change {CASSETTE}\n"
     )
     assert (reworded.path / CASSETTE).read_text() == before
