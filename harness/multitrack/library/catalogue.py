@@ -163,7 +163,6 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
             "https://github.com/HKUDS/nanobot/pull/3943",
             "https://github.com/HKUDS/nanobot/issues/4473",
         ),
-        absent=_absent((_both("gemini.grpc"), "the calls have no ids, so results are matched by their order")),
     ),
     CatalogueEntry(
         name="missing_index",
