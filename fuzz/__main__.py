@@ -23,7 +23,7 @@ from typing import Any
 from fuzz.failing_inputs import CURRENT_INPUT, digest, format_command, keep_inputs, read_current_input, save_finding
 from fuzz.mutations import mutate
 from fuzz.seeds import FINDINGS, find_seeds
-from fuzz.time_limit import SECONDS_PER_INPUT, run_limited
+from fuzz.time_limit import SECONDS_OF_WAITING, run_limited
 
 _LARGEST_INPUT = 30_000
 _MOST_MEGABYTES = 2048
@@ -108,7 +108,7 @@ def _fuzz_with_atheris(atheris: Any, name: str, seconds: int, seed: int, seeds: 
     arguments = [
         f"-max_total_time={seconds}",
         f"-seed={seed}",
-        f"-timeout={SECONDS_PER_INPUT}",
+        f"-timeout={SECONDS_OF_WAITING}",
         f"-max_len={_LARGEST_INPUT}",
         f"-rss_limit_mb={_MOST_MEGABYTES}",
         f"-artifact_prefix={FINDINGS / name}{os.sep}",
@@ -130,7 +130,7 @@ def _fuzz_blindly(name: str, seconds: int, seed: int, seeds: list[bytes], folder
         data = mutate(random.choice(seeds), random, seeds)[:_LARGEST_INPUT]
         count += 1
         try:
-            run_limited(run_target, data)
+            run_target(data)
         except KeyboardInterrupt:
             raise
         except BaseException:

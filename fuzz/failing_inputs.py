@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fuzz.seeds import FINDINGS, ROOT
+from fuzz.time_limit import run_limited
 
 CURRENT_INPUT = "current-input"
 """The name of the file with the input that is tried now."""
@@ -33,7 +34,7 @@ def keep_inputs(name: str, target: Callable[[bytes], None], current: Path) -> Ca
         kept = data[:_LARGEST_KEPT]
         memory[: _LENGTH_SIZE + len(kept)] = len(kept).to_bytes(_LENGTH_SIZE, "big") + kept
         try:
-            target(data)
+            run_limited(target, data)
         except KeyboardInterrupt:
             raise
         except BaseException:

@@ -46,6 +46,7 @@ LEFT_OUT = {
     "curl-auth-header": _OWN,
     "curl-auth-user": "models write such commands as examples",
     "facebook-access-token": "its shape is two numbers with a vertical line between them, as in a table",
+    "facebook-page-access-token": _OWN,
     "freemius-secret-key": _FILE,
     "generic-api-key": "its shape is any word after a word such as key or auth",
     "gitlab-session-cookie": "it is a cookie, whose value is never stored",

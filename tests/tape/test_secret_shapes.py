@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
+from random import Random
+from string import ascii_letters, digits
+from urllib.parse import quote
 
 import pytest
 from recorded_tape import request
@@ -90,6 +95,27 @@ def test_nothing_in_real_answers_and_cassettes_looks_like_a_secret():
         if find_shapes(line)
     ]
     assert found == []
+
+
+FACEBOOK = "EAACEdEose0cBA" + "".join(Random(3).choices(ascii_letters + digits, k=160)) + "ZD"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "access_token={}&limit=5", '{{"token": "{}"}}', "OAuth {}\\n", "https://a.example/?access_token={}", "({})"],
+)
+def test_a_facebook_token_is_removed(text):
+    assert FACEBOOK not in Redactor({}).redact_text(text.format(FACEBOOK))
+
+
+@pytest.mark.parametrize("write", [b64encode, urlsafe_b64encode], ids=["standard", "for URLs"])
+def test_base64_of_an_image_that_begins_like_a_facebook_token_is_kept(write):
+    # EAAC, and EAAA of a TIFF image
+    for number, head in itertools.product(range(100), (b"\x10\x00\x02", b"\x10\x00\x00")):
+        encoded = write(head + Random(number).randbytes(900)).decode()
+        assert encoded.startswith(("EAAC", "EAAA"))
+        for text in (f"data:image/png;base64,{encoded}", encoded.replace("/", "\\/"), quote(encoded, safe="")):
+            assert [text[change.start : change.end] for change in find_shapes(text)] == []
 
 
 def test_a_key_in_base64_of_a_file_is_no_false_alarm():

@@ -82,7 +82,8 @@ _OWN_RANDOM: Sequence[tuple[str, str]] = (
     ("ATATT3", r"[0-9A-Za-z_=-]{60,}"),  # Atlassian
     ("ATCTT3", r"[0-9A-Za-z_=-]{60,}"),
     ("ATBB", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])"),
-    ("EAA", r"[A-Z][0-9A-Za-z]{80,}"),  # Facebook
+    # Facebook; base64 of an image may begin in the same way, but contains other characters, too
+    ("EAA", r"[A-Z][0-9A-Za-z]{80,400}(?![0-9A-Za-z+=_-]|\\*/|%2[BFbf]|%3[Dd])"),
     ("CCIPAT_", r"[0-9A-Za-z]+_[0-9a-f]{40}"),  # CircleCI
     ("NRAK-", r"[0-9A-Z]{27}"),  # New Relic
     ("PMAK-", r"[0-9a-f]{24}-[0-9a-f]{34}"),  # Postman
