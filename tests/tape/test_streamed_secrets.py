@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -71,3 +72,88 @@ def test_names_of_many_projects_in_one_text_are_all_replaced(redactor):
     text = redactor.redact_text(" ".join(names) + " acme-299-x, acme-0-x")
     assert text.startswith("projects/project-0/locations/location-0 projects/project-1/locations/location-1 ")
     assert text.endswith("projects/project-299/locations/location-299 project-299, project-0")
+
+
+# --- tokens with log probabilities ------------------------------------------------------------------------------------
+
+TOKENS = ["The", " key", " is ", "hush", "-hush-", "01234", "56789", ", ok"]
+
+
+def write_token(token, *, alternatives="top_logprobs", to_bytes=list):
+    """Return an entry of OpenAI's ``logprobs``."""
+    fields = {"token": token, "logprob": -0.1, "bytes": to_bytes(token.encode())}
+    return {**fields, alternatives: [{"token": "no", "logprob": -3, "bytes": to_bytes(b"no")}, fields]}
+
+
+def to_base64(content):
+    return base64.b64encode(content).decode()
+
+
+def write_gemini(tokens):
+    chosen = [{"token": token, "tokenId": 5, "logProbability": -0.1} for token in tokens]
+    top = [{"candidates": [{"token": "no", "logProbability": -3}, one]} for one in chosen]
+    return {"candidates": [{"index": 0, "logprobsResult": {"chosenCandidates": chosen, "topCandidates": top}}]}
+
+
+def write_completion(tokens):
+    top = [{token: -0.1, "no": -3} for token in tokens]
+    return {"choices": [{"logprobs": {"tokens": tokens, "token_logprobs": [-0.1] * len(tokens), "top_logprobs": top}}]}
+
+
+LOGPROBS = {
+    "chat": lambda tokens: {"choices": [{"index": 0, "logprobs": {"content": list(map(write_token, tokens))}}]},
+    "refusal": lambda tokens: {"choices": [{"index": 0, "logprobs": {"refusal": list(map(write_token, tokens))}}]},
+    "responses": lambda tokens: {"type": "x", "output_index": 0, "logprobs": list(map(write_token, tokens))},
+    "xai": lambda tokens: {
+        "outputs": [
+            {
+                "logprobs": {
+                    "content": [write_token(token, alternatives="topLogprobs", to_bytes=to_base64) for token in tokens]
+                }
+            }
+        ]
+    },
+    "gemini": write_gemini,
+    "completion": write_completion,
+}
+
+
+def read_strings(value):
+    """Yield each string in ``value``, also as the value of ``bytes``, and the keys of objects."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "bytes":
+                yield bytes(item).decode() if isinstance(item, list) else base64.b64decode(item).decode()
+            else:
+                yield key
+                yield from read_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from read_strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+@pytest.mark.parametrize("api", LOGPROBS)
+@pytest.mark.parametrize("size", [1, 3, len(TOKENS)], ids=["one token per event", "several tokens", "not streamed"])
+def test_a_secret_in_tokens_with_log_probabilities_is_removed(redactor, api, size):
+    documents = [LOGPROBS[api](TOKENS[start : start + size]) for start in range(0, len(TOKENS), size)]
+    if size == len(TOKENS):
+        body = json.dumps(documents[0], indent=2)
+    else:
+        body = "".join(f"data: {json.dumps(document)}\n\n" for document in documents)
+    redacted = redactor.redact_body(body.encode()).decode()
+    if size == len(TOKENS):
+        found = [json.loads(redacted)]
+        assert redacted.startswith(body[:20])
+    else:
+        found = [json.loads(line[6:]) for line in redacted.splitlines() if line]
+    strings = list(read_strings(found))
+    assert not {"hush", "-hush-", "01234", "56789"}.intersection(strings)
+    assert {"The", " key", " is ", REDACTED, ", ok", "no"} <= set(strings)
+    assert redactor.redact_body(redacted.encode()).decode() == redacted
+
+
+def test_tokens_without_a_secret_keep_their_bytes(redactor):
+    body = json.dumps(LOGPROBS["chat"](TOKENS[:5]), separators=(", ", " : ")).encode()
+    assert redactor.redact_body(body) == body

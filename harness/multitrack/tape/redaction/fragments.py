@@ -2,7 +2,8 @@
 
 If a model repeats a secret in a streamed response, the secret arrives in pieces, and no piece looks like a secret.
 A text is therefore redacted as a whole. The events are the ``data:`` of server-sent events, which may be JSON or plain
-text, the lines of JSON lines, or the items of a JSON array.
+text, the lines of JSON lines, or the items of a JSON array. The list of tokens with their log probabilities
+(``logprobs``) also has a text in pieces, even in an answer that is not streamed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from multitrack.tape import jsontext
-from multitrack.wires import registry
+from multitrack.tape.redaction.logprobs import TOKEN_KEYS, find_tokens
+from multitrack.wires import json_rewriting, registry
 
 _DATA = re.compile(r"^data:[ ]?(.*?)\r?$", re.MULTILINE)
 _LINE = re.compile(r"^(\{.*?)\r?$", re.MULTILINE)
+
+_TOKENS = object()
+"""The end of the path of the tokens with log probabilities."""
 
 RedactPieces: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 """Redacts the joined pieces of a text. Returns the pieces unchanged if no secret is divided between them."""
@@ -36,6 +41,8 @@ def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
         case "[":
             return _redact_array(text, redact_pieces)
         case "{":
+            if any(key in text for key in TOKEN_KEYS) and isinstance(document := _parse(text), dict):
+                return _redact_tokens(text, document, redact_pieces)
             return _redact_events(text, _LINE, redact_pieces) if "\n{" in text else text
     return _redact_events(text, _DATA, redact_pieces) if "data:" in text else text
 
@@ -70,6 +77,12 @@ def _redact_array(text: str, redact_pieces: RedactPieces) -> str:
     return json.dumps(documents, ensure_ascii=False) if _redact_documents(documents, redact_pieces) else text
 
 
+def _redact_tokens(text: str, document: Any, redact_pieces: RedactPieces) -> str:
+    """Redact the tokens in an answer that is not streamed."""
+    changed = _redact_documents([document], redact_pieces, only_tokens=True)
+    return json_rewriting.rewrite_json(text, document) if changed else text
+
+
 def _parse(text: str) -> Any:
     if text[:1] not in ("{", "[", '"'):
         return None
@@ -84,8 +97,8 @@ def _format_compact(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def _redact_documents(documents: list[Any], redact_pieces: RedactPieces) -> set[int]:
-    """Redact, in place, the texts that are spread over ``documents``.
+def _redact_documents(documents: list[Any], redact_pieces: RedactPieces, *, only_tokens: bool = False) -> set[int]:
+    """Redact, in place, the texts that are spread over ``documents``, or ``only_tokens``.
 
     Return the positions of the documents that changed.
     """
@@ -95,7 +108,9 @@ def _redact_documents(documents: list[Any], redact_pieces: RedactPieces) -> set[
         if isinstance(document, dict | list):
             _collect_strings(document, (), position, leaves_by_path, keys)
     changed: set[int] = set()
-    for leaves in leaves_by_path.values():
+    for path, leaves in leaves_by_path.items():
+        if only_tokens and path[-1] is not _TOKENS:
+            continue
         pieces = [container[key] for _, (container, key) in leaves]
         # values such as the model and the id are the same in each event, so they are not pieces of a text
         if len(pieces) < 2 or pieces.count(pieces[0]) == len(pieces):
@@ -119,7 +134,10 @@ def _collect_strings(
     if not is_list and not keys.isdisjoint(value):
         path = (*path, *(str(value[key]) for key in sorted(keys.intersection(value))))
     for key, item in enumerate(value) if is_list else value.items():
-        if isinstance(item, str):
+        if isinstance(value, dict) and (tokens := find_tokens(value, str(key))):
+            # the tokens of an event are a part of the text, however many there are
+            leaves_by_path[*path, key, _TOKENS] += ((position, (token, None)) for token in tokens)
+        elif isinstance(item, str):
             leaves_by_path[*path, key].append((position, (value, key)))
         elif isinstance(item, dict | list):
             # a choice or a call is identified by one of ``keys``, not by its position in the array of a delta
