@@ -18,7 +18,7 @@ _LARGEST_KEPT = 1_000_000
 
 
 def keep_inputs(name: str, target: Callable[[bytes], None], current: Path) -> Callable[[bytes], None]:
-    """Return ``target``, which writes an input that fails to ``fuzz/findings/<name>/`` before it raises the error.
+    """Wrap ``target`` so that it writes a failing input to ``fuzz/findings/<name>/`` before it raises the error.
 
     Args:
         name: The name of the target.
@@ -45,7 +45,7 @@ def keep_inputs(name: str, target: Callable[[bytes], None], current: Path) -> Ca
 
 
 def read_current_input(current: Path) -> bytes:
-    """Return the input in the file that `keep_inputs` wrote."""
+    """Return the input in the file that ``keep_inputs`` wrote."""
     content = current.read_bytes()
     length = int.from_bytes(content[:_LENGTH_SIZE], "big")
     return content[_LENGTH_SIZE : _LENGTH_SIZE + length]

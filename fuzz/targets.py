@@ -69,7 +69,7 @@ def check_written_again(cassette: Cassette) -> None:
 
 
 def fuzz_wires(data: bytes) -> None:
-    """Decode ``data`` in its recognized wire format and in one chosen by its checksum, as a whole and in pieces."""
+    """Decode ``data`` in its recognized wire format and in one that its checksum selects, as a whole and in pieces."""
     recognized = wires.recognize(data)
     assert recognized is None or recognized in wires.WIRES
     wires.read_request(data)

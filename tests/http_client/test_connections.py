@@ -276,7 +276,7 @@ def test_a_connection_closed_before_reading_is_recorded_as_left(router, server):
 
 
 def test_a_subclass_with_its_own_connect_is_intercepted(router, server):
-    """Code does this to connect to unix sockets, and to override host names."""
+    """Applications have such subclasses to connect to Unix sockets, and to override host names."""
 
     class RedirectedConnection(http.client.HTTPConnection):
         def connect(self):

@@ -1,4 +1,4 @@
-"""`@pytest.mark.behaviour` in the tests of a project."""
+"""``@pytest.mark.behaviour`` in the tests of a project."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Each SDK receives the behaviours, and our clients extract their calls."""
+"""Each SDK receives the behaviours, and Multitrack's clients extract the calls."""
 
 import sys
 from collections.abc import Iterable
@@ -95,7 +95,7 @@ CELLS = [(wire, stream) for wire in CLIENTS for stream in (False, True)]
 
 
 def for_all_formats(name, **conditions):
-    """Run a test with the behaviour `name` in each wire format, in one piece and streamed, with our clients."""
+    """Run a test with the behaviour ``name`` in each wire format, streamed and not, with Multitrack's clients."""
     chosen = [
         pytest.param(CLIENTS[wire], stream, marks=pytest.mark.behaviour(wire, name), id=f"{wire}{'.stream' * stream}")
         for wire, stream in CELLS

@@ -102,7 +102,7 @@ def flags():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, flags, provider):
-    """The folder of a project that uses the neighbour, recorded."""
+    """The folder of a recorded project that uses the neighbour."""
     folder = tmp_path_factory.mktemp(NAME)
     for source in (FOLDER / "scenario", FOLDER / NAME):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))

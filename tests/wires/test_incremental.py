@@ -175,7 +175,7 @@ def write_item(number, *, ids="stable"):
 
 
 def write_item_events(number, numbering, ids, *, with_deltas=True):
-    """Return the events of one call: `added`, the deltas, and the two `done` events."""
+    """Return the events of one call: ``added``, the deltas, and the two ``done`` events."""
     item = write_item(number, ids=ids)
     place = {"right": {"output_index": number}, "zero": {"output_index": 0}, "none": {}}[numbering]
     item_id = {"stable": {"item_id": f"fc_{number}"}, "changing": {"item_id": f"other_{number}"}, "none": {}}[ids]

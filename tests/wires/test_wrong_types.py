@@ -41,7 +41,7 @@ def parse(body: bytes, wire: str) -> Any:
 
 
 def list_documents(wire: str) -> list[Any]:
-    """Return an answer that we write, and the smallest written answers with a quirk."""
+    """Return an answer that Multitrack encodes, and the small hand-written answers, each of which has a quirk."""
     bodies = [encode_answer(ANSWER, wire)]
     for name, line in load_written_answers():
         body = line["body"] if isinstance(line["body"], str) else json.dumps(line["body"])

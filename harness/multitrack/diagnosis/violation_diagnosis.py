@@ -1,4 +1,4 @@
-"""The diagnosis of a violation: a miss, or a request that would have gone live."""
+"""The diagnosis of a violation: a miss, or a request that would have reached the network."""
 
 from __future__ import annotations
 

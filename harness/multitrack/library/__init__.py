@@ -1,6 +1,7 @@
 """Recorded behaviours of providers, for tests of code that calls models.
 
-``behaviours()`` lists them. ``@pytest.mark.behaviour(wire, name)`` answers the requests of a test with one of them.
+``behaviours()`` lists the behaviours. ``@pytest.mark.behaviour(wire, name)`` answers the requests of a test with one
+behaviour.
 """
 
 from multitrack.library.behaviour import Behaviour, behaviours

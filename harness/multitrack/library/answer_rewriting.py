@@ -18,9 +18,9 @@ _OPEN, _CLOSE = "\ue000", "\ue001"
 
 
 def rewrite_calls(body: bytes, wire: str, calls: Sequence[ToolCall]) -> bytes:
-    """Return ``body``, an answer in the format ``wire``, with ``calls`` instead of its own.
+    """Return ``body``, an answer in the format ``wire``, with its calls replaced by ``calls``.
 
-    ``calls`` are as many as the calls of the answer, in the same order.
+    ``calls`` has one call for each call of the answer, in the same order.
     """
     answer = wires.read_answer(body, wire)
     if [(call.name, call.arguments) for call in answer.calls] == [(call.name, call.arguments) for call in calls]:
@@ -32,7 +32,7 @@ def rewrite_calls(body: bytes, wire: str, calls: Sequence[ToolCall]) -> bytes:
 
 
 def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> bytes:
-    """Spread the arguments of each call over the deltas that held its recorded arguments.
+    """Spread the arguments of each call over the deltas that contained its recorded arguments.
 
     The decoder says to which call a delta belongs: it decodes the stream with a number in place of each text.
     """

@@ -1,4 +1,4 @@
-"""A recorded behaviour of a provider, and the list of all of them."""
+"""A recorded behaviour of a provider, and the list of all behaviours."""
 
 from __future__ import annotations
 
@@ -75,17 +75,17 @@ class Behaviour:
 
     @property
     def body(self) -> bytes:
-        """The body of the last response. It is empty if there was no response."""
+        """The body of the last response. Empty if there was no response."""
         return self.interactions[-1].response.body
 
     @property
     def wire_format(self) -> str:
-        """The name of the format of ``body`` for `multitrack.decode`. It does not distinguish REST from gRPC."""
+        """The name of the format of ``body`` for ``multitrack.decode``. It does not distinguish REST from gRPC."""
         return self.wire.replace(".grpc", "")
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """The recorded tool calls, in order, as `multitrack.decode` returns them."""
+        """The recorded tool calls, in order, as ``multitrack.decode`` returns them."""
         from multitrack import wires
 
         return wires.read_answer(self.body, self.wire_format).calls if self.body and self.status < 400 else ()

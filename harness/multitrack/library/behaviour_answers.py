@@ -24,7 +24,7 @@ _AWS_STREAM = re.compile(r"/invoke-with-response-stream$")
 
 
 class BehaviourAnswers:
-    """The answers of one behaviour, for a tape. See `multitrack.tape.sessions.behaviour_session.AnswerSource`."""
+    """The answers of one behaviour, for a tape. See ``multitrack.tape.sessions.behaviour_session.AnswerSource``."""
 
     def __init__(self, wire: str, name: str) -> None:
         """Read the behaviour.
@@ -55,7 +55,7 @@ class BehaviourAnswers:
         return Path("multitrack.library", self._wire, f"{self._name}.yaml")
 
     def answer(self, request: Request) -> Interaction:
-        """Return the interaction that answers ``request``, with calls of the tools that it offers."""
+        """Return the interaction that answers ``request``, with calls of the tools that the request offers."""
         wire = find_wire(request)
         behaviour = self._by_wire.get(wire or "")
         if behaviour is None:

@@ -38,7 +38,7 @@ def read_document(request: Request) -> Mapping[str, Any]:
 
 
 def find_wire(request: Request) -> str | None:
-    """Return the wire format of ``request``, a member of `catalogue.CELLS`. None if it is in another format."""
+    """Return the wire format of ``request``, one of ``catalogue.CELLS``. None if the request is in another format."""
     document = read_document(request)
     found = registry.recognize_request(document, request.url) if document else None
     path = request.url.partition("?")[0]

@@ -51,7 +51,7 @@ def map_calls(
 def _choose_tools(
     calls: Sequence[ToolCall], recorded: Sequence[OfferedTool], offered: Sequence[OfferedTool]
 ) -> dict[str, OfferedTool]:
-    """Return the offered tool for each recorded one. Tools are shared only if too few are offered."""
+    """Return the offered tool for each recorded tool. They share an offered tool only if too few are offered."""
     schemas = {tool.name: tool.schema for tool in recorded}
     chosen: dict[str, OfferedTool] = {}
     for name in dict.fromkeys(call.name for call in calls if call.name in schemas):
@@ -105,7 +105,7 @@ def _write(value: Any) -> str:
 
 
 def _invalidate(value: Any, tool: OfferedTool) -> Any:
-    """Return ``value`` with a field of a type that the schema does not allow, or without a required field."""
+    """Return ``value`` with a field of the wrong type, without a required field, or with an unknown field."""
     properties = tool.schema.get("properties")
     typed = properties if isinstance(properties, Mapping) else {}
     required = [name for name in tool.schema.get("required", ()) if isinstance(name, str)]
@@ -126,7 +126,7 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
 
 
 def _cut_off(recorded: str, value: Any) -> str:
-    """Return the arguments ``value`` without their end, as text or, as in the recorded call, as an object."""
+    """Return the arguments ``value`` without their end: as cut text, or as an object if ``recorded`` is valid JSON."""
     try:
         json.loads(recorded)
     except ValueError:

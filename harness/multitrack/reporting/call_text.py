@@ -50,7 +50,7 @@ def describe_pair(pair: ReportedPair) -> Iterator[str]:
 
 
 def describe_saved(totals: RunTotals) -> str:
-    """Return what the replay saved, such as "12 requests, 3,400 tokens and 5.2 seconds". Empty if nothing."""
+    """Return what the replay saved, such as "12 requests, 3,400 tokens and 5.2 seconds". Empty if it saved nothing."""
     parts = [count_noun(totals.replayed, "request")] if totals.replayed else []
     if totals.tokens_saved:
         parts.append(f"{totals.tokens_saved:,} tokens")

@@ -1,4 +1,4 @@
-"""The report of a run as Markdown, in the dialect of GitHub: the worst first, and cut to a size."""
+"""A report as Markdown, in the dialect of GitHub: tests with problems come first, and the size has a limit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def format_markdown(report: RunReport, limit: int = _NO_LIMIT) -> str:
 
 
 def _select(parts: Sequence[Sequence[str]], room: int) -> tuple[Sequence[Sequence[str]], int]:
-    """Return the first parts that fit into ``room`` bytes, and the rest of the room."""
+    """Return the first parts that fit into ``room`` bytes, and the number of bytes that remain."""
     for number, part in enumerate(parts):
         if (size := _measure(part)) > room:
             return parts[:number], room

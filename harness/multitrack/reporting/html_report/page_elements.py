@@ -54,8 +54,8 @@ def format_test(test: ReportedTest, anchor: str, *, is_open: bool) -> str:
 
     Args:
         test: The test.
-        anchor: Its id.
-        is_open: Whether it is unfolded.
+        anchor: The id of the element.
+        is_open: Whether the element is unfolded.
     """
     outcome = test.outcome or "fixture"
     badge = "drifted" if test.severity == "drifted" else outcome
@@ -171,7 +171,7 @@ def _format_pair(pair: ReportedPair, sides: _Sides) -> Iterator[str]:
 def _format_change(
     name: str, change: str, before: JsonValue, after: JsonValue, sides: _Sides, note: str | None = None
 ) -> str:
-    """Return the row of a field that differs, with the words marked that differ.
+    """Return the row of a field that differs, with marks around the words that differ.
 
     Args:
         name: The field.
@@ -232,7 +232,7 @@ def _to_text(value: JsonValue, *, is_plain: bool) -> str:
 
 
 def _mark(old: JsonValue, new: JsonValue) -> tuple[str, str]:
-    """Return two values with the words marked in which they differ."""
+    """Return two values with marks around the words in which they differ."""
     is_plain = _is_long(old) or _is_long(new)
     before, after = (_WORD.findall(_to_text(value, is_plain=is_plain)) for value in (old, new))
     if max(len(before), len(after)) > _MAX_WORDS:

@@ -28,7 +28,8 @@ class MissDifference:
         path: A JSON path, ``url``, or the name of a field, a part or a line of the body.
         recorded: The recorded value. ``ABSENT`` if the recording does not have it.
         sent: The value that was sent. ``ABSENT`` if the request does not have it.
-        meaning: What the difference means for a tool, such as "`Weather.city` is new". Empty if it is elsewhere.
+        meaning: What the difference means for a tool, such as "`Weather.city` is new". Empty if the difference is not
+            in a tool.
     """
 
     path: str
@@ -48,7 +49,7 @@ class MissFacts:
         record_hint: The command that records the request.
         call_site: Where the user's code sent the request. None if it is unknown.
         nearest: The position of the nearest recording, from 1. None if nothing was similar.
-        differences: The places where it differs from the request.
+        differences: The places where the nearest recording differs from the request.
         other_file_command: The command that uses the recording in another file. Empty if there is none.
     """
 

@@ -73,7 +73,7 @@ def find_nearest(
 
     Args:
         request: The request, after redaction.
-        key: Its matching key.
+        key: The matching key of the request.
         index: The recordings.
         strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.

@@ -20,7 +20,7 @@ def largest_decoded_size(size: int) -> int:
 
 
 class DecodedTooLarge(ValueError):
-    """The body is a compression bomb: it would have more bytes than `largest_decoded_size` after it is decoded."""
+    """The body is a compression bomb: it would have more bytes than ``largest_decoded_size`` after it is decoded."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__(f"its {encoding} data have a compression ratio so high that no server can have sent them")
@@ -59,7 +59,7 @@ def decode_parts(
 ) -> list[bytes]:
     """Decode a body that arrived in ``parts``, as ``decode_body`` does.
 
-    Raise `DecodedTooLarge` if the result would have more than ``most`` bytes. By default, there is no limit, because a
+    Raise ``DecodedTooLarge`` if the result would have more than ``most`` bytes. There is no limit by default, because a
     body that has arrived from a server is not a hostile file.
 
     The result has one item per part. An item is empty if its part cannot be decoded before the next one is read.

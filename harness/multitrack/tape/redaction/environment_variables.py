@@ -1,4 +1,4 @@
-"""Read all environment variables quickly. Imports nothing else, because the plugin does this in every run."""
+"""Read all environment variables quickly. This module imports nothing else, because the plugin uses it in every run."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def copy_variables(environment: Mapping[str, str]) -> dict[str | bytes, str | by
 
 
 def decode(text: str | bytes) -> str:
-    """Return the decoded form of a name or a value from `copy_variables`."""
+    """Return the decoded form of a name or a value from ``copy_variables``."""
     return os.fsdecode(text)

@@ -30,7 +30,7 @@ class AnswerSource(Protocol):
 
 
 class BehaviourSession(Session):
-    """Answers all requests from an `AnswerSource`. Nothing goes live in any mode."""
+    """Answers all requests from an ``AnswerSource``. No request is sent to the network in any mode."""
 
     replays = True
 
