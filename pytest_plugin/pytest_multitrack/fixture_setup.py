@@ -41,7 +41,7 @@ def _exempt_threads(
 def _open_fixture_tape(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> AbstractContextManager[None]:
-    """Open a tape for a fixture of wider scope, if the test that sets it up uses a cassette."""
+    """Open a tape for a fixture of wider scope, if the test that sets the fixture up uses a cassette."""
     if fixturedef.scope == "function":
         return nullcontext()
     run = RunState.of(request.config)

@@ -45,7 +45,9 @@ OPTIONAL = ("id", "thoughtSignature")
 
 
 def normalize(value):
-    """Convert keys to camel case and base64 to the standard alphabet, because google-genai writes some differently."""
+    """Convert keys to camel case and base64 to the standard alphabet, because google-genai writes some of them
+    differently.
+    """
     match value:
         case dict():
             parts = {re.sub("_(.)", lambda found: found[1].upper(), key): normalize(value[key]) for key in value}

@@ -52,7 +52,7 @@ class Request:
     headers: Headers
     """The headers in the order sent, with lower-case names. A header that was sent twice appears twice."""
     body: bytes
-    """The body. The message as protobuf JSON for a gRPC call.
+    """The body. For a gRPC call, the message as protobuf JSON.
 
     An interceptor passes the body as it was sent. ``normalize.request_body`` removes its content encoding.
     """

@@ -1,6 +1,7 @@
-"""Observe which recorded request Multitrack's own replay chooses for each live one.
+"""Observe which recorded request Multitrack's own replay chooses for each live request.
 
-By default, the bodies of the two are equal. With ``match_on``, or for tests that follow vcrpy's rules, they may differ.
+By default, the two requests have equal bodies. With ``match_on``, or for tests that follow vcrpy's rules, the bodies
+may differ.
 """
 
 from __future__ import annotations

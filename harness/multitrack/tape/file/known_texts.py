@@ -1,7 +1,7 @@
 """Remember the interactions of a cassette that this process records to, with their texts in the file.
 
-If many tests record into one cassette, the file is read and written for each test. Without this module, all its
-interactions would be parsed and formatted each time.
+If many tests record into one cassette, the file is read and written for each test. Without this module, all
+interactions of the file would be parsed and formatted each time.
 """
 
 from __future__ import annotations
