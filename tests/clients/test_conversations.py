@@ -45,8 +45,9 @@ OPTIONAL = ("id", "thoughtSignature")
 
 
 def normalize(value):
-    """Convert keys to camel case and base64 to the standard alphabet, because google-genai writes some of them
-    differently.
+    """Convert keys to camel case and base64 to the standard alphabet.
+
+    google-genai writes some keys and texts in other forms.
     """
     match value:
         case dict():
