@@ -10,6 +10,7 @@ import ssl
 import threading
 
 import pytest
+import trustme
 
 from multitrack.errors import LiveCall
 from multitrack.tape.active import activate
@@ -290,6 +291,40 @@ def test_a_request_over_a_connection_from_before_the_tape_is_blocked(connected, 
         send(connected)
     assert tape.violations == [blocked.value]
     assert str(blocked.value).startswith("api.example.com:443: blocked a socket that would bypass the tape")
+
+
+@pytest.fixture(scope="module")
+def tls_contexts():
+    """The contexts of a server and of its client."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["write", "writelines"])
+def test_a_request_over_a_tls_stream_from_before_the_tape_is_blocked(tls_contexts, monkeypatch, method):
+    server_context, client_context = tls_contexts
+
+    async def send(tape):
+        async with await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=server_context) as server:
+            address = server.sockets[0].getsockname()[:2]
+            _, writer = await asyncio.open_connection(*address, ssl=client_context, server_hostname="localhost")
+            monkeypatch.setattr("asyncio.trsock.TransportSocket.getpeername", lambda _: (FOREIGN, 443))
+            with activate(tape):
+                writer.write(b"SELECT 1")
+                with tripwire.disable():
+                    writer.write(REQUEST)
+                assert tape.violations == []
+                with pytest.raises(LiveCall, match=r"^api\.example\.com:443: blocked a socket"):
+                    getattr(writer, method)(REQUEST if method == "write" else [REQUEST, b"body"])
+            writer.transport.abort()
+
+    tape = FakeTape()
+    asyncio.run(send(tape))
+    assert len(tape.violations) == 1
 
 
 @pytest.mark.slow

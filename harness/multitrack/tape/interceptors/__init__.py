@@ -51,6 +51,7 @@ INTERCEPTORS: tuple[tuple[str, str], ...] = (
     ("grpc", "grpc.connectivity"),
     ("socket", "tripwire"),
     ("ssl", "tls_tripwire"),
+    ("asyncio.sslproto", "asyncio_tls_tripwire"),
     ("uvloop", "uvloop_tripwire"),
     ("pycurl", "pycurl_tripwire"),
     ("tornado.iostream", "tornado_stream"),
