@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from multitrack.errors import MultitrackError
 from multitrack.printable import echo, escape_controls
@@ -21,6 +21,9 @@ except ImportError:  # the base install has no command line
 
 from multitrack.commands import command_line
 
+if TYPE_CHECKING:
+    from multitrack.tape.file.cassette import Cassette
+
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
 app = typer.Typer(
@@ -32,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 _IGNORED = "*.pending.yaml"
 _DEFAULT = (
     "the default is cassettes_dir in pyproject.toml, otherwise every folder 'cassettes' below the current directory"
@@ -65,11 +69,14 @@ def show(
     request: Annotated[
         bool, typer.Option("--request", help="print the model, tools and messages of each request, too")
     ] = False,
+    json: _Json = False,
 ) -> None:
     """Print the tool calls and messages of cassettes. This command can also serve as git's textconv command."""
     from multitrack.errors import CassetteCorrupt
     from multitrack.reporting.check import find_cassettes
 
+    if textconv and json:
+        raise typer.BadParameter("pass either --textconv or --json")
     if textconv and cassette.is_file():
         try:
             _show(cassette, requests=request)
@@ -79,6 +86,9 @@ def show(
             typer.echo(cassette.read_bytes())
         return
     _require_cassettes("show", cassette)
+    if json:
+        _show_json(find_cassettes(cassette, pending=True), requests=request)
+        return
     if not cassette.is_dir():
         _show(cassette, requests=request)
         return
@@ -94,17 +104,42 @@ def show(
         raise typer.Exit(1)
 
 
-def _show(path: Path, *, requests: bool) -> None:
-    from multitrack.reporting import cassette_text
+def _show_json(found: Sequence[Path], *, requests: bool) -> None:
+    from json import dumps
+
+    from multitrack.errors import CassetteCorrupt
+    from multitrack.reporting import cassette_data
+
+    cassettes: list[dict[str, object]] = []
+    for path in found:
+        try:
+            # the URLs of other recorders may hold secrets, too
+            cassette = _read(path, redacted=True)
+        except CassetteCorrupt as error:
+            cassettes.append({"path": str(path), "problem": str(error)})
+        else:
+            cassettes.append({"path": str(path), **cassette_data.describe_cassette(cassette, requests=requests)})
+    # outside of the strings of JSON, there is nothing that looks like a secret
+    echo(_make_text_redactor()(dumps({"command": "show", "cassettes": cassettes}, indent=2)))
+    if any("problem" in one for one in cassettes):
+        raise typer.Exit(1)
+
+
+def _read(path: Path, *, redacted: bool) -> Cassette:
     from multitrack.tape import project
     from multitrack.tape.file import storage
     from multitrack.tape.file.cassette import Cassette
     from multitrack.tape.foreign_redaction import make_foreign_redactor
 
     cassette = storage.read(path) or Cassette()
-    if requests:
-        # the requests of other recorders may hold secrets
-        cassette = make_foreign_redactor(project.read_nearest(Path.cwd()).settings)(cassette)
+    return make_foreign_redactor(project.read_nearest(Path.cwd()).settings)(cassette) if redacted else cassette
+
+
+def _show(path: Path, *, requests: bool) -> None:
+    from multitrack.reporting import cassette_text
+
+    # the requests of other recorders may hold secrets
+    cassette = _read(path, redacted=requests)
     redact = _make_text_redactor()
     for line, is_heading in cassette_text.describe_cassette(cassette, requests=requests):
         echo(redact(line), bold=is_heading)
@@ -169,12 +204,13 @@ def check(
     max_age: Annotated[
         int | None, typer.Option(help="the allowed age in days; the default is max_age in pyproject.toml")
     ] = None,
+    json: _Json = False,
 ) -> None:
     """Find cassettes that are damaged or too old, contain a secret, or belong to a test that no longer exists.
 
     A pending recording is only checked if its file is named.
     """
-    from dataclasses import replace
+    from dataclasses import asdict, replace
     from datetime import UTC, datetime
 
     from multitrack.reporting import check as checking
@@ -189,22 +225,33 @@ def check(
     problems = list(
         checking.find_problems(cassettes, settings, datetime.now(UTC), lambda: collected_tests.collect_tests(folder))
     )
-    for problem in problems:
-        echo(problem)
-    if not problems:
-        echo(f"{count_noun(len(cassettes), 'cassette')}: no problems")
-    _report_pending(paths)
+    if json:
+        from json import dumps
+
+        pending = _count_pending(paths)
+        listed = [asdict(problem) for problem in problems]
+        echo(dumps({"command": "check", "cassettes": len(cassettes), "problems": listed, "pending": pending}, indent=2))
+    else:
+        for problem in problems:
+            echo(str(problem))
+        if not problems:
+            echo(f"{count_noun(len(cassettes), 'cassette')}: no problems")
+        _report_pending(paths)
     if problems:
         raise typer.Exit(1)
 
 
 def _report_pending(paths: list[Path]) -> None:
     """Print how many files with pending recordings are in the folders ``paths``, and that they were not checked."""
-    from multitrack.tape.file import storage
-
-    if count := sum(len(storage.find_pending(path)) for path in paths if path.is_dir()):
+    if count := _count_pending(paths):
         files = count_noun(count, "file")
         echo(f"not checked: {files} with pending recordings (multitrack accept moves them into the cassettes)")
+
+
+def _count_pending(paths: list[Path]) -> int:
+    from multitrack.tape.file import storage
+
+    return sum(len(storage.find_pending(path)) for path in paths if path.is_dir())
 
 
 @app.command(epilog=f"Example: multitrack diff main..HEAD\n\n{_EXIT_CODES}")
@@ -217,7 +264,7 @@ def diff(
         typer.Argument(help="the other cassette or folder; if OLD names revisions, the files and folders to compare"),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="print Markdown")] = False,
-    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    json: _Json = False,
 ) -> None:
     """Print which requests and tool calls differ between two versions of cassettes.
 
@@ -247,7 +294,7 @@ def diff(
 @app.command()
 def revalidate(
     paths: Annotated[list[Path] | None, typer.Argument(help=f"cassettes, or folders with them; {_DEFAULT}")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    json: _Json = False,
 ) -> None:
     """Validate every recorded tool call with the current models, and list each failure with its field and JSON path.
 

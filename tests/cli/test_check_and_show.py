@@ -91,7 +91,7 @@ def test_each_kind_of_problem_has_a_line(cassettes):
         "cassettes/theirs.yaml: secret: a credential in the headers or the URL of interaction 1",
         "gone.yaml: missing: there is no such cassette",
         "cassettes/orphan.yaml: orphan: there is no test test_it.py::test_plan[2] (interaction 1): "
-        "if the test was renamed, first record it under its new name (pytest --record); then delete the file",
+        "if the test was renamed, run the tests, and then: multitrack mv --find; otherwise delete the file",
         "not checked: 1 file with pending recordings (multitrack accept moves them into the cassettes)",
     ]
 
@@ -124,7 +124,7 @@ def test_in_a_subfolder_only_its_own_tests_can_be_missing(cassettes):
     finished = multitrack("check", "../cassettes", cwd=below)
     assert finished.stdout.splitlines() == [
         "../cassettes/gone.yaml: orphan: there is no test below/test_x.py::test_gone (interaction 1): "
-        "if the test was renamed, first record it under its new name (pytest --record); then delete the file"
+        "if the test was renamed, run the tests, and then: multitrack mv --find; otherwise delete the file"
     ]
     assert finished.returncode == 1
 

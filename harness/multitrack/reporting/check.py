@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,27 @@ from multitrack.tape.settings import Settings
 from multitrack.wording import enumerate_positions
 
 
+@dataclass(frozen=True, slots=True)
+class CassetteProblem:
+    """A problem with a cassette.
+
+    Args:
+        path: The cassette. Empty if the problem concerns none in particular.
+        kind: What is wrong, in one or two words.
+        message: The details, and what to do next.
+        line: The number of the line, from 1. None if the problem concerns the whole file.
+    """
+
+    path: str
+    kind: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        location = self.path if self.line is None else f"{self.path}:{self.line}"
+        return ": ".join(part for part in (location, self.kind, self.message) if part)
+
+
 def find_cassettes(path: Path, *, pending: bool = False) -> Sequence[Path]:
     """Return all cassettes in the folder ``path``.
 
@@ -34,8 +56,8 @@ def find_cassettes(path: Path, *, pending: bool = False) -> Sequence[Path]:
 
 def find_problems(
     found: Sequence[Path], settings: Settings, now: datetime, collect: Callable[[], CollectedTests]
-) -> Iterator[str]:
-    """Yield a line for each problem with the cassettes.
+) -> Iterator[CassetteProblem]:
+    """Yield the problems with the cassettes.
 
     It is a problem if a cassette is missing or damaged, contains a secret, is older than the setting ``max_age``, or
     belongs to a test that no longer exists.
@@ -49,43 +71,43 @@ def find_problems(
     readable: list[tuple[Path, Cassette]] = []
     for path in found:
         if path.is_dir():
-            yield f"{path}: no cassettes in this folder"
+            yield CassetteProblem(str(path), "no cassettes in this folder", "")
             continue
         if path.is_file() and not path.name.endswith(paths.SUFFIXES):
-            yield f"{path}: not a cassette: multitrack check requires a cassette, or a folder with cassettes"
+            requires = "multitrack check requires a cassette, or a folder with cassettes"
+            yield CassetteProblem(str(path), "not a cassette", requires)
             continue
         try:
             cassette = storage.read(path)
         except CassetteCorrupt as error:
-            location = f"{path}:{error.line}" if error.line else f"{path}"
-            if error.is_damaged:
-                yield f"{location}: damaged: {error.reason}"
-            else:
-                yield f"{location}: unreadable: {error.reason}: {error.advice}"
+            kind, advice = ("damaged", "") if error.is_damaged else ("unreadable", f": {error.advice}")
+            yield CassetteProblem(str(path), kind, f"{error.reason}{advice}", error.line)
             continue
         if cassette is None:
-            yield f"{path}: missing: there is no such cassette"
+            yield CassetteProblem(str(path), "missing", "there is no such cassette")
             continue
         yield from _find_secrets(path, cassette, settings.allow_secrets)
         yield from _check_age(path, cassette, settings.max_age, now)
         for other in paths.find_other_formats(path):
-            yield f"{other}: not replayed, because {path} has replaced it: delete the old file"
+            yield CassetteProblem(str(other), f"not replayed, because {path} has replaced it", "delete the old file")
         readable.append((path, cassette))
     yield from _find_orphans(readable, collect)
 
 
-def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[str]:
+def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[CassetteProblem]:
     held = {secret for secret in find_in_environment(os.environ).values if secret not in allowed}
     # other recorders may compress the file
     lines = cassette_reader.decompress(path.read_bytes(), path).decode().splitlines()
     for number, line in enumerate(lines, start=1):
         if has_credential_shape(line, allowed):
-            yield f"{path}:{number}: secret: a value that looks like a credential"
+            yield CassetteProblem(str(path), "secret", "a value that looks like a credential", number)
         elif any(secret in line for secret in held):
-            yield f"{path}:{number}: secret: the value of a credential variable in the environment"
+            value = "the value of a credential variable in the environment"
+            yield CassetteProblem(str(path), "secret", value, number)
     for position, interaction in enumerate(cassette.interactions, start=1):
         if any(REDACTED not in value and value not in allowed for value in _sent_credentials(interaction)):
-            yield f"{path}: secret: a credential in the headers or the URL of interaction {position}"
+            where = f"in the headers or the URL of interaction {position}"
+            yield CassetteProblem(str(path), "secret", f"a credential {where}")
 
 
 def _sent_credentials(interaction: Interaction) -> Iterator[str]:
@@ -93,13 +115,15 @@ def _sent_credentials(interaction: Interaction) -> Iterator[str]:
     yield from secrets.find_in_request(interaction.response.headers, "")
 
 
-def _check_age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterator[str]:
+def _check_age(path: Path, cassette: Cassette, max_age: int, now: datetime) -> Iterator[CassetteProblem]:
     recorded = cassette.recorded_at
     if max_age and recorded is not None and (days := (now - recorded).days) > max_age:
-        yield f"{path}: old: recorded {days} days ago; max_age is {max_age} days"
+        yield CassetteProblem(str(path), "old", f"recorded {days} days ago; max_age is {max_age} days")
 
 
-def _find_orphans(readable: Sequence[tuple[Path, Cassette]], collect: Callable[[], CollectedTests]) -> Iterator[str]:
+def _find_orphans(
+    readable: Sequence[tuple[Path, Cassette]], collect: Callable[[], CollectedTests]
+) -> Iterator[CassetteProblem]:
     owned = [
         (path, position, test)
         for path, cassette in readable
@@ -113,7 +137,8 @@ def _find_orphans(readable: Sequence[tuple[Path, Cassette]], collect: Callable[[
     try:
         collected = collect()
     except ValueError as error:
-        yield f"orphans: not checked, because pytest could not collect the tests: {error}"
+        reason = f"not checked, because pytest could not collect the tests: {error}"
+        yield CassetteProblem("", "orphans", reason)
         return
     in_use = {_default_name(test) for test in collected.tests}
     lost: dict[tuple[Path, str], list[int]] = {}
@@ -123,7 +148,8 @@ def _find_orphans(readable: Sequence[tuple[Path, Cassette]], collect: Callable[[
             lost.setdefault((path, test), []).append(position)
     for (path, test), positions in lost.items():
         advice = _advise(path, test, owned)
-        yield f"{path}: orphan: there is no test {test} ({enumerate_positions(positions)}): {advice}"
+        message = f"there is no test {test} ({enumerate_positions(positions)}): {advice}"
+        yield CassetteProblem(str(path), "orphan", message)
 
 
 def _default_name(test: str) -> tuple[str, str]:
@@ -138,4 +164,4 @@ def _advise(path: Path, test: str, owned: Sequence[tuple[Path, int, str]]) -> st
     """Return what to do about the recordings of ``test``, which does not exist, in the cassette at ``path``."""
     if any(other != test for owner, _, other in owned if owner == path):
         return "other tests share this cassette: delete the file, and record those tests again (pytest --record)"
-    return "if the test was renamed, first record it under its new name (pytest --record); then delete the file"
+    return "if the test was renamed, run the tests, and then: multitrack mv --find; otherwise delete the file"
