@@ -48,7 +48,7 @@ def test_a_changed_prompt_is_a_miss(project):
         "    $.messages[0].content",
         '      recorded: "what is the weather?"',
         '      sent: "what is the time?"',
-        "  only wording changed; to keep the recorded answer: pytest --calls-rebind test_it.py::test_ask",
+        "  to keep the recorded answer, if it still fits: pytest --calls-rebind test_it.py::test_ask",
         "  to record it: pytest --record test_it.py::test_ask",
     ]
 

@@ -54,7 +54,7 @@ def reworded(project):
 def test_the_command_keeps_the_answer_and_takes_the_new_request(reworded):
     run = reworded.run(*WITH_CACHE)
     assert run.counts == {"failed": 3, "passed": 1}
-    advice = "only wording changed; to keep the recorded answer: multitrack rebind "
+    advice = "to keep the recorded answer, if it still fits: multitrack rebind "
     assert [line.split(advice)[1] for line in run.lines if advice in line] == [ASK, f"'{SHARED}'"]
 
     before = (reworded.path / CASSETTE).read_text()
@@ -155,7 +155,7 @@ def test_the_flag_in_ci(reworded, monkeypatch):
 def test_an_audit_names_the_command(reworded):
     run = reworded.run("--calls-audit", "--cassettes-option=vcr_compatible_matching=true", *WITH_CACHE)
     assert run.counts == {"passed": 4}
-    assert "     only wording changed; to keep the recorded answers:" in run.lines
+    assert "     to keep the recorded answers, if they still fit:" in run.lines
     assert f"     multitrack rebind {ASK}" in run.lines
     assert f"     pytest --record {MODEL}" in run.lines
     done = rebind(reworded, ASK)

@@ -180,7 +180,7 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
     if finding.kind is not Kind.NOISE:
         cost = count_noun(report.count_cost(finding), "request")
         if command.startswith("multitrack rebind "):
-            entry.fix, entry.command = "only wording changed; to keep the recorded answers:", command
+            entry.fix, entry.command = "to keep the recorded answers, if they still fit:", command
         elif command:
             entry.fix, entry.command = f"to record again ({cost}):", command
         else:

@@ -74,7 +74,7 @@ def format_violation(error: TapeViolation) -> str:
 
 _RED, _GREEN, _BOLD, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[1m", "\x1b[0m"
 # what a miss prints before a command
-_ADVICE = ("  to record it: ", "  only wording changed; to keep the recorded answer: ")
+_ADVICE = ("  to record it: ", "  to keep the recorded answer, if it still fits: ")
 _COLOURS = {"recorded:": _RED, "sent:": _GREEN}
 
 

@@ -27,7 +27,7 @@ from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
 
-REBIND_ADVICE = "only wording changed; to keep the recorded answer: "
+REBIND_ADVICE = "to keep the recorded answer, if it still fits: "
 """The text before the command that keeps the answer of a recording."""
 _MAX_SHOWN = 5
 # reports show more of the differences than the message
