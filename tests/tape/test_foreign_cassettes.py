@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 import zlib
+from dataclasses import replace
 
 import brotli
 import pytest
@@ -251,3 +252,33 @@ def test_json_headers_are_kept(recorded):
     write_vcrpy_cassette(recorded.path, "x")
     [interaction] = storage.read(recorded.path).interactions
     assert interaction.request.headers == JSON
+
+
+def write_cassette_with_key(path):
+    """Write a cassette of vcrpy whose response contains a key."""
+    write_vcrpy_cassette(path, json.dumps({"echo": KEY}).encode())
+
+
+KEY = "sk-proj-" + "Zk4mQw8Lx2Rv9Tn6Bc3Yd7Hs" * 2
+
+
+def test_the_response_of_another_recorder_is_shown_without_its_secrets(recorded):
+    write_cassette_with_key(recorded.path)
+    assert KEY not in repr(Tape(recorded.path).interactions)
+
+
+def test_the_response_of_another_recorder_is_replayed_with_its_secrets(recorded):
+    write_cassette_with_key(recorded.path)
+    assert recorded.play(request('{"q": 1}')) == [json.dumps({"echo": KEY})]
+
+
+def test_equal_responses_of_another_recorder_are_equal(recorded):
+    write_cassette_with_key(recorded.path)
+    one, other = (Tape(recorded.path).interactions[0].response for _ in range(2))
+    assert one == other
+
+
+def test_a_response_of_another_recorder_can_be_changed(recorded):
+    write_cassette_with_key(recorded.path)
+    response = Tape(recorded.path).interactions[0].response
+    assert replace(response, status=500).body == response.body

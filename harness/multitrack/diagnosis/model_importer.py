@@ -58,6 +58,7 @@ class ModelImporter:
         self.suggested_packages: set[str] = set()
         self.unknown_tools: set[str] = set()
         self._found: dict[tuple[str, bool], type[BaseModel] | ModelNotFound] = {}
+        self._seen_files: set[tuple[Path, str]] = set()
 
     def import_model(self, tool: str, recorded_path: str | None) -> type[BaseModel]:
         """Return the model of ``tool``.
@@ -125,8 +126,13 @@ class ModelImporter:
         ``tests`` are node ids relative to ``root``.
         """
         for test in tests:
-            file = (root / test.partition("::")[0]).resolve()
-            if "::" not in test or not file.is_file() or not file.is_relative_to(root.resolve()):
+            # a file usually has many tests, and each has many interactions
+            name, separator, _ = test.partition("::")
+            if not separator or (root, name) in self._seen_files:
+                continue
+            self._seen_files.add((root, name))
+            file = (root / name).resolve()
+            if not file.is_file() or not file.is_relative_to(root.resolve()):
                 continue
             folder = next(up for up in file.parents if not (up / "__init__.py").exists())
             if folder.is_relative_to(root.resolve()) and str(folder) not in self._own_folders:

@@ -7,19 +7,72 @@ kept headers applies only to Multitrack's own recordings. Everything that is mat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any
 
 from multitrack.tape.canonicalization import create_canonicalizer
+from multitrack.tape.exchange import Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 from multitrack.tape.settings import Settings
 
 
-def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer) -> Cassette:
-    """Return ``cassette`` redacted if another recorder wrote it, and unchanged otherwise."""
+class DeferredResponse(Response):
+    """A redacted response that is computed when one of its parts is read.
+
+    A replay only needs the stored response. Redacting the others would take most of the time to open a cassette.
+    """
+
+    __slots__ = ("_compute",)
+
+    _compute: Callable[[], Response]
+
+    @classmethod
+    def create(cls, compute: Callable[[], Response]) -> Response:
+        """Return a response that is equal to the result of ``compute``."""
+        response = object.__new__(cls)
+        object.__setattr__(response, "_compute", compute)
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        # only called for an attribute without a value
+        if name not in _FIELDS:
+            raise AttributeError(name)
+        response = self._compute()
+        for field in _FIELDS:
+            object.__setattr__(self, field, getattr(response, field))
+        return getattr(response, name)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether ``other`` is an equal response, deferred or not."""
+        return Response(**{field: getattr(self, field) for field in _FIELDS}) == other
+
+    def __hash__(self) -> int:
+        """Return the hash of an equal `Response`."""
+        return hash(Response(**{field: getattr(self, field) for field in _FIELDS}))
+
+
+_FIELDS = tuple(field.name for field in fields(Response))
+
+
+def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_responses: bool = False) -> Cassette:
+    """Return ``cassette`` redacted if another recorder wrote it, and unchanged otherwise.
+
+    Args:
+        cassette: The cassette.
+        normalizer: Normalizes requests, and knows the secrets.
+        defers_responses: Whether to redact each response when it is first read. The metadata then lack the pseudonyms
+            that only appear in responses.
+    """
     if not cassette.is_foreign:
         return cassette
     redactor = normalizer.redactor
+
+    def redact_response(response: Response) -> Response:
+        redact = partial(redactor.redact_response, response, keep_all_headers=True)
+        return DeferredResponse.create(redact) if defers_responses else redact()
+
     for interaction in cassette.interactions:
         redactor.learn_request(interaction.request)
         redactor.learn_response(interaction.response.headers, interaction.response.body)
@@ -27,7 +80,7 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer) -> Cassett
         replace(
             interaction,
             request=normalizer.redact(interaction.request),
-            response=redactor.redact_response(interaction.response, keep_all_headers=True),
+            response=redact_response(interaction.response),
             stored_response=interaction.response,
             stored_request=interaction.request,
         )

@@ -92,7 +92,7 @@ class OpenCassette:
             filtered = ((one, filter_response(one.response)) for one in cassette.interactions)
             found = tuple(replace(one, response=response) for one, response in filtered if response is not None)
             cassette = Cassette(found, cassette.metadata)
-        return redact_foreign(cassette, self._normalizer)
+        return redact_foreign(cassette, self._normalizer, defers_responses=True)
 
     @property
     def interactions(self) -> Sequence[Interaction]:

@@ -88,7 +88,9 @@ class ConfiguredVcr:
         """Return the filters that vcrpy builds from ``options`` and from its settings."""
         known = {name: value for name, value in options.items() if name in _ATTRIBUTES}
         merged = self.vcr.get_merged_config(**{**known, "match_on": (), "serializer": "yaml"})
-        return VcrFilters(merged["before_record_request"], merged["before_record_response"])
+        changing = ("before_record_response", "decode_compressed_response")
+        changes_responses = any(options.get(name, getattr(self.vcr, name)) for name in changing)
+        return VcrFilters(merged["before_record_request"], merged["before_record_response"], changes_responses)
 
     def reads_itself(self, serializer: str) -> bool:
         """Return whether the hook registered a persister, or a serializer with this name."""

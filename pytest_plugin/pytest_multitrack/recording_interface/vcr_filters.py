@@ -21,10 +21,12 @@ class VcrFilters:
     Args:
         before_record_request: Changes a request. Returns None if it is not recorded.
         before_record_response: Changes a response. Returns None if it is not recorded.
+        changes_responses: Whether any option of vcrpy changes responses. Default True.
     """
 
     before_record_request: Callable[[Any], Any]
     before_record_response: Callable[[Any], Any]
+    changes_responses: bool = True
 
     def filter_request(self, request: Request) -> Request | None:
         """Return the filtered ``request``. None if it is not recorded."""
@@ -38,6 +40,8 @@ class VcrFilters:
 
     def filter_stored_response(self, response: Response) -> Response | None:
         """Return the filtered ``response`` of another recorder, because vcrpy filters what it loads."""
+        if not self.changes_responses:
+            return response
         stored = vcr_requests.to_vcr_response(response)
         filtered = self.before_record_response(deepcopy(stored))
         if filtered is None:

@@ -60,7 +60,9 @@ def read_interaction(item: Any, blobs: Blobs) -> Interaction:
     if ending not in _ENDINGS or provenance not in _PROVENANCES:
         raise UnknownFeature(f"unknown ending {format_value(ending)} or provenance {format_value(provenance)}")
     status = require_known_keys(response["status"], "the status", _STATUS)
-    encoding, is_encoding_requested, is_raw = _read_encoding(response.get("encoding", ""))
+    encoding, is_encoding_requested, is_raw = (
+        _read_encoding(response["encoding"]) if "encoding" in response else ("", True, False)
+    )
     return Interaction(
         Request(
             _read_method(request["method"]),

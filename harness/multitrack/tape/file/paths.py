@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 from multitrack.errors import BadOption
@@ -152,7 +153,9 @@ def list_cassettes(folder: Path, *, pending: bool = False) -> list[Path]:
         pending: Whether to include the files with pending recordings. Default False.
     """
     found = (path for path in folder.rglob("*") if path.name.endswith(_LISTED_SUFFIXES) and path.is_file())
-    return sorted(path for path in found if pending or not path.name.endswith(PENDING_SUFFIX))
+    listed = (path for path in found if pending or not path.name.endswith(PENDING_SUFFIX))
+    # the order of paths, but a path that is compared by itself divides itself into its parts each time
+    return sorted(listed, key=attrgetter("parts"))
 
 
 def relative_to(path: Path, root: Path) -> str:

@@ -51,6 +51,8 @@ def require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str
 
 def require_text(value: Any, name: str) -> str:
     """Return ``value`` if it is text. If it is bytes, return the text that the writer stored as these bytes."""
+    if type(value) is str:
+        return value
     if isinstance(value, bytes):
         value = yaml_text.restore_text(value)
     if not isinstance(value, str):
