@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from multitrack.tape.redaction import environment_variables
+from pytest_multitrack.parameter_ids import redact_parameter_ids
 from pytest_multitrack.report_attributes import RESULTS
 
 if TYPE_CHECKING:
@@ -131,6 +132,11 @@ class OutputHooks:
     def redact_text(self, text: str) -> str:
         """Return ``text`` without secrets."""
         return self._prepare().redact_text(text)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Redact the ids that a test or a fixture sets. pytest asks the hook below only about the other ids."""
+        redact_parameter_ids(metafunc, lambda value: self.pytest_make_parametrize_id(value) or value)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_make_parametrize_id(self, val: object) -> str | None:

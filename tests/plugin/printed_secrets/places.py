@@ -215,6 +215,26 @@ def test_parameter(value):
     assert value == "different"
 
 
+@pytest.mark.parametrize("number", [pytest.param(number, id=secret) for number, secret in enumerate(KNOWN.values())])
+@pytest.mark.cassette
+def test_id_of_a_parameter(number):
+    assert number < 0
+
+
+@pytest.mark.parametrize("number", range(2), ids=lambda number: f"{KEY}-{number}")
+def test_id_from_a_function(number):
+    assert number < 0
+
+
+@pytest.fixture(params=range(len(KNOWN)), ids=KNOWN.values())
+def named(request):
+    return request.param
+
+
+def test_id_of_a_fixture(named):
+    assert named < 0
+
+
 @pytest.mark.parametrize("value", KNOWN.values())
 @pytest.mark.cassette
 def test_parameter_of_a_test_with_a_cassette(value):
