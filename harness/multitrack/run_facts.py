@@ -1,7 +1,7 @@
 """Facts about the last run of pytest, for later commands such as ``multitrack prune``.
 
 The facts are in one file of pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each
-run that used a cassette, after it has merged the results of all processes of pytest-xdist. All texts are redacted.
+run that used a cassette, after it has merged the results of all processes of pytest-xdist. All text is redacted.
 ``read_facts`` returns the facts; paths are relative to ``RunFacts.root``, with forward slashes.
 """
 

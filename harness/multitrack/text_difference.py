@@ -1,4 +1,4 @@
-"""Show where two texts differ: the part around the first difference, with the words that changed marked."""
+"""Show where two strings differ: the part around the first difference, with the words that changed marked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _count_common(old: str, new: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A part of a text in quotes, as a JSON string, and a line with a caret below each character that changed.
+    """A part of a string, quoted as in JSON, and a line with a caret below each character that changed.
 
     The line of carets is empty if nothing in this part changed.
     """
@@ -60,7 +60,7 @@ def excerpt_difference(old: str, new: str, width: int) -> tuple[Excerpt, Excerpt
     """Return an excerpt of each text around the first difference, and whether there are later differences.
 
     Args:
-        old: A text.
+        old: A string.
         new: A different text.
         width: The number of columns for each excerpt, including the quotes and the dots for omitted text.
     """
@@ -175,7 +175,7 @@ def _cut(text: str, start: int, changed: Sequence[range], escaped: Sequence[rang
 
 
 def quote_pair(old: str, new: str) -> tuple[str, str]:
-    """Return two different texts as JSON strings, with escapes where they would look the same."""
+    """Quote two different strings as JSON, with escapes where they would look the same."""
     lookalikes = [change for change in _find_changes(old, new) if _look_alike(old, new, change)]
     return _quote(old, [change.old for change in lookalikes]), _quote(new, [change.new for change in lookalikes])
 

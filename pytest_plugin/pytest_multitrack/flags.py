@@ -240,7 +240,7 @@ def rebinds(config: pytest.Config) -> bool:
 
 
 def may_record(config: pytest.Config) -> bool:
-    """Return whether a flag of the run sends requests to a provider."""
+    """Return whether a flag lets the run send requests to a provider."""
     return mode(config) != "replay" or getattr(config.option, "record_mode", None) not in (None, "none")
 
 

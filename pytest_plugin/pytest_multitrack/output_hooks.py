@@ -1,7 +1,7 @@
 """Hooks that remove all known secrets from the texts that pytest is about to print.
 
 The hooks run before those of all other plugins. They cost a passing test that prints nothing a few microseconds:
-``output_redaction`` is only imported if there is a text to redact.
+``output_redaction`` is only imported if there is text to redact.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MARK = re.compile(r"://[^/\s]*@|-----BEGIN")
 
 
 def _list_texts(report: pytest.TestReport | pytest.CollectReport, *, done: object) -> dict[str, Any]:
-    """Return the attributes of ``report`` that may hold a text from the test, except for the value ``done``."""
+    """Return the attributes of ``report`` that may hold text from the test, except for the value ``done``."""
     return {
         name: value
         for name, value in vars(report).items()
@@ -114,7 +114,7 @@ class OutputHooks:
     def redact_report(
         self, report: pytest.TestReport | pytest.CollectReport, error: BaseException | None = None
     ) -> None:
-        """Remove secrets from all texts of ``report``.
+        """Remove secrets from all text in ``report``.
 
         Args:
             report: The report of a phase, of a subtest, or of a collection.

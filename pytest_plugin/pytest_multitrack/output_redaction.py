@@ -133,7 +133,7 @@ class OutputRedactor:
 
         Args:
             report: The report of a phase, of a subtest, or of a collection.
-            texts: The attributes of the report that may hold a text from the test.
+            texts: The attributes of the report that may hold text from the test.
             error: The exception that the report describes, if it is known. The local variables in its frames show which
                 secrets pytest has printed in part.
         """
@@ -159,7 +159,7 @@ class OutputRedactor:
             report.longrepr = redacted
 
     def redact_value(self, value: Any, *, may_be_cut: bool = False) -> Any:
-        """Return ``value`` without secrets: a text, a container of texts, or pytest's representation of an error.
+        """Return ``value`` without secrets: a string, a container of strings, or pytest's representation of an error.
 
         Representations are changed in place. Returns ``value`` itself if nothing in it is a secret.
         """
@@ -227,7 +227,7 @@ class OutputRedactor:
 
 
 def _redact_lines(lines: list[str], redact: Callable[[str], str]) -> list[str]:
-    """Redact ``lines`` as one text, because a secret may have several lines."""
+    """Redact ``lines`` as one string, because a secret may have several lines."""
     if any("\n" in line for line in lines):
         text = "".join(lines)
         redacted = redact(text)

@@ -79,7 +79,7 @@ def _unescape(found: re.Match[str]) -> str:
 def run_repeatedly(
     item: pytest.Item, nextitem: pytest.Item | None, times: int
 ) -> Iterator[Sequence[pytest.TestReport]]:
-    """Run ``item`` as many times as ``times`` says, and yield the reports of each run without logging them.
+    """Run ``item`` the given number of ``times``, and yield the reports of each run without logging them.
 
     Function-scoped fixtures are set up for each run; fixtures of wider scope stay until ``nextitem`` no longer uses
     them. Uses the runtest protocol as pytest-rerunfailures does, so that hooks, fixtures and pytest-xdist see ordinary

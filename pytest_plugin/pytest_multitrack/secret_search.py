@@ -21,7 +21,7 @@ _FILLER = re.compile(
     r"|[^A-Za-z0-9\\%]+|%",
     re.MULTILINE,
 )
-"""The parts of a text that are not compared."""
+"""The parts of a string that are not compared."""
 
 _MIN_LETTERS = 12
 """The minimum number of letters and digits in a secret that is searched for.
@@ -127,7 +127,7 @@ def _may_contain(text: str, wanted: str) -> bool:
 
 
 class _Letters:
-    """The ASCII letters and digits of a text, without escapes and margins, and their positions in the text."""
+    """The ASCII letters and digits of a string, without escapes and margins, and their positions in the string."""
 
     def __init__(self, text: str) -> None:
         kept: list[str] = []

@@ -102,14 +102,14 @@ TIME = "Now it is %s, and you are %s."
         (
             chat(ASK),
             chat(("user", [{"type": "text", "text": ASK[1]}])),
-            [(Kind.FORM, "a text instead of a list of text blocks, or vice versa")],
+            [(Kind.FORM, "a string instead of a list of text blocks, or vice versa")],
         ),
         (
             chat(("user", '{"a": 1, "b": 2}')),
             chat(("user", '{"b":2,"a":1}')),
             [(Kind.FORM, "white space and order of keys in a JSON text")],
         ),
-        # JSON in a text
+        # JSON in a string
         (
             make_call('{"day": 1}'),
             make_call('{"day": 2}'),

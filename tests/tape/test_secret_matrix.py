@@ -27,7 +27,7 @@ def letters(text: str) -> str:
 
 
 def spell(secret: str) -> set[str]:
-    """Return letters and digits that a text with the secret contains, in any spelling."""
+    """Return letters and digits that a string with the secret contains, in any spelling."""
     data = secret.encode()
     found = {letters(_ESCAPES.sub("", secret)), letters(secret)}
     for offset in range(3):

@@ -49,7 +49,7 @@ class AlignedDifference:
         recorded: The recorded value. ``ABSENT`` if there is none; ``ORDER`` if only the order of the items changed.
         sent: The live value. ``ABSENT`` if there is none. For a changed order, the labels of the items in their old and
             in their new order.
-        inner: The path within a JSON document that is stored as a text, such as the arguments of a call. Empty if the
+        inner: The path within a JSON document that is stored as a string, such as the arguments of a call. Empty if the
             difference is not in such a document.
     """
 
@@ -193,7 +193,7 @@ def _compare_scalar_lists(recorded: list[Any], sent: list[Any], place: _Place) -
 
 
 def label_item(item: Any) -> str:
-    """Return the label of a list item: its name, otherwise its role and type, otherwise its only key. Empty if none."""
+    """Return the label of a list item: its name, otherwise its role and type, otherwise its only key, otherwise ""."""
     if not isinstance(item, Mapping):
         return ""
     name = find_name(item)

@@ -22,7 +22,7 @@ _TYPE_KEYS = ("media_type", "mime_type", "mimeType", "format")
 
 
 def summarize_base64(value: Any, media_type: str = "") -> Any:
-    """Return a copy of a JSON document with a short description instead of each long base64 text.
+    """Return a copy of a JSON document with a short description instead of each long base64 string.
 
     Args:
         value: The document.

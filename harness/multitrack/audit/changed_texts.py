@@ -1,4 +1,4 @@
-"""Texts of requests: what differs between two of them, apart from values that change in each run."""
+"""Compare the texts of two requests, apart from values that change in each run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multitrack.audit.word_differences import WordChange, describe_form, split_c
 from multitrack.tape import jsontext
 
 CLIPPED = 80
-"""The number of characters that are shown of a text."""
+"""The number of characters that are shown of a string."""
 
 UNSTABLE = "\0proven\0"
 """The mark of a part that differs between two runs."""
@@ -30,7 +30,7 @@ def split_tokens(text: str) -> list[str]:
 
 
 def is_only_noise(text: str) -> bool:
-    """Return whether a text is a generated value, perhaps with a prefix such as ``call_``."""
+    """Return whether ``text`` is a generated value, perhaps with a prefix such as ``call_``."""
     rest = "".join(part for part in split_noise(text) if isinstance(part, str))
     return len(rest) <= 24 and not any(char.isspace() for char in rest.strip())
 
@@ -54,7 +54,7 @@ def describe_text_form(recorded: str, sent: str) -> str | None:
 
 
 def read_text_block(recorded: Any, sent: Any) -> tuple[str, str] | None:
-    """Return the two texts if one value is a text, and the other is a list with one text block. None otherwise."""
+    """Return the two strings if one value is a string, and the other is a list with one text block. None otherwise."""
     if isinstance(recorded, str) == isinstance(sent, str):
         return None
     texts = [value if isinstance(value, str) else _read_only_text(value) for value in (recorded, sent)]

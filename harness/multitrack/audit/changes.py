@@ -57,7 +57,7 @@ _SCHEMA_KEYS = frozenset({"properties", "required", "enum", "$defs", "anyOf", "i
 _SET_KEYS = frozenset({"required", "enum", "type"})
 _CONSEQUENT_LABELS = ("assistant", "tool", "function", "model", "function_call", "function_call_output", "reasoning")
 _MAX_WORD_CHANGES = 3
-_TEXT_BLOCK = "a text instead of a list of text blocks, or vice versa"
+_TEXT_BLOCK = "a string instead of a list of text blocks, or vice versa"
 
 
 def find_changes(request: DifferingRequest, context: ChangeContext) -> list[Change]:
@@ -448,7 +448,7 @@ class _ChangeFinder:
             difference.recorded,
             difference.sent,
             difference.path,
-            # the only change of form that a client library makes is from a text to a block
+            # the only change of form that a client library makes is from a string to a block
             comes_with_client=kind is not Kind.FORM or form == _TEXT_BLOCK,
             is_consequence=self._is_consequence(difference),
             is_message=self._is_in_conversation(difference.path),

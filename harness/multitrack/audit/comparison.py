@@ -42,7 +42,7 @@ COOKIE = "a cookie in the headers of a request"
 
 _LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{160,}={0,2}")
 _ID = re.compile(rb'"([A-Za-z][A-Za-z0-9_:.-]{7,})"')
-# the id of a chat message or a call may be longer than a word, but is not as long as a text
+# the id of a chat message or a call may be longer than a word, but is not as long as a prompt
 _MAX_ID = 128
 
 

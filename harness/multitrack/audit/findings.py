@@ -84,13 +84,13 @@ class Finding:
 
     @property
     def ignores_messages(self) -> bool:
-        """True if ``ignore`` also ignores messages of other requests. Those messages may contain no random values."""
+        """True if ``ignore`` also ignores messages of other requests, even if they contain no random values."""
         changes = (place.change for place in self.places)
         return any(change.kind is Kind.NOISE and change.is_message and _holds_text(change) for change in changes)
 
     @property
     def placeholders(self) -> str | None:
-        """The line for ``[tool.multitrack]`` that replaces random values in longer texts. None if there are none."""
+        """The line for ``[tool.multitrack]`` that replaces random values in longer strings. None if there are none."""
         in_texts = [one for one in self.places if one.change.kind is Kind.NOISE and _holds_text(one.change)]
         kinds = {kind for place in in_texts for kind in place.change.noise if kind in PATTERNS}
         pairs = [format_placeholder(kind, PATTERNS[kind]) for kind in sorted(kinds)]

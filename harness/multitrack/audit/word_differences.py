@@ -27,7 +27,7 @@ class WordChange:
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A part of a text: ``same``, ``removed`` or ``added``."""
+    """A part of a string: ``same``, ``removed`` or ``added``."""
 
     kind: str
     text: str

@@ -89,7 +89,7 @@ CLIENT_NAMES = {
     "mode": "pass mode= when you create the client",
     "off": _HOOKS,
     "on": _HOOKS,
-    "provider": "use the SDK's client, which Multitrack returns as it is",
+    "provider": "use the SDK's client, which Multitrack returns unchanged",
 }
 """The advice for each attribute of instructor's clients."""
 

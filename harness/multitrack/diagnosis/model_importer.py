@@ -141,7 +141,7 @@ class ModelImporter:
 
 
 def _defines(module_name: str, name: str) -> bool:
-    """Return whether the source of a module defines ``name``. The parent packages run, but the module does not."""
+    """Return whether the source of a module defines ``name``. Imports its parent packages, but not the module."""
     if module_name in sys.modules:
         return True
     spec = find_spec(module_name)

@@ -70,7 +70,7 @@ def _find_added_messages(request: Request, sent: Any) -> Sequence[Any]:
         return ()
     before, after = recorded.get(wire_format.conversation_key), sent.get(wire_format.conversation_key)
     if isinstance(before, str) and isinstance(after, list):
-        before = after[:1]  # the Responses API accepts a text instead of the first message
+        before = after[:1]  # the Responses API accepts a string instead of the first message
     if isinstance(before, list) and isinstance(after, list) and before == after[: len(before)]:
         return after[len(before) :]
     return ()

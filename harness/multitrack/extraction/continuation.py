@@ -98,7 +98,7 @@ def assign_results(
         listed = list(results)
         if len(listed) != len(valid):
             raise ValueError(
-                f"there are {len(listed)} results for {len(valid)} models; pass one result for each model, in order"
+                f"there are {len(listed)} results for {len(valid)} valid calls; pass one result for each, in order"
             )
         values = {id(call): value for call, value in zip(valid, listed, strict=True)}
     missing = [call for call in valid if id(call) not in values]

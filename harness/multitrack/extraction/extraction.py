@@ -68,10 +68,11 @@ class Extraction(Sequence[T_co]):
         the SDK that returned the response, with the call ids and the thought signatures.
 
         Args:
-            results: The results of your functions: a list with one result for each model, in order, or a dictionary.
-                The keys of the dictionary are the ids of the valid calls, or the ``ToolCall`` objects if the provider
-                sends no ids. A string is sent unchanged. An exception is sent as a failure. Any other result is sent as
-                JSON. If a call is in ``errors``, its error is sent, unless the dictionary has a result for the call.
+            results: The results of your functions: a list with one result for each valid call, in order, or a
+                dictionary. The keys of the dictionary are the ids of the valid calls, or the ``ToolCall`` objects if
+                the provider sends no ids. A string is sent unchanged. An exception is sent as a failure. Any other
+                result is sent as JSON. If a call is in ``errors``, its error is sent, unless the dictionary has a
+                result for the call.
 
         Returns:
             Messages for ``messages`` (chat completions and Anthropic), items for ``input`` (Responses API), or contents

@@ -22,7 +22,7 @@ def parse_response_model(response_model: object) -> tuple[type[BaseModel], ...]:
             models. ``Annotated`` and type aliases are resolved.
 
     Raises:
-        TypeError: If ``response_model`` has a different form, or a member is not a usable model.
+        TypeError: If ``response_model`` has none of these forms, or a member is not a usable model.
     """
     try:
         members = _list_members(response_model)

@@ -40,7 +40,7 @@ class Toolset(Generic[T]):
             of models: ``Iterable[A | B]``. ``Annotated`` and type aliases are resolved.
 
     Raises:
-        TypeError: If ``response_model`` has a different form.
+        TypeError: If ``response_model`` has none of these forms.
     """
 
     __slots__ = ("_definitions",)

@@ -57,7 +57,7 @@ def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Seque
 
 
 def _list_fragments(chunks: Sequence[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield the function of a delta and the key of a text in it, for all texts that are not empty."""
+    """Yield the function of a delta and the key of a string in it, for all strings that are not empty."""
     for chunk in chunks:
         for choice in as_objects((chunk.document or {}).get("choices")):
             delta: Any = choice.get("delta")

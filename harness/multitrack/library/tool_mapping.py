@@ -14,7 +14,7 @@ from multitrack.library.requests import OfferedTool
 from multitrack.schema_values import generate_value
 from multitrack.tool_call import ToolCall
 
-# the first letter of a text that is the value of a field
+# the first letter of a string that is the value of a field
 _FIRST_LETTER = re.compile(r'(?<= : ")[A-Za-z]')
 
 

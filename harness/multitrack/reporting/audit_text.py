@@ -38,7 +38,7 @@ _TITLES = {
 
 @dataclass(slots=True)
 class AuditEntry:
-    """A finding as text: a title, and lines below it. ``excerpt`` shows which words of a text changed."""
+    """A finding as text: a title, and lines below it. ``excerpt`` shows which words of a string changed."""
 
     number: int
     title: str
@@ -360,7 +360,7 @@ def _is_variant(name: str, base: str) -> bool:
 
 
 def _cut(parts: Sequence[TextPart]) -> list[TextPart]:
-    """Shorten the parts of a text to the words around its changes, with an ellipsis for the rest."""
+    """Shorten the parts of a string to the words around its changes, with an ellipsis for the rest."""
     cut: list[TextPart] = []
     size = 0
     for position, part in enumerate(parts):
@@ -391,7 +391,7 @@ def shorten(text: str) -> str:
 
 
 def make_cleaner(redact: Redact) -> Redact:
-    """Return a function that redacts a text and escapes its control characters."""
+    """Return a function that redacts a string and escapes its control characters."""
 
     def clean(text: str) -> str:
         text = redact(text)

@@ -1,4 +1,4 @@
-"""Generates a text that a regular expression matches.
+"""Generates a string that a regular expression matches.
 
 Only this module uses the private parser of ``re``. No library can replace this parser: rstr, sre-yield and Hypothesis
 use it as well, exrex is under the AGPL, interegular does not support ``^`` and ``$``, and greenery reads ``^`` and
@@ -16,7 +16,7 @@ _CANDIDATES = "aA0 _-.@/:,~!#" + "".join(map(chr, range(33, 127))) + "\t\n" + "Ã
 
 
 def generate_text(pattern: str, min_length: int = 0) -> str:
-    """Return a text that ``pattern`` matches.
+    """Return a string that ``pattern`` matches.
 
     If the repeats in the pattern allow it, the text has at least ``min_length`` characters.
 

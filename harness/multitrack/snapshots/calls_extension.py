@@ -50,7 +50,7 @@ class CallsExtension(StoredExtension):
         redact_text: Applied to every text in a value.
         options: The options of the current comparison.
         is_update: Whether an equal entry counts as different if it would be written differently.
-        updated_entry: The text that replaces the entry that was compared last. Numbers and texts that count as equal
+        updated_entry: The text that replaces the entry that was compared last. Numbers and strings that count as equal
             keep their stored form.
     """
 

@@ -163,7 +163,7 @@ class ComparisonOptions:
         return cast(SnapshotCall, _drop_ignored(call)) if self._ignore else call
 
     def normalize(self, call: SnapshotCall) -> SnapshotCall:
-        """Return a call with its texts normalized for the comparison."""
+        """Return a call with its strings normalized for the comparison."""
         if not self._text:
             return call
 
@@ -173,7 +173,7 @@ class ComparisonOptions:
         return replace_parts(call, replace)
 
     def normalize_text(self, tool: str, path: str, text: str) -> str:
-        """Return a text in a call, normalized for the comparison."""
+        """Return ``text``, a string in a call, normalized for the comparison."""
         normalizer = _find(self._text, tool, path) if self._text else None
         return text if normalizer is None else cast(str, normalizer(text))
 

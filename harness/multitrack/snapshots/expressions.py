@@ -1,8 +1,8 @@
 """Expressions of literals: the tree of a value, and its text as a person would write it.
 
 ``multitrack.snapshots.conversion`` creates such a tree from a Python value, and ``multitrack.snapshots.parsing``
-creates it from a text. Two values are equal in a snapshot if they have the same ``canonical_text``. Therefore ``1``,
-``1.0`` and ``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
+creates it from source text. Two values are equal in a snapshot if they have the same ``canonical_text``. Therefore
+``1``, ``1.0`` and ``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Expression: TypeAlias = (
     " | Name | Braces | SnapshotCall | EllipsisType | None"
 )
 RedactText: TypeAlias = Callable[[str], str]
-"""Removes secrets from a text."""
+"""Removes secrets from a string."""
 
 
 def format_line(node: Expression) -> str:
@@ -82,7 +82,7 @@ def _wrap(node: Expression, width: int, indent: int, used: int) -> str:
 
 
 def canonical_text(node: Expression) -> str:
-    """Return the expression in one line with sorted keywords and keys, so that equal values have equal texts."""
+    """Return the expression in one line with sorted keywords and keys, so that equal values have the same text."""
     if isinstance(node, (str, int, float)):
         return repr(node)
     if isinstance(node, dict):

@@ -13,7 +13,7 @@ from multitrack.snapshots.expressions import Braces, Expression, Name, SnapshotC
 
 
 class UnreadableCalls(ValueError):
-    """A text is not a list of call expressions. ``line`` is the number of the line with the error, from 1."""
+    """Source text that is not a list of call expressions. ``line`` is the number of the line with the error, from 1."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -22,7 +22,7 @@ class UnreadableCalls(ValueError):
 
 
 def parse_calls(text: str) -> tuple[SnapshotCall, ...]:
-    """Return the calls in a text that consists of comments and of call expressions with literal arguments.
+    """Return the calls in source text that consists of comments and call expressions with literal arguments.
 
     Raises:
         UnreadableCalls: The text contains anything else.

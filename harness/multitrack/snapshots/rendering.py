@@ -106,7 +106,7 @@ def _label_unparsed(arguments: Expression, text: str) -> str:
 
 
 def _format_pair(old: Expression, new: Expression) -> tuple[str, str]:
-    """Return the texts of two values in a form that shows where they differ."""
+    """Format two values in a way that shows where they differ."""
     if isinstance(old, str) and isinstance(new, str):
         return _format_texts(old, new)
     look_alike = type(old) is not type(new) and (str(old) == str(new) or old == new)

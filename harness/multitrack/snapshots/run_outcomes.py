@@ -1,8 +1,8 @@
 """Track which tests were collected and which passed, to know which snapshots to write and which are unused.
 
 syrupy writes what a test asserted even if the test fails afterwards. If a test failed before its assertion, was
-deselected, or never ran, syrupy also reports its snapshots as unused and deletes them. ``RunOutcomes`` is a pytest
-plugin of its own that prevents both; ``register`` registers it.
+deselected, or never ran, syrupy also reports its snapshots as unused and deletes them. ``RunOutcomes`` is a
+separate pytest plugin that prevents both; ``register`` registers it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RunOutcomes:
         self._pending: defaultdict[str, list[PendingSnapshots]] = defaultdict(list)
 
     def has_passed(self, nodeid: str) -> bool:
-        """Return whether the test ran, and passed in its setup, its call and its teardown."""
+        """Return whether the test ran, and its setup, call and teardown all passed."""
         return nodeid in self._passed
 
     def add_pending(self, nodeid: str, pending: PendingSnapshots) -> None:

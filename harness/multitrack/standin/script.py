@@ -68,8 +68,8 @@ class ScriptedCall:
 
     Attributes:
         name: The name of the function.
-        arguments: An object, a text, or None for a call without arguments. A text need not be JSON: wire formats that
-            send arguments as text send it unchanged.
+        arguments: An object, a string, or None for a call without arguments. A string need not be JSON: wire formats
+            that send arguments as text send it unchanged.
         id: The id of the call. By default, it is derived from the request, and a call of Gemini has no id.
         gate: The name of a gate. The call, and everything after it, is held back until ``StandIn.open`` opens the gate.
     """
@@ -90,7 +90,7 @@ class ScriptedCall:
     def object(self) -> dict[str, Any] | None:
         """The arguments as an object. None if the call has no arguments.
 
-        Raises ``ScriptError`` if they are a text that is not a JSON object.
+        Raises ``ScriptError`` if they are a string that is not a JSON object.
         """
         if not isinstance(self.arguments, str):
             return self.arguments
@@ -120,7 +120,7 @@ class ScriptedError:
         grpc_status: The name of a different gRPC code, such as ``UNAVAILABLE``.
         details: Google's error details, each with an ``@type``. Over gRPC they are sent in
             ``grpc-status-details-bin``.
-        body: JSON, or a text that is sent unchanged. Over HTTP it replaces the whole error object.
+        body: JSON, or a string that is sent unchanged. Over HTTP it replaces the whole error object.
     """
 
     status: Annotated[int, Field(ge=400, le=599)] = 500
@@ -145,8 +145,8 @@ class ScriptedAnswer:
         truncated: Whether the token limit cut off the answer, including its last call if it has calls.
         finish_reason: Replaces the usual finish reason, in the spelling of the wire format. In the Responses API it
             is the reason why the response is incomplete, or its status.
-        body: JSON, or a text that is sent unchanged. Replaces the whole body. For a stream of Bedrock, it can be bytes,
-            because these streams are binary.
+        body: JSON, or a string that is sent unchanged. Replaces the whole body. For a stream of Bedrock, it can be
+            bytes, because these streams are binary.
         delta_size: The number of characters of text or arguments in one delta of a stream.
         interleave: Whether the deltas of several calls are interleaved instead of sent call after call.
         chunk_size: The number of bytes in one chunk of the connection. By default each event is one chunk.
@@ -218,7 +218,7 @@ class Rule(ScriptedAnswer):
     Attributes:
         prompt: The exact text of the last user message.
         prompt_regex: A regular expression that is searched in the last user message.
-        contains: A text that is in one of the messages.
+        contains: Text that appears in one of the messages.
         tools: Names that must be among the offered tools.
         model: The name of the model.
         after_results: Whether the conversation ends with tool results.

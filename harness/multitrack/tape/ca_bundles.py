@@ -134,7 +134,11 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 
 
 def _remember(path: str, *, is_default: bool = False) -> None:
-    """Remember the file at ``path``, which was just loaded. OpenSSL may have ignored an error in the default file."""
+    """Store the content of the file at ``path``, which was just loaded.
+
+    If ``is_default``, it is only reused for the default paths: unlike other files, OpenSSL loads the default file
+    without reporting an error in it, so this file may be invalid.
+    """
     if (version := _read_version(path)) is None:
         return
     with suppress(OSError), open(path, "rb") as file:

@@ -19,7 +19,7 @@ class LiveGate:
 
         Args:
             violations: The violations of the tape.
-            redact: Removes secrets from a text.
+            redact: Removes secrets from a string.
             shown_path: The cassette, as it is shown to the user.
             mode: The mode of the tape, for the message.
         """

@@ -368,7 +368,7 @@ class _SearchMemory:
 
 
 def _list_cassettes(own: Path, in_project: Sequence[Path]) -> Sequence[Path]:
-    """Return the cassettes in the folder ``own``and in the folders next to it, and the cassettes ``in_project``."""
+    """Return the cassettes in the folder ``own`` and in the folders next to it, and the cassettes ``in_project``."""
     folders = [own]
     if not any((own.parent / name).exists() for name in ("pyproject.toml", ".git")):
         folders += sorted(folder for folder in own.parent.glob("*") if folder.is_dir())

@@ -1,7 +1,7 @@
 """Prepare the import of conftests and test modules, which may create clients at module level.
 
-The plugin uses this module at the start of every run. Therefore, it imports almost nothing. The modules that a client
-needs are imported together with its SDK.
+The plugin uses this module at the start of every run. Therefore, the module imports almost nothing. What a client needs
+is imported together with its SDK.
 """
 
 from __future__ import annotations

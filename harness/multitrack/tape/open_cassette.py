@@ -136,7 +136,7 @@ class OpenCassette:
         return entry.interaction.belongs_to(self._test) or not self.previous_interactions
 
     def matching_key(self, interaction: Interaction) -> MatchingKey:
-        """Return the matching key of ``interaction``, which was recorded now or earlier."""
+        """Return the matching key of ``interaction``, whether it is new or was already in the cassette."""
         pseudonyms = self._normalizer.pseudonyms | (self._own.placeholders if self._own is not None else frozenset())
         make_key = self._canonicalizer.make_recorded_key
         return key_of_recording(interaction.request, interaction.provenance, pseudonyms, make_key)

@@ -101,7 +101,7 @@ class Settings:
     allow_secrets: tuple[str, ...] = ()
     """Texts that look like a secret but are not one."""
     redact: str = ""
-    """A function of the project, as ``module:function``, that receives a text and returns it without private data."""
+    """A function of the project, as ``module:function``, that receives a string and returns it without private data."""
     keep_errors: bool = False
     """True if a final 401, 403, 429, 5xx or failed connection is stored."""
     allow_repeats: bool = False

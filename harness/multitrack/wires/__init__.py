@@ -185,7 +185,7 @@ def continue_conversation(
         document: The parsed body of the answer.
         results: One result for each tool call of the answer, in order.
         wire: The wire format, without ``.stream``.
-        remark: A text to add as a message of the user.
+        remark: Text to add as a message of the user.
 
     Returns:
         The answer, the results and the remark, in the form of the wire format.

@@ -50,7 +50,7 @@ def to_compact_json(value: object) -> str:
 
 
 def format_arguments(arguments: object) -> str | None:
-    """Return the arguments of a call as compact JSON, or None if there are none. A text is returned unchanged."""
+    """Return the arguments of a call as compact JSON, or None if there are none. A string is returned unchanged."""
     if arguments is None or isinstance(arguments, str):
         return arguments
     try:

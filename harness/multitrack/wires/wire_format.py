@@ -58,7 +58,7 @@ class WireFormat(ABC):
     fragment_keys: ClassVar[frozenset[str]] = frozenset({"index"})
     """The keys whose values distinguish texts of one answer that are streamed at the same time.
 
-    To join the fragments of a text that is spread over a stream, redaction groups them by the values of these keys and
+    To join the fragments of text that is spread over a stream, redaction groups them by the values of these keys and
     by the path to the text.
     """
 
@@ -205,7 +205,7 @@ class WireFormat(ABC):
         return RequestMessage(str(message.get("role", "user")), self.read_content(content) if content else "")
 
     def read_content(self, content: object) -> str:
-        """Return the text of the content of a message: a text, a part, or a list of parts."""
+        """Return the text of the content of a message: a string, a part, or a list of parts."""
         if isinstance(content, str):
             return content
         if isinstance(content, list):
@@ -252,5 +252,5 @@ class WireFormat(ABC):
         Args:
             document: The parsed body of the answer.
             results: One result for each call of the answer, in order.
-            remark: A text to add as a message of the user.
+            remark: Text to add as a message of the user.
         """

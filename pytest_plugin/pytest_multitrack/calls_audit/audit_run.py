@@ -71,7 +71,7 @@ class AuditRun:
 
     @property
     def redact(self) -> Callable[[str], str]:
-        """The function that removes the secrets of the run from a text."""
+        """The function that removes the secrets of the run from a string."""
         return self._redact
 
     def _show_path(self, path: str) -> str:

@@ -42,7 +42,7 @@ class PreviousRun:
 
     @property
     def description(self) -> str:
-        """Whether this run was compared with the previous one, as the end of a sentence. Empty if there was none."""
+        """Text that says whether this run was compared with the previous one. Empty if there was none."""
         if not self._stored:
             return ""
         if self.is_comparable:

@@ -122,7 +122,7 @@ def _read_act(act: Mapping[str, Any]) -> CallFields:
 
 
 class ToyStreamDecoder(StreamDecoder):
-    """Joins the pieces of each slot, which has a text or a call."""
+    """Joins the pieces of each slot, which has text or a call."""
 
     def __init__(self) -> None:
         super().__init__()

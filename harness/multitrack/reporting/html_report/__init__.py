@@ -25,7 +25,7 @@ _MAX_OPEN = 25
 def format_html(report: RunReport) -> str:
     """Return the report as an HTML page."""
     style, script = (_FOLDER.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    # hashes, so that no other style or script runs, even if a text of a test were not escaped
+    # hashes, so that no other style or script runs, even if a string of a test were not escaped
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
         f"form-action 'none'"

@@ -227,7 +227,7 @@ def _is_long(value: JsonValue) -> bool:
 
 
 def _to_text(value: JsonValue, *, is_plain: bool) -> str:
-    """Return a value as Python writes it. If ``is_plain``, return a text without quotes and escapes."""
+    """Return a value as Python writes it. If ``is_plain``, return a string without quotes and escapes."""
     return value if is_plain and isinstance(value, str) else call_text.format_value(value)
 
 

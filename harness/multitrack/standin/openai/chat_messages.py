@@ -26,7 +26,7 @@ def read_messages(body: Mapping[str, Any]) -> Sequence[Message]:
 
 
 def extract_text(content: Any) -> str:
-    """Return the text of a message. ``content`` is a text or a list of parts."""
+    """Return the text of a message. ``content`` is a string or a list of parts."""
     if isinstance(content, Sequence) and not isinstance(content, str):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
     return content if isinstance(content, str) else ""

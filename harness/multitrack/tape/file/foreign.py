@@ -170,7 +170,7 @@ def _format_bytes(value: object) -> str:
 
 
 def _read_response_body(response: Mapping[str, Any]) -> str | bytes:
-    # some recorders store the JSON document as values of the file, which are easier to read than a text
+    # some recorders store the JSON document as values of the file, which are easier to read than a string
     if "parsed_body" in response:
         return _format_json(response["parsed_body"])
     content = response["body"]

@@ -74,7 +74,7 @@ def _apply(interactions: list[Interaction], rebinding: Rebinding) -> bool:
 def _find(interactions: Sequence[Interaction], wanted: Interaction, test: str | None) -> int | None:
     """Return the position of an interaction with the request and the response of ``wanted``. None if there is none.
 
-    Of several, return the first that ``test`` has recorded, if there is one.
+    If there are several, the first that ``test`` has recorded takes precedence.
     """
     same = [
         position

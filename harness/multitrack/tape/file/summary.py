@@ -33,7 +33,7 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
 
 
 def summarize_text(interaction: Interaction) -> Iterator[str]:
-    """Yield an indented line with the beginning of the answer's text, if the answer is only a text."""
+    """Yield an indented line with the beginning of the answer's text, if the answer is only text."""
     body = interaction.response.body
     if (wire := wires.recognize(body)) is None:
         return

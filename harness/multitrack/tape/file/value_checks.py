@@ -43,7 +43,7 @@ def require_list(value: Any, name: str) -> list[Any]:
 def require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str, Any]:
     """Return ``value`` if it is a mapping that has only ``keys``."""
     found = require_mapping(value, name)
-    # an unknown key may be the rest of a text that lost its indentation
+    # an unknown key may be the rest of a block of text that lost its indentation
     if others := found.keys() - keys:
         raise UnknownFeature(f"{name} has an unknown key {format_value(min(others, key=str))}")
     return found
@@ -61,7 +61,7 @@ def require_text(value: Any, name: str) -> str:
 
 
 def require_texts(value: Any, name: str, item_name: str) -> tuple[str, ...]:
-    """Return the items of ``value`` if it is a list of texts."""
+    """Return the items of ``value`` if it is a list of strings."""
     return tuple([require_text(item, item_name) for item in require_list(value, name)])
 
 

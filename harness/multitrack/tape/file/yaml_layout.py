@@ -79,7 +79,7 @@ def split_interactions(content: bytes) -> list[bytes]:
 
 
 def parse_interaction(content: bytes) -> dict[str, Any]:
-    """Return the interaction with the text ``content``, with the same values that the YAML parser returns.
+    """Parse ``content``, the YAML of one interaction. The values are the same as those of the YAML parser.
 
     Raises ``UnknownLayout`` if the text has another layout, or an error of PyYAML.
     """

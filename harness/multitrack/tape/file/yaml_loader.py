@@ -1,6 +1,6 @@
 """Read YAML into plain values, without executing anything that a file contains.
 
-In addition to the safe tags of YAML, the loader knows the tags that vcrpy wrote for texts, tuples, and request bodies
+In addition to the safe tags of YAML, the loader knows the tags that vcrpy wrote for strings, tuples, and request bodies
 that were files or iterators: https://github.com/kevin1024/vcrpy/blob/master/vcr/serializers/yamlserializer.py
 """
 

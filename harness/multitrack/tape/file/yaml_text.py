@@ -1,7 +1,7 @@
 """Write values as YAML, on one line or as a literal block, in the same way as PyYAML.
 
-PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. Here, PyYAML only writes short texts,
-and each of them only once.
+PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. Here, PyYAML only writes short
+strings, and each of them only once.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def restore_text(value: Any) -> Any:
-    """Convert bytes in ``value`` back to texts.
+    """Convert bytes in ``value`` back to strings.
 
     Undoes ``format_line`` for values that originally contained no bytes.
     """

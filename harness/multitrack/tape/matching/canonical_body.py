@@ -71,7 +71,7 @@ def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
 
 _CONTAINER = re.compile(rb"\s*[{\[]")
 _FORM = "application/x-www-form-urlencoded"
-# the prefixes of the texts of `list_stored_forms`, so that a form never equals a text
+# the prefixes of the strings of `list_stored_forms`, so that a form never equals plain text
 _PAIRS, _TEXT = "form:", "text:"
 
 

@@ -68,7 +68,7 @@ def _list_values_above(path: Path, document: Any) -> Sequence[Any]:
 
 
 def _holds_data(value: Any) -> bool:
-    """Return whether ``value`` is a message, or a part of a message, that contains anything other than a text."""
+    """Return whether ``value`` is a message, or a part of a message, that contains anything other than text."""
     if not isinstance(value, Mapping):
         return False
     role = str(value.get("role", "")).lower()

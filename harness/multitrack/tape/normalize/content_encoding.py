@@ -23,7 +23,7 @@ class DecodedTooLarge(ValueError):
     """The body is a compression bomb: it would have more bytes than ``largest_decoded_size`` after it is decoded."""
 
     def __init__(self, encoding: str) -> None:
-        super().__init__(f"its {encoding} data have a compression ratio so high that no server can have sent them")
+        super().__init__(f"its {encoding} data is compressed so much that it cannot come from a real server")
 
 
 class DecoderNotInstalled(ValueError):
@@ -123,7 +123,7 @@ class _LimitedDecompression:
 
 
 class _MultiMemberDecoder:
-    """Decode compressed data that may consist of several members or frames in a row."""
+    """Decodes compressed data that may consist of several members or frames in a row."""
 
     def __init__(self, create_decompressor: Callable[[], Any]) -> None:
         self._create_decompressor = create_decompressor

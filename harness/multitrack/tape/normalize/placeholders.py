@@ -26,10 +26,10 @@ class Placeholders:
     pairs: tuple[tuple[str, str], ...] = ()
 
     def insert_into(self, request: Request) -> Request:
-        """Return ``request`` with the user's placeholders instead of the texts that their patterns match.
+        """Return ``request`` with the user's placeholders instead of everything that their patterns match.
 
         Placeholders replace parts of the path, the query, the headers and the body. The scheme, the host and the port
-        stay, because a URL with a placeholder instead of its port is not valid.
+        are kept, because a URL with a placeholder instead of its port is not valid.
         """
         if not self.pairs:
             return request

@@ -1,1 +1,1 @@
-"""Remove secrets from stored and printed texts, and replace private names with pseudonyms."""
+"""Remove secrets from stored and printed text, and replace private names with pseudonyms."""

@@ -1,9 +1,9 @@
-"""Redact texts that a stream splits into fragments, one per event.
+"""Redact text that a stream splits into fragments, one per event.
 
 If a model repeats a secret in a streamed response, the secret arrives in pieces, and no piece looks like a secret.
-A text is therefore redacted as a whole. The events are the ``data:`` of server-sent events, which may be JSON or plain
-text, the lines of JSON lines, or the items of a JSON array. The list of tokens with their log probabilities
-(``logprobs``) also has a text in pieces, even in an answer that is not streamed.
+All pieces of a string are therefore redacted together. The events are the ``data:`` of server-sent events, which may be
+JSON or plain text, the lines of JSON lines, or the items of a JSON array. The list of tokens with their log
+probabilities (``logprobs``) also has text in pieces, even in an answer that is not streamed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TOKENS = object()
 """The end of the path of the tokens with log probabilities."""
 
 RedactPieces: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
-"""Redacts the joined pieces of a text. Returns the pieces unchanged if no secret is divided between them."""
+"""Redacts the joined pieces of a string. Returns the pieces unchanged if no secret is divided between them."""
 
 Leaf = tuple[Any, Any]
 """The location of a string: its container, and its key or position there."""
@@ -98,7 +98,7 @@ def _format_compact(document: Any) -> str:
 
 
 def _redact_documents(documents: list[Any], redact_pieces: RedactPieces, *, only_tokens: bool = False) -> set[int]:
-    """Redact, in place, the texts that are spread over ``documents``, or ``only_tokens``.
+    """Redact, in place, the strings that are spread over ``documents``. With ``only_tokens``, redact only the tokens.
 
     Return the positions of the documents that changed.
     """
@@ -112,7 +112,7 @@ def _redact_documents(documents: list[Any], redact_pieces: RedactPieces, *, only
         if only_tokens and path[-1] is not _TOKENS:
             continue
         pieces = [container[key] for _, (container, key) in leaves]
-        # values such as the model and the id are the same in each event, so they are not pieces of a text
+        # values such as the model and the id are the same in each event, so they are not pieces of a string
         if len(pieces) < 2 or pieces.count(pieces[0]) == len(pieces):
             continue
         for (position, (container, key)), piece in zip(leaves, redact_pieces(pieces), strict=True):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 Mask = Callable[[str], str]
-"""Replaces each secret in a text by asterisks."""
+"""Replaces each secret in a string by asterisks."""
 
 # the bytes of a protobuf message that protobuf JSON cannot represent
 _WIRE = re.compile(r'("@wire":\s*")((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)(")')

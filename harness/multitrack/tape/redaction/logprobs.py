@@ -1,4 +1,4 @@
-"""The tokens of an answer with their log probabilities: a text in pieces, of which no piece looks like a secret.
+"""The tokens of an answer with their log probabilities. A secret may be split into several tokens.
 
 https://platform.openai.com/docs/api-reference/chat/object, https://ai.google.dev/api/generate-content#LogprobsResult
 """
@@ -16,7 +16,7 @@ _ALTERNATIVES = ("top_logprobs", "topLogprobs")
 
 
 class Token:
-    """One token of the text. It is a place for a string, like a container with its key."""
+    """One token of the text. To read or replace the token, get or set any item of this object."""
 
     def __init__(self, fields: Any, key: str | int, alternatives: object) -> None:
         self._fields = fields

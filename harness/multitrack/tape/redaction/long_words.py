@@ -1,4 +1,4 @@
-"""Find the long words of a text. A secret is always in one of them, and most texts have few."""
+"""Find the long words of a string. A secret is always in one of them, and most strings have few."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONG_WORD = b"a" * MIN_LENGTH
 @lru_cache(maxsize=2)
 def find_long_words(text: str) -> Sequence[tuple[int, int]]:
     """Return the span of each word with at least ``MIN_LENGTH`` letters, digits and characters of base64."""
-    # a table for bytes translates a text a hundred times faster than a regular expression divides it
+    # a table for bytes translates a string a hundred times faster than a regular expression splits it
     flat = text.encode("latin-1", "replace").translate(_TABLE)
     words = []
     start = flat.find(_LONG_WORD)

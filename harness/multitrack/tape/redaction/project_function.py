@@ -24,7 +24,7 @@ _IS_FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"{}<>]*(?:&[\w.%+\[\]-]+=[^\s&\"{}<>
 _URL_PART = re.compile(r"(?<=/)[^/?#&=]+|(?<==)[^&#]+")
 _WORD = re.compile(r"\w+|\W")
 _MAX_COMPARED = 2000
-"""The maximum number of words in a text whose changed words are found one by one.
+"""The maximum number of words in a string whose changed words are found one by one.
 
 In a longer text, everything from the first change to the last one counts as changed.
 """
@@ -35,7 +35,7 @@ def load_function(path: str) -> ProjectFunction:
     """Return the function at ``path``, such as ``tests.privacy:remove_names``.
 
     Raises:
-        BadOption: ``path`` has a different form, the module cannot be imported, or it has no such function.
+        BadOption: ``path`` does not have this form, the module cannot be imported, or it has no such function.
     """
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
@@ -63,7 +63,7 @@ def _import(name: str) -> Any:
 
 
 class ProjectFunction:
-    """A function that receives a text and returns it without private data."""
+    """A function that receives a string and returns it without private data."""
 
     def __init__(self, path: str, function: Callable[[str], str]) -> None:
         self._path = path
@@ -77,7 +77,7 @@ class ProjectFunction:
             describe_location: Returns where the text is, for messages. Default: an empty text.
 
         Raises:
-            BadOption: The function raises an error, does not return a text, or changes its own result.
+            BadOption: The function raises an error, does not return a string, or changes its own result.
         """
         try:
             redacted = self._function(text)
@@ -88,7 +88,7 @@ class ProjectFunction:
             raise self._fail(f"must return a string, not {type(redacted).__name__}", describe_location)
         if repeated != redacted:
             problem = (
-                "changed its own result; it must return a redacted text unchanged, because a text may be redacted twice"
+                "changed its own result; it must return redacted text unchanged, because text may be redacted twice"
             )
             raise self._fail(problem, describe_location)
         return redacted

@@ -81,7 +81,7 @@ def _has_ordinary_shape(url: str) -> bool:
 
 
 class Redactor:
-    """Remove secrets and private names from requests, responses and texts.
+    """Removes secrets and private names from requests, responses and strings.
 
     A redactor learns credentials from the environment and from each request before the request is matched, so that the
     live request and the recording are redacted in the same way. Redaction is idempotent. Thread-safe.
@@ -100,7 +100,7 @@ class Redactor:
         Args:
             environment: The environment variables.
             keep_headers: Headers that are kept in addition to ``KEPT_HEADERS``.
-            allow_secrets: Texts that look like a secret but are not one.
+            allow_secrets: Strings that look like secrets but are not.
             project_function: The project's own function. ``None`` if there is none.
         """
         found = find_in_environment(environment)
@@ -160,7 +160,7 @@ class Redactor:
         return text
 
     def _redact_pieces(self, pieces: Sequence[str]) -> Sequence[str]:
-        """Redact the joined ``pieces`` of a text. Return them unchanged if each secret is within one piece."""
+        """Redact the joined ``pieces`` of a string. Return them unchanged if each secret is within one piece."""
         text = "".join(pieces)
         if self.redact_text(text) == text:
             return pieces

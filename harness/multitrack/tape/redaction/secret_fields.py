@@ -96,7 +96,7 @@ def _is_secret(value: str, *, is_password: bool) -> bool:
 
 
 def find_in_form(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of secrets in a form (URL-encoded or multipart), and in URLs and forms within a text."""
+    """Yield the spans of secrets in a form (URL-encoded or multipart), and in URLs and forms within other text."""
     if "=" not in text:
         return
     is_form = _FORM.fullmatch(text) is not None

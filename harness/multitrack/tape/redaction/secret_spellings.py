@@ -46,7 +46,7 @@ def squeeze(text: str) -> bytes:
 
 
 class SearchedText:
-    """A text in which secrets are searched."""
+    """A string that is searched for secrets."""
 
     def __init__(self, text: str) -> None:
         self.text = text

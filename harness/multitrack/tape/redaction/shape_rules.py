@@ -139,9 +139,10 @@ class ShapeRule:
             name: The name of the rule.
             pattern: The shape. If it has groups, the first one is the secret.
             entropy: The lowest entropy of a secret, in bits per character.
-            allowed: Patterns of texts that have this shape but are not secrets.
+            allowed: Patterns of strings that have this shape but are not secrets.
             allowed_words: Words that no secret contains.
-            check: Returns whether the rest of a text, after its ``beginning``, can be a secret. None accepts any rest.
+            check: Returns whether a string can be a secret, given the rest of it after its ``beginning``. None accepts
+                any rest.
             beginning: The fixed beginning of the secret. Empty for the rules of gitleaks.
         """
         self.name = name
@@ -158,7 +159,7 @@ class ShapeRule:
         return re.compile(self._pattern)
 
     def accepts(self, secret: str) -> bool:
-        """Return whether ``secret``, a text that has the shape, passes all other checks of the rule."""
+        """Return whether ``secret``, a string that has the shape, passes all other checks of the rule."""
         if _DUMMY.fullmatch(secret[len(self._beginning) :]):
             return False
         if self._check is not None and not self._check(secret[len(self._beginning) :]):

@@ -1,6 +1,6 @@
-"""Find texts that have the shape of a secret.
+"""Find substrings that have the shape of a secret.
 
-Trying 200 rules at each character of a text would be slow. Only the rules for the beginnings of long words are tried.
+Trying 200 rules at each character would be slow. Only the rules for the beginnings of long words are tried.
 """
 
 from __future__ import annotations

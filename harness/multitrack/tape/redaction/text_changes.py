@@ -1,4 +1,4 @@
-"""Changes of a text: which spans are replaced, and by what."""
+"""Changes to a string: which spans are replaced, and by what."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Change(NamedTuple):
 
 
 FindChanges: TypeAlias = Callable[[str], Sequence[Change]]
-"""Returns disjoint changes of a text, in the order of the text."""
+"""Returns disjoint changes to a string, in the order of their spans."""
 
 
 def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> list[Change]:

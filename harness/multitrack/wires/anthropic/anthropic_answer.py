@@ -60,12 +60,12 @@ def is_call(block: Mapping[str, Any]) -> bool:
 
 
 def read_input(block: Mapping[str, Any]) -> str | None:
-    """Return ``input`` of a block as compact JSON, or None if it is absent. A text is returned unchanged."""
+    """Return ``input`` of a block as compact JSON, or None if it is absent. A string is returned unchanged."""
     return format_arguments(block.get("input"))
 
 
 def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the text of all blocks, or None if there is none. A text with citations consists of several blocks."""
+    """Return the text of all blocks, or None if there is none. Text with citations consists of several blocks."""
     texts = (block["text"] for block in blocks if block.get("type") == "text" and isinstance(block.get("text"), str))
     return "".join(texts) or None
 

@@ -174,7 +174,7 @@ def _write_answer(
         if isinstance(written.get("citations"), list):
             # a citation in a request must not have the field `file_id`
             written["citations"] = [_drop_key(citation, "file_id") for citation in as_objects(written["citations"])]
-        # an answer may contain a text without visible characters, but a request must not
+        # an answer may contain text without visible characters, but a request must not
         if block.get("type") == "text" and not (as_text(block.get("text")) or "").strip():
             continue
         if is_call(block):

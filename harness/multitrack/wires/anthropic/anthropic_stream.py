@@ -159,7 +159,7 @@ def _read_index(chunk: Mapping[str, Any]) -> int | None:
 
 
 class _Block:
-    """A content block: a call, a text, or a block that the client does not need."""
+    """A content block: a call, text, or a block that the client does not need."""
 
     def __init__(
         self, fields: Mapping[str, Any], index: int | None, arrival: int, decoder: AnthropicStreamDecoder

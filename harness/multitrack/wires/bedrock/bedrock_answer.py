@@ -66,12 +66,12 @@ def find_call(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def read_input(use: Mapping[str, Any]) -> str | None:
-    """Return ``input`` of a call as compact JSON, or None if it is absent. A text is returned unchanged."""
+    """Return ``input`` of a call as compact JSON, or None if it is absent. A string is returned unchanged."""
     return format_arguments(use.get("input"))
 
 
 def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the objects that contain the text of a content block. A text with citations is in several objects."""
+    """Return the objects that contain the text of a content block. Text with citations is in several objects."""
     parts = [block]
     if "citationsContent" in block:
         parts += as_objects(as_object(block["citationsContent"]).get("content"))

@@ -171,7 +171,7 @@ def _write_answer(
 ) -> Iterator[dict[str, Any]]:
     calls = iter(zip(ids, results, strict=True))
     for block in blocks:
-        # an answer may contain a text without visible characters, but a request must not
+        # an answer may contain text without visible characters, but a request must not
         if isinstance(block.get("text"), str) and not block["text"].strip():
             continue
         if "SDK_UNKNOWN_MEMBER" in block:

@@ -15,7 +15,7 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in the strict subset.
 
     Raises:
-        TypeError: In the cases in which ``anthropic_schema.write_strict_parameters`` raises it.
+        TypeError: If the subset cannot express something, as in ``anthropic_schema.write_strict_parameters``.
     """
     return _BedrockStrictSchemaWriter(tool).write_parameters()
 

@@ -158,7 +158,7 @@ def _read_index(fields: Mapping[str, Any]) -> int | None:
 
 
 class _Block:
-    """A content block: a call, a text, a thought, or a block that the client does not need."""
+    """A content block: a call, text, a thought, or a block that the client does not need."""
 
     def __init__(
         self, fields: Mapping[str, Any], index: int | None, arrival: int, decoder: BedrockStreamDecoder

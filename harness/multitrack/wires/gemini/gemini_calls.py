@@ -79,7 +79,7 @@ def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
 
 
 def read_signature(message_or_call: Mapping[str, Any]) -> str | None:
-    """Return the signature of the thought before a call or a text, or None if there is none.
+    """Return the signature of the thought before a call or text, or None if there is none.
 
     Gemini's OpenAI-compatible endpoint sends it: https://ai.google.dev/gemini-api/docs/thought-signatures#openai
     """

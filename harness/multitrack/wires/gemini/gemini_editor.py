@@ -90,7 +90,7 @@ def _edit(
 
 
 def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> None:
-    """Spread ``text`` over the text parts of the first candidate with a text. If it is None, delete all texts."""
+    """Spread ``text`` over the text parts of the first candidate that has text. If it is None, delete all text."""
     found = [
         [(parts, part) for entry in entries for parts in [_get_parts(entry)] for part in _list_text_parts(parts)]
         for entries in candidates

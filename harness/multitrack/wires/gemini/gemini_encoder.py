@@ -89,7 +89,7 @@ def write_call(part: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     """Return ``part`` with the complete id, name and arguments of ``call``, even if ``part`` had only some of them.
 
     Raises:
-        ValueError: If the arguments of the call change to a text that is not a JSON object.
+        ValueError: If the arguments of the call change to a string that is not a JSON object.
     """
     recorded = as_object(part.get("functionCall"))
     partial = ("partialArgs", "willContinue")

@@ -62,7 +62,7 @@ def read_calls(message: Mapping[str, Any]) -> Iterator[CallFields]:
 
 
 def read_arguments(entry: Mapping[str, Any]) -> str | None:
-    """Return the arguments of a call as compact JSON, or None if they are absent. A text is returned unchanged."""
+    """Return the arguments of a call as compact JSON, or None if they are absent. A string is returned unchanged."""
     arguments = as_object(entry.get("function")).get("arguments")
     return arguments if arguments is None or isinstance(arguments, str) else to_compact_json(arguments)
 

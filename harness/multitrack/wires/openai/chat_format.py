@@ -58,7 +58,7 @@ class ChatFormat(WireFormat):
         if hasattr(value, "function") or hasattr(value, "custom"):
             call = getattr(value, "function", None) or getattr(value, "custom", None)
             arguments = getattr(call, "arguments", getattr(call, "input", None))
-            # if the arguments are not a text, the value is a model that happens to have a field with this name
+            # if the arguments are not a string, the value is a model that happens to have a field with this name
             return (getattr(call, "name", None), arguments) if isinstance(arguments, str) else None
         # `FunctionCall` of the SDK, for the call of an answer from before tool calls existed
         if type(value).__module__ == "openai.types.chat.chat_completion_message":

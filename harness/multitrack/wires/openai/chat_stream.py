@@ -272,7 +272,7 @@ class _ChatStreamedCall:
 
 
 def _append(value: Any, piece: Any) -> Any:
-    """Append a streamed piece of a reasoning field to its value, which is a text or a list of details.
+    """Append a streamed piece of a reasoning field to its value, which is a string or a list of details.
 
     https://openrouter.ai/docs/use-cases/reasoning-tokens#streaming-response
     """

@@ -54,7 +54,7 @@ def find_entries(outputs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 
 def is_call(entry: Mapping[str, Any]) -> bool:
-    """Return whether the client executes a call. Other calls report a search, or another tool that xAI executes."""
+    """Return whether the client executes the call ``entry``. Other calls report searches and tools that xAI runs."""
     return entry.get("type") in (None, "TOOL_CALL_TYPE_INVALID", "TOOL_CALL_TYPE_CLIENT_SIDE_TOOL")
 
 
@@ -65,7 +65,7 @@ def read_call(entry: Mapping[str, Any], index: int) -> ToolCall:
 
 
 def read_arguments(entry: Mapping[str, Any]) -> str | None:
-    """Return the arguments of an entry of ``toolCalls``, or None if they are absent or not a text."""
+    """Return the arguments of an entry of ``toolCalls``, or None if they are absent or not a string."""
     arguments = as_object(entry.get("function")).get("arguments")
     return arguments if isinstance(arguments, str) else None
 
