@@ -113,7 +113,7 @@ def test_what_the_command_cannot_rebind_is_a_problem(reworded):
 
 def test_the_flag_replays_and_stores_the_new_request_if_the_test_passes(reworded):
     # also for two workers that change the same cassette
-    run = reworded.run("--calls-rebind", "-n", "2")
+    run = reworded.run("--calls-rebind", "-n", "2", "--calls-report=report.json")
     assert run.counts == {"failed": 1, "passed": 3}
     assert "multitrack: 4 tests used a cassette, 3 requests replayed, 2 requests rebound in 2 cassettes" in run.lines
     assert run.has_lines(
@@ -123,7 +123,8 @@ def test_the_flag_replays_and_stores_the_new_request_if_the_test_passes(reworded
             recorded: "Is it hot, please?"
         """
     )
-    assert run.changed == {CASSETTE, "cassettes/shared.yaml"}
+    assert run.changed == {CASSETTE, "cassettes/shared.yaml", "report.json"}
+    assert (reworded.path / "report.json").read_text().count('"rebound": true') == 2
     assert not reworded.provider.requests[4:]
     replayed = reworded.run("--cassettes-strict")
     assert replayed.counts == {"failed": 1, "passed": 3}

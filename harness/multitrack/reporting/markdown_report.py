@@ -112,6 +112,7 @@ def _detail_lines(test: ReportedTest) -> Iterator[str]:
         for position, exchange in enumerate(cassette.exchanges, start=1):
             answer = exchange.answer
             what = answer.error or count_noun(len(answer.calls), "call") if answer.wire else f"status {answer.status}"
+            what += " · rebound" if exchange.rebound else ""
             yield f"  {position} · {exchange.request.model or exchange.request.url} · {what}"
             yield from (f"    {call_text.format_call(call)}" for call in answer.calls)
 

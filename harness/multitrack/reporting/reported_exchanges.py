@@ -57,6 +57,7 @@ def _report_exchanges(tape: Tape) -> Iterator[ReportedExchange]:
             origin="replayed" if number < replayed else "live" if tape.is_compared else "recorded",
             request=report_request(interaction.request),
             answer=report_answer(interaction),
+            rebound=interaction.rebound,
         )
 
 

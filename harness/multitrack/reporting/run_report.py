@@ -120,6 +120,8 @@ class ReportedExchange(_Part):
     """``live``: the answer was only compared with the recorded one."""
     request: ReportedRequest
     answer: ReportedAnswer
+    rebound: bool = False
+    """True if the request was replaced after the recording, because its wording changed. The answer was kept."""
 
 
 class ReportedCassette(_Part):

@@ -315,6 +315,7 @@ def _format_exchange(exchange: ReportedExchange) -> str:
     facts += [escape(answer.finish_reason)] if answer.finish_reason else []
     facts += [f"status {answer.status}"] if answer.status != 200 or answer.wire is None else []
     facts += [escape(answer.ending)] if answer.ending != "complete" else []
+    facts += ["rebound"] if exchange.rebound else []
     lines = [call_text.format_call(call) for call in answer.calls]
     lines += [f"{name}: {text}" for name in ("text", "refusal", "error") if (text := getattr(answer, name))]
     calls = f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""
