@@ -30,7 +30,8 @@ def miss_of(run):
     """Return the lines of the first miss in the output of ``run``, from the reason on."""
     start = next(index for index, line in enumerate(run.lines) if line.startswith("CassetteMiss: "))
     begin = next(index for index in range(start, len(run.lines)) if line_starts(run, index, "  reason: "))
-    end = next(index for index in range(begin, len(run.lines)) if line_starts(run, index, "  to record it: "))
+    commands = ("  to keep the recorded answer, ", "  to record it: ")
+    end = next(index for index in range(begin, len(run.lines)) if line_starts(run, index, commands))
     return run.lines[begin:end]
 
 
