@@ -132,7 +132,7 @@ def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
     ):
         from pytest_multitrack import tape_report
 
-        tape_report.add_results(report, test, run.context)
+        tape_report.add_results(report, test, run.context, config=item.config)
     run.output.redact_report(report, call.excinfo.value if call.excinfo else None)
     if report.when == "teardown":
         run.context.end_test()

@@ -27,7 +27,7 @@ def finish_run(session: pytest.Session) -> None:
         from pytest_multitrack import request_facts, tape_report
 
         request_facts.add_requests(run, session.config)
-        summary.late_results += tape_report.summarize_tapes(run.context.tape_results)
+        summary.late_results += tape_report.summarize_tapes(run.context.tape_results, session.config)
     summary.late_violations += [
         [name, run.output.redact_text(str(violation))] for name, violation in run.context.late_violations
     ]

@@ -13,6 +13,7 @@ from multitrack.diagnosis.violation_diagnosis import diagnose
 from multitrack.errors import CassetteMiss, TapeViolation
 from multitrack.printable import escape_controls
 from multitrack.reporting import terminal
+from multitrack.reporting.savings import measure_savings
 from multitrack.tape import call_site, miss
 from multitrack.tape.file import paths
 from multitrack.tape.recording_scope import RecordingScope, TapeResult
@@ -71,7 +72,9 @@ def _find_common_reason(violation: TapeViolation) -> str:
     return "" if isinstance(violation, CassetteMiss) else str(violation).partition("\n")[0]
 
 
-def add_results(report: pytest.TestReport, test: RecordingScope, run_context: RunContext) -> None:
+def add_results(
+    report: pytest.TestReport, test: RecordingScope, run_context: RunContext, *, config: pytest.Config
+) -> None:
     """Add the results of the tapes that are closed by now to a ``report`` of ``test``."""
     closed = tuple(run_context.tape_results)
     run_context.tape_results.clear()
@@ -80,7 +83,7 @@ def add_results(report: pytest.TestReport, test: RecordingScope, run_context: Ru
     if any(tape.is_lost for tape in test.tapes_with_fixtures):
         setattr(report, LOST, True)
     if closed:
-        setattr(report, RESULTS, summarize_tapes(closed))
+        setattr(report, RESULTS, summarize_tapes(closed, config))
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
@@ -117,7 +120,7 @@ def _find_unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Ite
     return (path for path in recorded if path not in saved)
 
 
-def summarize_tapes(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
+def summarize_tapes(closed: Sequence[TapeResult], config: pytest.Config) -> list[dict[str, Any]]:
     """Return a summary of each cassette and test as plain data.
 
     If a test opened the same cassette in several ``use_cassette`` blocks, the blocks share one summary.
@@ -126,15 +129,21 @@ def summarize_tapes(closed: Sequence[TapeResult]) -> list[dict[str, Any]]:
     for result in closed:
         name = result.scope.name if result.scope is not None else ""
         groups.setdefault((name, result.tape.resolved_path), []).append(result)
-    return [_summarize_blocks(results).to_dict() for results in groups.values()]
+    return [_summarize_blocks(results, is_quiet=_is_quiet(config)).to_dict() for results in groups.values()]
 
 
-def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
+def _is_quiet(config: pytest.Config) -> bool:
+    return bool(config.option.verbose < 0)
+
+
+def _summarize_blocks(results: Sequence[TapeResult], *, is_quiet: bool) -> terminal.TapeSummary:
     tape, scope = results[-1].tape, results[-1].scope
     saved = next((result.saved for result in results if result.saved), None)
     is_pending = saved is not None and saved.state == "pending"
     failed = [found for result in results if is_pending and (found := find_failed_request(result.tape))]
     unplayed = set[int].intersection(*({entry.position for entry in result.tape.unplayed} for result in results))
+    # decoding the answers takes a part of a millisecond, so it is left out if nothing is printed
+    savings = measure_savings([] if is_quiet else [one for result in results for one in result.tape.played])
     return terminal.TapeSummary(
         test=scope.name if scope is not None else "",
         is_test=scope is not None and scope.is_test,
@@ -159,6 +168,8 @@ def _summarize_blocks(results: Sequence[TapeResult]) -> terminal.TapeSummary:
             for result in results
             for found in result.tape.rebound
         ],
+        tokens=savings.tokens,
+        seconds=savings.seconds,
     )
 
 
@@ -176,7 +187,7 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
         for plain in (*(result for report in reports for result in getattr(report, RESULTS)), *late_results)
     ]
     latest = {(summary.test, summary.tape): summary for summary in summaries}
-    for line in terminal.summary_lines(list(latest.values())):
+    for line in terminal.summary_lines(list(latest.values()), is_quiet=_is_quiet(terminalreporter.config)):
         terminalreporter.write_line(escape_controls(line))
 
 

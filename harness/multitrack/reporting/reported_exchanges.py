@@ -20,6 +20,7 @@ from multitrack.reporting.run_report import (
     ReportedMiss,
     ReportedRequest,
 )
+from multitrack.reporting.savings import find_seconds
 from multitrack.tape.answer_wire import find_wire
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import paths
@@ -87,7 +88,7 @@ def report_answer(interaction: Interaction) -> ReportedAnswer:
     response = interaction.response
     wire = find_wire(interaction)
     common: dict[str, Any] = {"status": response.status, "ending": response.ending, "wire": wire}
-    common["seconds"] = sum(response.chunks.gaps) / 1000 if response.chunks.gaps else None
+    common["seconds"] = find_seconds(response) or None
     if wire is None:
         return ReportedAnswer(**common)
     answer = wires.read_answer(response.body, wire)

@@ -33,6 +33,8 @@ class TapeSummary:
         replaced: The cassettes in other formats that this recording has replaced.
         short_variables: The variables of the environment whose passwords are too short to be removed.
         rebound: The differences of each request that replaced a recorded one, as lines.
+        tokens: The tokens of the replayed requests and answers, as far as the answers name them.
+        seconds: The recorded times of the replayed answers.
     """
 
     test: str
@@ -50,6 +52,8 @@ class TapeSummary:
     replaced: Sequence[str] = ()
     short_variables: Sequence[str] = ()
     rebound: Sequence[str] = ()
+    tokens: int = 0
+    seconds: float = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, without those that are empty by default, as plain data that pytest-xdist can transfer."""
@@ -141,34 +145,27 @@ def failed_recording_lines(failed_request: str, record_hint: str) -> Iterator[st
     yield f"  {record_hint}"
 
 
-def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
-    """Yield the lines at the end of a run. There are none if no tape was used."""
-    if not facts:
-        return
-    tests = {fact.test for fact in facts if fact.is_test}
-    parts = [count_noun(len(tests), "test") + " used a cassette"] if tests else []
-    if played := sum(fact.played for fact in facts):
-        parts.append(count_noun(played, "request") + " replayed")
+def summary_lines(facts: Sequence[TapeSummary], *, is_quiet: bool = False) -> Iterator[str]:
+    """Yield the lines at the end of a run. There are none if no tape was used.
+
+    Args:
+        facts: The summaries of the tapes.
+        is_quiet: Whether to leave out the line about a run that only replayed (default: False).
+    """
     written = [fact for fact in facts if fact.recorded and not fact.pending]
-    if written:
-        parts.append(
-            f"{count_noun(sum(fact.recorded for fact in written), 'request')} recorded in "
-            f"{count_noun(len({fact.tape for fact in written}), 'cassette')}"
-        )
     rebound = [fact for fact in facts if fact.rebound]
-    if rebound:
-        parts.append(
-            f"{count_noun(sum(len(fact.rebound) for fact in rebound), 'request')} rebound in "
-            f"{count_noun(len({fact.tape for fact in rebound}), 'cassette')}"
-        )
-    if parts:
+    parts = list(_count_requests(facts, written, rebound))
+    if parts and (written or rebound or not is_quiet):
         yield f"multitrack: {', '.join(parts)}"
     yield from _rebound_lines(Counter(change for fact in rebound for change in fact.rebound))
-    for pending in dict.fromkeys(fact.pending for fact in facts if fact.pending):
-        yield from _pending_lines(pending, [fact for fact in facts if fact.pending == pending])
-    for fact in facts:
-        if fact.unplayed:
-            yield f"multitrack: not replayed: {fact.tape}: {enumerate_positions(fact.unplayed)}{_name_test(fact)}"
+    yield from _all_pending_lines(facts)
+    unplayed = [
+        (fact.tape, f"{fact.tape}: {enumerate_positions(fact.unplayed)}{_name_test(fact)}")
+        for fact in facts
+        if fact.unplayed
+    ]
+    positions = sum(len(fact.unplayed) for fact in facts)
+    yield from _list_cassettes("not replayed", f"{count_noun(positions, 'interaction')} in", unplayed)
     for replaced, tape in {replaced: fact.tape for fact in facts for replaced in fact.replaced}.items():
         yield f"multitrack: delete {replaced}, which is no longer replayed: {tape} has replaced it"
     if short := sorted({variable for fact in facts for variable in fact.short_variables}):
@@ -177,8 +174,55 @@ def summary_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
             f"multitrack: not removed from recordings: {', '.join(short)}: {values} too short to search for; "
             f"record with a credential of at least 12 characters"
         )
-    for tape, days in {fact.tape: fact.days for fact in facts if fact.days is not None}.items():
-        yield f"multitrack: old: {tape}: recorded {days} days ago"
+    ages = {fact.tape: fact.days for fact in facts if fact.days is not None}
+    old = [(tape, f"{tape}: recorded {days} days ago") for tape, days in ages.items()]
+    yield from _list_cassettes("old", f"recorded at least {min(ages.values(), default=0)} days ago:", old)
+
+
+def _count_requests(
+    facts: Sequence[TapeSummary], written: Sequence[TapeSummary], rebound: Sequence[TapeSummary]
+) -> Iterator[str]:
+    if tests := {fact.test for fact in facts if fact.is_test}:
+        yield count_noun(len(tests), "test") + " used a cassette"
+    if played := sum(fact.played for fact in facts):
+        tokens, seconds = sum(fact.tokens for fact in facts), sum(fact.seconds for fact in facts)
+        saved = [f"{tokens:,} tokens"] if tokens else []
+        saved += [f"{seconds:.1f} s"] if seconds >= _SHORTEST else []
+        yield f"{count_noun(played, 'request')} replayed" + (f" ({' and '.join(saved)} saved)" if saved else "")
+    if written:
+        yield (
+            f"{count_noun(sum(fact.recorded for fact in written), 'request')} recorded in "
+            f"{count_noun(len({fact.tape for fact in written}), 'cassette')}"
+        )
+    if rebound:
+        yield (
+            f"{count_noun(sum(len(fact.rebound) for fact in rebound), 'request')} rebound in "
+            f"{count_noun(len({fact.tape for fact in rebound}), 'cassette')}"
+        )
+
+
+_SHORTEST = 0.1
+
+
+def _list_cassettes(problem: str, summary: str, lines: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield a line for each cassette with a ``problem``. If there are many, yield their number and some of their names.
+
+    Args:
+        problem: The problem.
+        summary: The words before the number of cassettes.
+        lines: The cassettes, each with the line about it.
+    """
+    if len(lines) <= _MAX_NAMED:
+        yield from (f"multitrack: {problem}: {line}" for _, line in lines)
+        return
+    names = list(dict.fromkeys(name for name, _ in lines))
+    yield f"multitrack: {problem}: {summary} {count_noun(len(names), 'cassette')}"
+    yield _list_names(names)
+
+
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return f"  in {', '.join(names[:_MAX_NAMED])}{more}"
 
 
 _MAX_NAMED = 3
@@ -197,8 +241,27 @@ def finding_lines(tests: Mapping[str, Sequence[str]]) -> Iterator[str]:
         reason = first.removeprefix("reason: ")
         yield f"multitrack: {count_noun(len(names), 'test')} failed for the same reason: {reason}"
         yield from (f"  {line.removeprefix('  ')}" for line in rest)
-        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-        yield f"  in {', '.join(names[:_MAX_NAMED])}{more}"
+        yield _list_names(names)
+
+
+def _all_pending_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
+    """Yield the lines about pending recordings. Recordings with the same reason are counted if there are many."""
+    by_file: dict[str, list[TapeSummary]] = {}
+    for fact in facts:
+        if fact.pending:
+            by_file.setdefault(fact.pending, []).append(fact)
+    by_reason: dict[str, list[str]] = {}
+    for pending, found in by_file.items():
+        if len(found) == 1 and not found[0].failed_request:
+            by_reason.setdefault(found[0].reason, []).append(pending)
+    counted = {reason: files for reason, files in by_reason.items() if len(files) > _MAX_NAMED}
+    for pending, found in by_file.items():
+        if not any(pending in files for files in counted.values()):
+            yield from _pending_lines(pending, found)
+    for reason, files in counted.items():
+        yield f"multitrack: pending: {len(files)} recordings: {reason}"
+        yield _list_names(files)
+        yield "  to accept all pending recordings: multitrack accept"
 
 
 def _rebound_lines(changes: Mapping[str, int]) -> Iterator[str]:

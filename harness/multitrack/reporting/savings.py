@@ -1,0 +1,33 @@
+"""What a replay saved: the tokens and the seconds of the recorded answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from multitrack import wires
+from multitrack.tape.exchange import Response
+from multitrack.tape.interaction import Interaction
+
+
+class Savings(NamedTuple):
+    """The tokens that the answers name, and the times that the cassette contains, which are those of streams."""
+
+    tokens: int
+    seconds: float
+
+
+def measure_savings(replayed: Iterable[Interaction]) -> Savings:
+    """Return what replaying the interactions saved."""
+    responses = [interaction.response for interaction in replayed]
+    return Savings(sum(map(_count_tokens, responses)), sum(map(find_seconds, responses)))
+
+
+def _count_tokens(response: Response) -> int:
+    wire = wires.recognize(response.body)
+    return 0 if wire is None else wires.count_tokens(wires.read_answer(response.body, wire), wire) or 0
+
+
+def find_seconds(response: Response) -> float:
+    """Return the seconds until the end of ``response``. 0 if they are not recorded."""
+    return sum(response.chunks.gaps) / 1000
