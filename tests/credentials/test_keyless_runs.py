@@ -137,12 +137,14 @@ def test_cassettes_replay_and_all_other_tests_behave_as_without_multitrack(proje
     if isolated and subprocess.run([*isolated, "true"], capture_output=True).returncode:
         isolated = []
     # some of these tests use Google's own search, which waits for a metadata server that does not exist
-    result = run(project, "-rs", "--deselect", "test_plain.py::test_replay", before=isolated, NO_GCE_CHECK="true")
+    # -v undoes -q, with which a run that only replays prints no summary
+    deselected = ("--deselect", "test_plain.py::test_replay")
+    result = run(project, "-v", "-rs", *deselected, before=isolated, NO_GCE_CHECK="true")
     assert result.returncode == 0, result.stdout
     lines = result.stdout.splitlines()
-    assert "multitrack: 4 tests used a cassette, 3 requests replayed" in lines
+    assert "multitrack: 4 tests used a cassette, 3 requests replayed" in result.stdout
     assert sum(line.endswith("needs a key") for line in lines) == 4
-    assert lines[-1].startswith("21 passed, 4 skipped, 3 deselected in ")
+    assert lines[-1].strip("= ").startswith("21 passed, 4 skipped, 3 deselected in ")
 
 
 def test_recording_names_the_missing_credential(project):

@@ -157,6 +157,7 @@ def test_a_recorded_run_is_replayed_without_a_network(project):
     isolate = [unshare, "--map-root-user", "--net", "--"] if unshare else []
     if isolate and subprocess.run([*isolate, "true"], capture_output=True).returncode:
         isolate = []
-    replayed = run(project, before=isolate)
+    # -v undoes -q, with which a run that only replays prints no summary
+    replayed = run(project, "-v", before=isolate)
     assert replayed.returncode == 0, replayed.stdout
-    assert "multitrack: 6 tests used a cassette, 8 requests replayed" in replayed.stdout.splitlines()
+    assert "multitrack: 6 tests used a cassette, 8 requests replayed" in replayed.stdout

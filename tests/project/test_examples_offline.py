@@ -55,14 +55,14 @@ def test_the_examples_replay_without_a_network_interface(tmp_path):
         pytest.skip("this machine permits no network namespaces")
     finished = run_pytest(["examples"], tmp_path, before=before)
     assert finished.returncode == 0, finished.stdout
-    assert "multitrack: 16 tests used a cassette, 16 requests replayed" in finished.stdout.splitlines()
+    assert "multitrack: 16 tests used a cassette, 16 requests replayed (" in finished.stdout
 
 
 @pytest.mark.slow
 def test_the_examples_replay_in_any_google_cloud_project(tmp_path):
     finished = run_pytest(["examples/test_vertex.py"], tmp_path, {"GOOGLE_CLOUD_PROJECT": "somewhere-else-4"})
     assert finished.returncode == 0, finished.stdout
-    assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout.splitlines()
+    assert "multitrack: 3 tests used a cassette, 3 requests replayed (" in finished.stdout
 
 
 def test_the_cassettes_of_the_examples_name_the_stand_in_as_provenance():

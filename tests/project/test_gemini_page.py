@@ -112,7 +112,7 @@ def test_the_cassettes_replay_whatever_init_names(project, settings):
     changed = re.sub(r"vertexai\.init\(.*\)", f"vertexai.init({settings})", code)
     assert changed != code
     (project.folder / "trip.py").write_text(changed, encoding="utf-8")
-    finished = project.run("pytest -q", before=offline_prefix())
+    finished = project.run("pytest", before=offline_prefix())
     assert finished.returncode == 0, finished.stdout
     assert "multitrack: 3 tests used a cassette, 3 requests replayed" in finished.stdout
 
