@@ -7,6 +7,8 @@ import json
 import pytest
 from command_line import run_multitrack
 
+from multitrack.run_facts import read_facts
+
 pytestmark = pytest.mark.slow
 
 WITH_CACHE = ("-p", "cacheprovider")
@@ -159,6 +161,10 @@ def test_an_audit_names_the_command(reworded):
     assert "     to keep the recorded answers, if they still fit:" in run.lines
     assert f"     multitrack rebind {ASK}" in run.lines
     assert f"     pytest --record {MODEL}" in run.lines
+    facts = read_facts(reworded.path)
+    # the other test got the answer that `test_shared[a]` recorded
+    assert [one.test for one in facts.audited] == [ASK]
+    assert f"multitrack rebind {ASK}" in [finding.command for finding in facts.findings]
     done = rebind(reworded, ASK)
     assert done.returncode == 0
     assert reworded.run(ASK).counts == {"passed": 1}

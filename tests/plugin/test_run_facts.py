@@ -71,6 +71,20 @@ def test_a_run_with_workers_leaves_its_facts(project):
     assert facts.find_problem(path).startswith("changed since the last run\n")
 
 
+@pytest.mark.slow
+def test_a_drift_run_leaves_its_drift(project):
+    project.write_test("@pytest.mark.cassette\ndef test_ask():\n    ask('x')\n")
+    project.record()
+    project.write_test("@pytest.mark.cassette\ndef test_ask():\n    ask('y')\n")
+    project.record("--calls-drift", *WITH_CACHE)
+    facts = read_facts(project.path)
+    (drift,) = facts.drift
+    assert drift.test == "test_it.py::test_ask"
+    assert drift.cassette == "cassettes/test_it/test_ask.yaml"
+    assert drift.verdict == "request changed"
+    assert any('sent: "y"' in line for line in drift.details)
+
+
 def write_facts(folder, **changes):
     path = folder / ".pytest_cache/v/multitrack/run"
     path.parent.mkdir(parents=True)

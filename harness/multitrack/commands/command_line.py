@@ -250,22 +250,36 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
 def _print_moves(*, json: bool) -> None:
     """Print the commands for the tests of the last run that seem to have been renamed or moved."""
+    from multitrack.commands import move
     from multitrack.run_facts import read_facts
     from multitrack.tape.file import paths
+    from multitrack.tape.owned_files import OwnedFiles
 
-    facts = read_facts(Path.cwd())
-    commands = []
+    facts, files = read_facts(Path.cwd()), OwnedFiles.of_project(Path.cwd())
+    commands: list[str] = []
+    problems: list[tuple[str, str]] = []
     for moved in dict.fromkeys(one.moved_from for one in facts.misses if one.moved_from is not None):
-        names = (name.partition("::") for name in moved)
-        shown = [paths.relative_to(facts.root / path, Path.cwd()) + mark + rest for path, mark, rest in names]
-        commands.append(shlex.join(["multitrack", "mv", *shown]))
+        try:
+            changes = move.plan_move(move.Renaming(*moved), files)
+        except MultitrackError as error:
+            problems.append((moved[0], str(error)))
+            continue
+        if changes:  # otherwise, the cassette has moved since the last run
+            names = (name.partition("::") for name in moved)
+            shown = [paths.relative_to(facts.root / path, Path.cwd()) + mark + rest for path, mark, rest in names]
+            commands.append(shlex.join(["multitrack", "mv", *shown]))
     if json:
-        report = to_report("mv", [], (), dry_run=True)
+        report = to_report("mv", [], problems, dry_run=True)
         echo(json_module.dumps({**report, "commands": commands}, indent=2))
-    elif commands:
-        echo("\n".join(commands))
     else:
-        echo("no test of the last run without a cassette sent a request of a test that no longer exists")
+        for command in commands:
+            echo(command)
+        for _, message in problems:
+            echo(f"multitrack: {message}", err=True)
+        if not commands and not problems:
+            echo("no test of the last run without a cassette sent a request of a test that no longer exists")
+    if problems:
+        raise typer.Exit(1)
 
 
 def open_log() -> UndoLog:
