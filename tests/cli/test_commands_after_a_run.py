@@ -89,6 +89,7 @@ def test_tests_with_the_same_new_request_share_it(run):
     [
         ({"is_only_wording": False}, f"{PLAN}: the request differs in more than its wording"),
         ({"nearest": None}, f"{PLAN}: the request has no recording"),
+        ({"moved_from": (OTHER, PLAN)}, f"{PLAN}: the cassette of {OTHER} has the request"),
         ({"request": None}, f"{PLAN}: the run had too many large requests to keep this one"),
     ],
 )

@@ -114,13 +114,20 @@ def _belongs_to(test: str, names: Sequence[str]) -> bool:
 
 
 def _find_problem(request: ChangedRequest) -> str | None:
-    test = request.test or request.cassette
+    """Return why ``request`` cannot replace a recorded request. None if it can."""
+    name = request.test or request.cassette
+    # a fixture cannot be run by its name
+    test = f" {shlex.quote(request.test)}" if "::" in request.test else ""
+    if request.moved_from is not None:
+        return (
+            f"{name}: the cassette of {request.moved_from[0]} has the request\n"
+            "  to find the command that moves the cassette: multitrack mv --find"
+        )
     if not request.is_only_wording or request.nearest is None:
         differs = "has no recording" if request.nearest is None else "differs in more than its wording"
-        return f"{test}: the request {differs}\n  to record it: pytest --record {shlex.quote(test)}"
+        return f"{name}: the request {differs}\n  to record it: pytest --record{test}"
     if request.request is None:
-        run = f"pytest {shlex.quote(test)}"
-        return f"{test}: the run had too many large requests to keep this one\n  run fewer tests: {run}"
+        return f"{name}: the run had too many large requests to keep this one\n  run fewer tests, for example: pytest{test}"
     return None
 
 

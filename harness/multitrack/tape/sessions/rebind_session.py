@@ -24,7 +24,7 @@ class RebindSession(ReplaySession):
         self.reworded: list[NearestRecording] = []
         """The recordings that answered a request with another wording."""
         self.rebindings: list[Rebinding] = []
-        """What to write to the cassette if the test passes."""
+        """The changes of the cassette, which are only written if the test passes."""
 
     def _find_replay(self, request: Request, sent: CanonicalRequest) -> Replay | None:
         return super()._find_replay(request, sent) or self._rebind(request, sent)
