@@ -127,7 +127,7 @@ def _find_problem(request: ChangedRequest) -> str | None:
         differs = "has no recording" if request.nearest is None else "differs in more than its wording"
         return f"{name}: the request {differs}\n  to record it: pytest --record{test}"
     if request.request is None:
-        return f"{name}: the run had too many large requests to keep this one\n  run fewer tests, for example: pytest{test}"
+        return f"{name}: the run had too many large requests to keep this one\n  run fewer tests: pytest{test}"
     return None
 
 
