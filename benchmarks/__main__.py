@@ -17,6 +17,7 @@ NAMES = (
     "replay",
     "replayed_suites",
     "large_cassettes",
+    "large_streams",
     "redaction",
 )
 

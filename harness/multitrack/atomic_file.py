@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import time
@@ -20,14 +21,14 @@ _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{32})\.tmp|\..+\.[0-9a-z_]{8}\.tmp|\..+
 _cleaned: set[Path] = set()
 
 
-def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) -> None:
+def replace_file(path: Path, content: bytes | Sequence[bytes | bytearray], *, lock_name: str | None = None) -> None:
     """Write ``content`` to ``path``, completely or not at all. Create missing folders.
 
     If ``path`` is a symbolic link, the link stays, and its target is replaced. An existing file keeps its permissions.
 
     Args:
         path: The file.
-        content: The new content.
+        content: The new content, as a whole or in parts.
         lock_name: The name of the lock that the caller holds. None, the default, if it holds no lock.
 
     Raises:
@@ -42,7 +43,7 @@ def replace_file(path: Path, content: bytes, *, lock_name: str | None = None) ->
     try:
         # do not write through a link that somebody else has created; at first, only the owner can read the file
         with open(os.open(temporary, _NEW_FILE, 0o600), "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         # other users of a shared checkout must be able to read it

@@ -16,6 +16,7 @@ from multitrack.errors import InvalidArguments, UnknownTool
 from multitrack.extraction.validation import Models, validate_call
 from multitrack.snapshots.conversion import to_call
 from multitrack.snapshots.expressions import canonical_text
+from multitrack.tape.answer_wire import may_be_answer
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths, find_loaded
 from multitrack.tool_call import ToolCall
@@ -66,6 +67,8 @@ def fingerprint(text: str) -> str:
 
 def parse_answer(body: bytes) -> WireAnswer | None:
     """Read the answer of a model from a response body. None if no wire format recognizes it."""
+    if not may_be_answer(body):
+        return None
     document: Any = body
     # parse the body once, because both functions below need the parsed body
     with suppress(ValueError, RecursionError):

@@ -11,6 +11,16 @@ from multitrack.tape.interaction import Interaction
 from multitrack.wires import registry
 
 _FIRST_ERROR = 400
+_LARGEST_DOCUMENT = 20_000_000
+
+
+def may_be_answer(body: bytes) -> bool:
+    """Return whether a response may be the answer of a model.
+
+    A JSON object of more than 20 MB, such as a batch of embeddings, is not parsed: it would need several times its size
+    in memory. A stream may have any size.
+    """
+    return len(body) <= _LARGEST_DOCUMENT or body[:64].lstrip()[:1] != b"{"
 
 
 def find_wire(interaction: Interaction) -> str | None:
@@ -20,8 +30,8 @@ def find_wire(interaction: Interaction) -> str | None:
     error, the request shows the wire format.
     """
     response = interaction.response
-    wire = wires.recognize(response.body)
-    if wire is not None or response.status < _FIRST_ERROR:
+    wire = wires.recognize(response.body) if may_be_answer(response.body) else None
+    if wire is not None or response.status < _FIRST_ERROR or not may_be_answer(response.body):
         return wire
     request: Any = None
     error: Any = None

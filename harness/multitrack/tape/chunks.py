@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from multitrack.tape import jsontext
 
-# https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
-_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)|(?<=\r\r)")
-_LINE_END = re.compile(rb"(?<=\n)")
+_LINE_END = (b"\n",)
 _ENDS = {
-    "text/event-stream": _EVENT_END,
+    # https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    "text/event-stream": (b"\n\n", b"\n\r\n", b"\r\r"),
     "application/x-ndjson": _LINE_END,
     "application/ndjson": _LINE_END,
     "application/jsonl": _LINE_END,
     # stored as lines, see `event_framing`
     "application/vnd.amazon.eventstream": _LINE_END,
 }
-_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{},]', re.DOTALL)
+"""The marks at the end of an event, by content type."""
+_JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{},]', re.DOTALL)
 _BETWEEN_ITEMS = b" \t\r\n,]"
+_REST_OF_ITEM = re.compile(rb"[%b]*" % re.escape(_BETWEEN_ITEMS))
+_FIRST_BRACKET = re.compile(rb"\s*\[\s*")
 _STEP = 10
 """Times are rounded to multiples of this many milliseconds."""
 _MIN_GRPC_WAIT = 100
@@ -54,8 +56,11 @@ class Chunks:
     def split(self, body: bytes, content_type: str | None) -> list[bytes]:
         """Return the chunks of ``body``."""
         ends = self._find_ends(body, content_type)
+        if not self.joined and not self.cut:
+            return _split(body, ends)
         starts = (0, *ends)
-        boundaries = {end for event, end in enumerate(ends, start=1) if event not in self.joined}
+        joined = frozenset(self.joined)
+        boundaries = {end for event, end in enumerate(ends, start=1) if event not in joined}
         for event, offset in self.cut:
             # an edited cassette may have fewer or shorter events
             if event <= len(ends) and starts[event - 1] + offset < starts[event]:
@@ -115,16 +120,18 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
 
 def _select_item_ends(times: Mapping[int, int], body: bytes, ends: Sequence[int]) -> Mapping[int, int]:
     found: dict[int, int] = {}
+    bracket = _FIRST_BRACKET.match(body)
+    # the offsets are compared with matches, because slices of a large body would take quadratic time
+    first_item, last_end = bracket.end() if bracket else 0, len(body.rstrip(_BETWEEN_ITEMS))
     for offset, time in times.items():
         event = bisect_right(ends, offset)
-        end = ends[event - 1] if event else 0
         # the bracket of a gRPC stream arrives with its metadata, before any message or the end
-        if body[:offset].strip() == b"[":
+        if offset <= first_item and body[:offset].strip() == b"[":
             continue
-        if not body[offset:].strip(_BETWEEN_ITEMS):
+        if offset >= last_end:
             found.setdefault(len(body), time)
-        elif event and not body[end:offset].strip(_BETWEEN_ITEMS):
-            found.setdefault(end, time)
+        elif event and (rest := _REST_OF_ITEM.match(body, ends[event - 1])) and offset <= rest.end():
+            found.setdefault(ends[event - 1], time)
     return found
 
 
@@ -141,14 +148,27 @@ def _round_gaps(times: Sequence[int]) -> tuple[int, ...]:
 
 
 def _find_event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
-    pattern = _ENDS.get((content_type or "").partition(";")[0].strip().lower())
-    ends = {match.start() for match in pattern.finditer(body)} if pattern else set()
-    return sorted({*ends, len(body)} - {0})
+    """Return where the events end. The marks may overlap."""
+    marks = _ENDS.get((content_type or "").partition(";")[0].strip().lower(), ())
+    ends = [end for mark in marks if mark in body for end in _find_all(body, mark)]
+    if len(marks) > 1:
+        ends = sorted(set(ends))
+    return [*ends, len(body)] if body and ends[-1:] != [len(body)] else ends
+
+
+def _find_all(body: bytes, mark: bytes) -> Iterator[int]:
+    """Yield where each ``mark`` ends, including marks that overlap."""
+    position = body.find(mark)
+    while position >= 0:
+        yield position + len(mark)
+        position = body.find(mark, position + 1)
 
 
 def _find_item_ends(body: bytes) -> Sequence[int]:
     """Return where the items of a possibly incomplete JSON array end. The closing bracket belongs to the last item."""
     ends: list[int] = []
+    if body[:1] != b"[":
+        return [len(body)]
     depth = 0
     for token in _JSON_TOKEN.finditer(body):
         match token[0]:
@@ -156,7 +176,7 @@ def _find_item_ends(body: bytes) -> Sequence[int]:
                 depth += 1
             case b"]" | b"}":
                 depth -= 1
-            case b"," if depth == 1 and body[:1] == b"[":
+            case b"," if depth == 1:
                 end = token.start()
                 while body[end - 1] in b" \t\r\n":
                     end -= 1

@@ -25,6 +25,15 @@ def parse(text: str | bytes) -> Any:
     return _parse_with(_DECODER, text if isinstance(text, str) else _decode(text))
 
 
+def load_shallow(text: str) -> Any:
+    """Return the JSON document in ``text``, as ``json.loads`` does.
+
+    Raises:
+        ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.
+    """
+    return _parse_with(_PLAIN_DECODER, text)
+
+
 def _parse_with(decoder: json.JSONDecoder, text: str) -> Any:
     try:
         document = decoder.decode(text)
@@ -203,5 +212,6 @@ def iterate_strings(document: Any, path: str = "$") -> Iterator[tuple[str, str]]
 
 # created once, because creating them takes as long as parsing a small document
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+_PLAIN_DECODER = json.JSONDecoder()
 _DECODER = json.JSONDecoder(object_pairs_hook=_build_object)
 _NUMBER_DECODER = json.JSONDecoder(object_pairs_hook=_build_object, parse_float=_normalize_number)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from io import BytesIO
+from itertools import accumulate, pairwise
 from threading import Lock
 
 from multitrack.tape import chunks, event_framing, json_rpc
@@ -25,15 +28,6 @@ Clock = Callable[[], datetime]
 _NO_RESPONSE = 599
 
 
-@dataclass(frozen=True, slots=True)
-class _BodyPart:
-    """A part of a body, and whether it continues the chunk of the previous part."""
-
-    arrived: datetime
-    content: bytes
-    continued: bool
-
-
 class LiveExchange:
     """One request that was sent to the network, and its response (see ``exchange.ResponseRecorder``)."""
 
@@ -45,7 +39,11 @@ class LiveExchange:
         self._sent = clock()
         self._status, self._reason = 0, ""
         self._headers: Headers = ()
-        self._parts: list[_BodyPart] = []
+        # one buffer and two arrays: a list of parts would need twice the memory, or more if the parts are small
+        self._body = BytesIO()
+        self._ends = array("q")
+        self._times = array("q")
+        """The milliseconds from the request to each chunk, whose end is at the same position in ``_ends``."""
         self._ending: Ending | None = None
         self._failure: Failure | None = None
         self._error: BaseException | None = None
@@ -65,8 +63,14 @@ class LiveExchange:
 
     def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
         """Record a part of the body."""
-        if self._over is None:
-            self._parts.append(_BodyPart(self._clock(), chunk, continued))
+        if self._over is not None:
+            return
+        if continued and self._ends:
+            del self._ends[-1], self._times[-1]
+        self._body.write(chunk)
+        self._times.append(self._milliseconds_until(self._clock()))
+        # the last step, because another thread may build the response at the same time
+        self._ends.append(self._body.tell())
 
     def record_end(
         self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None
@@ -120,21 +124,26 @@ class LiveExchange:
             wait = self._milliseconds_until(self._over or self._sent)
             waited = Chunks() if self._failure else chunks.chunks_of_wait(wait)
             return Response(_NO_RESPONSE, "", (), b"", "unanswered", waited, self._failure)
-        received = list(self._parts)
+        ends = self._ends[:]
+        received = self._body.getvalue()[: ends[-1] if ends else 0]
         ending = self._ending or "left"
         encoding = next((value for name, value in self._headers if name == "content-encoding"), None)
         headers = tuple(header for header in self._headers if header[0] != "content-encoding")
         encoding = ", ".join(split_encodings(encoding))
-        pieces = [part.content for part in received]
-        try:
-            pieces = decode_parts(pieces, encoding, is_complete=ending == "complete")
-        except ValueError:
-            headers, encoding = self._headers, ""
-        if event_framing.is_framed(next((value for name, value in headers if name == "content-type"), None)):
-            with suppress(ValueError, RecursionError):
-                pieces, framing = event_framing.decode_events(pieces, is_complete=ending == "complete")
-                encoding = f"{framing}, {encoding}" if encoding else framing
-        content = b"".join(pieces)
+        content = received
+        is_framed = event_framing.is_framed(next((value for name, value in headers if name == "content-type"), None))
+        if encoding or is_framed:
+            pieces = [received[start:end] for start, end in pairwise((0, *ends))]
+            try:
+                pieces = decode_parts(pieces, encoding, is_complete=ending == "complete")
+            except ValueError:
+                headers, encoding = self._headers, ""
+            if is_framed:
+                with suppress(ValueError, RecursionError):
+                    pieces, framing = event_framing.decode_events(pieces, is_complete=ending == "complete")
+                    encoding = f"{framing}, {encoding}" if encoding else framing
+            content = b"".join(pieces)
+            ends = array("q", accumulate(map(len, pieces)))
         if ending == "left" and self._has_whole_body(content):
             ending = "complete"
         response = Response(
@@ -146,34 +155,32 @@ class LiveExchange:
             failure=self._failure,
             encoding=encoding,
             is_encoding_requested=is_accepted(encoding, self._request.header("accept-encoding")),
-            is_raw_deflate=is_raw_deflate(b"".join(part.content for part in received), encoding),
+            is_raw_deflate=is_raw_deflate(received, encoding),
         )
-        return replace(response, chunks=self._measure_chunks(received, pieces, response))
+        return replace(response, chunks=self._measure_chunks(ends, response))
 
     def _has_whole_body(self, content: bytes) -> bool:
         """Return whether the caller, which left before the end of the body, had received everything that matters."""
         headers = dict(reversed(self._headers))
         if "content-length" in headers and "transfer-encoding" not in headers:
-            return str(sum(len(part.content) for part in self._parts)) == headers["content-length"].strip()
+            return str(self._body.tell()) == headers["content-length"].strip()
         is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
         return registry.has_end_mark(content) or (is_stream and json_rpc.is_answered(self._request.body, content))
 
-    def _measure_chunks(self, received: Sequence[_BodyPart], pieces: Sequence[bytes], response: Response) -> Chunks:
+    def _measure_chunks(self, ends: Sequence[int], response: Response) -> Chunks:
         names = {name for name, _ in self._headers}
         # a sender that knew the length had the whole body; only the network divided it
         if "content-length" in names and "transfer-encoding" not in names:
             return Chunks()
         times: dict[int, int] = {}
-        offset = 0
-        for part, piece in zip(received, pieces, strict=True):
-            if part.continued:
-                times.pop(offset, None)
-            offset += len(piece)
-            # a part that decodes to nothing does not end a chunk
-            if piece or part.continued:
-                times[offset] = self._milliseconds_until(part.arrived)
-        if not received and self._over is not None:
-            times[offset] = self._milliseconds_until(self._over)
+        previous = 0
+        for end, time in zip(ends, self._times, strict=False):
+            # a chunk that decodes to nothing does not end anything
+            if end > previous:
+                times[end] = time
+            previous = end
+        if not ends and self._over is not None:
+            times[0] = self._milliseconds_until(self._over)
         return chunks.measure_chunks(times, response.body, response.header("content-type"))
 
     def _milliseconds_until(self, time: datetime) -> int:

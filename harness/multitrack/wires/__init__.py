@@ -228,7 +228,10 @@ def _to_streaming(wire: str | None) -> str | None:
 
 def _read_stream(body: Body, decoder: StreamDecoder) -> WireAnswer:
     if isinstance(body, (bytes, bytearray, memoryview, str)):
-        decoder.feed(_encode(body))
+        # in pieces, because the events of a long stream need ten times as much memory as its bytes
+        data = memoryview(_encode(body))
+        for start in range(0, len(data), _PIECE_SIZE):
+            decoder.feed(bytes(data[start : start + _PIECE_SIZE]))
         decoder.close()
     else:
         for chunk in [body] if isinstance(body, Mapping) else as_objects(body):

@@ -94,11 +94,14 @@ def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
         raise yaml_layout.UnknownLayout
     metadata = read_metadata(found)
 
-    def read(text: bytes) -> Interaction:
-        return read_interaction(yaml_layout.parse_interaction(text), metadata.blobs)
+    def read(text: bytes, start: int, end: int) -> Interaction:
+        return read_interaction(yaml_layout.parse_interaction(text, start, end), metadata.blobs)
 
-    texts = yaml_layout.split_interactions(content)
-    interactions = known.read_all(texts, metadata.blobs.pieces, read) if known is not None else map(read, texts)
+    spans = yaml_layout.find_interactions(content)
+    if known is None:
+        return Cassette(tuple(read(content, start, end) for start, end in spans), metadata.kept)
+    texts = [content[start:end] for start, end in spans]
+    interactions = known.read_all(texts, metadata.blobs.pieces, lambda text: read(text, 0, len(text)))
     return Cassette(tuple(interactions), metadata.kept)
 
 

@@ -17,19 +17,22 @@ from multitrack.tape.file.blobs import Blobs
 from multitrack.tape.file.cassette import FORMAT, Cassette
 from multitrack.tape.file.known_texts import InteractionText, KnownTexts
 from multitrack.tape.file.metadata_reader import END_MARKER
-from multitrack.tape.file.summary import summarize, summarize_text
+from multitrack.tape.file.summary import summarize
 from multitrack.tape.interaction import Interaction
 
 _WIDEST_COMMENT = 110
+_LARGE = 1 << 20
+_LARGEST_INDENTED = 10_000_000
+"""The size of the largest body that is indented, in bytes. Nobody reads a larger one in a pull request."""
 
 
 def dump_cassette(cassette: Cassette) -> str:
     """Return ``cassette`` as YAML."""
-    return encode_cassette(cassette).decode()
+    return b"".join(encode_cassette(cassette)).decode()
 
 
-def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> bytes:
-    """Return ``cassette`` as YAML in UTF-8.
+def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> list[bytes | bytearray]:
+    """Return ``cassette`` as YAML in UTF-8, in parts: joining them would need another copy of each large body.
 
     Args:
         cassette: The cassette.
@@ -51,26 +54,25 @@ def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> byte
         f"  {END_MARKER}: {cassette.provenance}",
         "",
     ]
-    return b"\n".join(
-        [
-            *[text.comments for _, text in texts],
-            f"version: {FORMAT}".encode(),
-            *([b"interactions:", *[text.content for _, text in texts]] if texts else [b"interactions: []"]),
-            "\n".join(end).encode(),
-        ]
-    )
+    return [
+        *[text.comments for _, text in texts],
+        f"version: {FORMAT}\ninteractions:{'' if texts else ' []'}\n".encode(),
+        *[part for _, text in texts for part in text.content],
+        "\n".join(end).encode(),
+    ]
 
 
 def _find_text(position: int, interaction: Interaction, known: KnownTexts | None) -> InteractionText:
     text = known.find_text(interaction) if known is not None else None
     if text is not None and text.position == position:
         return text
-    lines = map(_format_comment, (*summarize(position, interaction), *summarize_text(interaction)))
-    comments = "\n".join(lines).encode()
+    lines = map(_format_comment, summarize(position, interaction, with_text=True))
+    comments = "".join(f"{line}\n" for line in lines).encode()
     if text is not None:
         return replace(text, position=position, comments=comments)
     blobs = Blobs()
-    content = "\n".join(_format_interaction(interaction, blobs)).encode()
+    parts = [part.encode() if isinstance(part, str) else part for part in _format_interaction(interaction, blobs)]
+    content = tuple(parts) if sum(map(len, parts)) > _LARGE else (b"".join(parts),)
     return InteractionText(position, comments, content, blobs.pieces)
 
 
@@ -95,41 +97,43 @@ def _format_pieces(pieces: Mapping[str, str]) -> Iterator[str]:
     )
 
 
-def _format_interaction(interaction: Interaction, blobs: Blobs) -> Iterator[str]:
+def _format_interaction(interaction: Interaction, blobs: Blobs) -> Iterator[str | bytes | bytearray]:
     request, response = interaction.request, interaction.response
-    yield "- request:"
-    yield f"    method: {yaml_text.format_line(request.method)}"
-    yield f"    uri: {yaml_text.format_line(request.url)}"
-    yield f"    headers: {_headers(request.headers)}"
-    yield f"    body: {_format_content(_indent(blobs.extract(request.body)), 6)}"
-    yield "  response:"
-    yield f"    status: {yaml_text.format_line({'code': response.status, 'message': response.reason})}"
-    yield f"    headers: {_headers(response.headers)}"
+    yield "- request:\n"
+    yield f"    method: {yaml_text.format_line(request.method)}\n"
+    yield f"    uri: {yaml_text.format_line(request.url)}\n"
+    yield f"    headers: {_headers(request.headers)}\n"
+    yield "    body: "
+    yield yaml_text.encode_body(_indent(blobs.extract(request.body)), 6)
+    yield "\n  response:\n"
+    yield f"    status: {yaml_text.format_line({'code': response.status, 'message': response.reason})}\n"
+    yield f"    headers: {_headers(response.headers)}\n"
     text, layout = _lay_out(response.body)
-    yield "    body:"
-    yield f"      string: {_format_content(text, 8)}"
+    yield "    body:\n      string: "
+    yield yaml_text.encode_body(text, 8)
+    yield "\n"
     if layout:
-        yield f"    layout: {layout}"
+        yield f"    layout: {layout}\n"
     if response.encoding:
-        yield f"    encoding: {_format_encoding(response)}"
+        yield f"    encoding: {_format_encoding(response)}\n"
     if chunks := _chunks(response.chunks):
-        yield f"    chunks: {yaml_text.format_line(chunks)}"
+        yield f"    chunks: {yaml_text.format_line(chunks)}\n"
     if response.ending != "complete":
-        yield f"    ending: {response.ending}"
+        yield f"    ending: {response.ending}\n"
     if response.failure:
         failure = {name: value for name, value in asdict(response.failure).items() if value}
-        yield f"    failure: {yaml_text.format_line(failure)}"
+        yield f"    failure: {yaml_text.format_line(failure)}\n"
     if interaction.provenance != "live":
-        yield f"  provenance: {interaction.provenance}"
+        yield f"  provenance: {interaction.provenance}\n"
     if interaction.source:
-        yield f"  source: {yaml_text.format_line(interaction.source)}"
-    yield f"  tests: {yaml_text.format_line(interaction.tests)}"
+        yield f"  source: {yaml_text.format_line(interaction.source)}\n"
+    yield f"  tests: {yaml_text.format_line(interaction.tests)}\n"
     if interaction.models:
-        yield f"  models: {yaml_text.format_line(dict(interaction.models))}"
+        yield f"  models: {yaml_text.format_line(dict(interaction.models))}\n"
     if interaction.results is not None:
-        yield f"  results: {yaml_text.format_line(interaction.results)}"
+        yield f"  results: {yaml_text.format_line(interaction.results)}\n"
     if interaction.rebound:
-        yield "  rebound: true"
+        yield "  rebound: true\n"
 
 
 def _chunks(chunks: Chunks) -> dict[str, Any]:
@@ -152,37 +156,35 @@ def _headers(headers: Headers) -> str:
     return yaml_text.format_line(grouped)
 
 
-def _indent(body: bytes) -> str | bytes:
+def _indent(body: bytes) -> bytes:
     """Return the text of a request. JSON is indented, which is harmless because it is compared as a document."""
+    if len(body) > _LARGEST_INDENTED:
+        return body
     try:
-        text = body.decode()
+        indented = jsontext.indented(body.decode())
     except UnicodeDecodeError:
         return body
-    return jsontext.indented(text) or text
+    return indented.encode() if indented else body
 
 
-def _lay_out(body: bytes) -> tuple[str | bytes, str]:
+def _lay_out(body: bytes) -> tuple[bytes, str]:
     """Return the text of a response, and its original layout if this function indented it.
 
     JSON is only indented if the received bytes can be restored from the indented text.
     """
+    if len(body) > _LARGEST_INDENTED:
+        return body, ""
     try:
         text = body.decode()
     except UnicodeDecodeError:
         return body, ""
     document = text.rstrip("\n")
     if (indented := jsontext.indented(document)) is None or indented == document:
-        return text, ""
+        return body, ""
     for layout in jsontext.LAYOUTS:
         if jsontext.restore_layout(indented, layout) == document:
-            return indented + text[len(document) :], layout
-    return text, ""
-
-
-def _format_content(text: str | bytes, indent: int) -> str:
-    if isinstance(text, bytes):
-        return yaml_text.format_binary(text, indent)
-    return yaml_text.format_block(text, indent) if yaml_text.fits_block(text) else yaml_text.format_line(text)
+            return (indented + text[len(document) :]).encode(), layout
+    return body, ""
 
 
 def _format_encoding(response: Response) -> str:

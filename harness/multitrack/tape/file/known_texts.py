@@ -19,7 +19,8 @@ class InteractionText:
     position: int
     """The position that the comments name."""
     comments: bytes
-    content: bytes
+    content: tuple[bytes | bytearray, ...]
+    """The text, in parts if it is large."""
     pieces: dict[str, str]
     """The large pieces of base64 that are stored at the end of the file."""
 

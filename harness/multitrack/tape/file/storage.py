@@ -89,7 +89,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
     text = dump_cassette(cassette)
     _raise_if_secret(path, text, allowed)
     with _locked(path):
-        _write(path, text.encode())
+        _write(path, [text.encode()])
 
 
 def save_recording(
@@ -216,14 +216,14 @@ def _locked(path: Path) -> Iterator[None]:
         raise CassetteNotWritten(path, error) from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: Sequence[bytes | bytearray]) -> None:
     try:
         _replace(path, content)
     except OSError as error:
         raise CassetteNotWritten(path, error) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: Sequence[bytes | bytearray]) -> None:
     # the cassette and its pending recordings have the same lock
     owner = paths.cassette_path(path) if path.name.endswith(paths.PENDING_SUFFIX) else path
     replace_file(path, content, lock_name=lock_name(owner))

@@ -8,14 +8,17 @@ from multitrack import wires
 from multitrack.tape.answer_wire import find_wire
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
-from multitrack.wires import registry
+from multitrack.wires import WireAnswer, registry
 from multitrack.wording import count_noun
 
 _LONGEST_TEXT = 500
 
 
-def summarize(position: int, interaction: Interaction) -> Iterator[str]:
-    """Yield one line for the interaction at ``position`` (from 1), and an indented line for each of its tool calls."""
+def summarize(position: int, interaction: Interaction, *, with_text: bool = False) -> Iterator[str]:
+    """Yield one line for the interaction at ``position`` (from 1), and an indented line for each of its tool calls.
+
+    With ``with_text``, an answer that is only a text gets an indented line with the beginning of the text.
+    """
     request, response = interaction.request, interaction.response
     ending = f" · {words}" if (words := _describe_ending(response)) else ""
     ending += " · rebound" if interaction.rebound else ""
@@ -30,16 +33,11 @@ def summarize(position: int, interaction: Interaction) -> Iterator[str]:
     model = named or registry.find_model_in_url(request.url) or request.url
     yield f"{position} · {wire} {model.rpartition('/')[2]} · {answer.error or calls}{ending}"
     yield from (f"  {call}" for call in answer.calls)
+    if with_text and not answer.calls:
+        yield from _summarize_text(answer)
 
 
-def summarize_text(interaction: Interaction) -> Iterator[str]:
-    """Yield an indented line with the beginning of the answer's text, if the answer is only text."""
-    body = interaction.response.body
-    if (wire := wires.recognize(body)) is None:
-        return
-    answer = wires.read_answer(body, wire)
-    if answer.calls:
-        return
+def _summarize_text(answer: WireAnswer) -> Iterator[str]:
     for name, text in (("text", answer.text), ("refusal", answer.refusal)):
         if text and (words := text[:_LONGEST_TEXT].split()):
             yield f"  {name}: {' '.join(words)}"

@@ -7,8 +7,9 @@ strings, and each of them only once.
 from __future__ import annotations
 
 import base64
+import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -19,6 +20,9 @@ _ESCAPES = {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPL
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _OFTEN_ESCAPED = '\\"\n\r\t'  # the backslash first, because the other escapes contain it
 _LONG = 1000
+_LARGE = 1 << 20
+_BASE64_PART = 57 * 10_000
+"""Bytes that are a whole number of lines in base64."""
 # a longer key can only be read after a question mark
 _LONGEST_KEY = 127
 _LINE = re.compile(r"\n(?=[^\n])")
@@ -46,6 +50,9 @@ def format_line(value: Any, *, bracketed: bool = False) -> str:
             return f"[{', '.join(format_line(item, bracketed=True) for item in value)}]"
         case Mapping():
             return f"{{{', '.join(_format_pair(key, item) for key, item in value.items())}}}"
+        case int() if not isinstance(value, bool):
+            # a long stream has a number for each event, and PyYAML takes a tenth of a millisecond for each
+            return str(value)
     return _dump(value, bracketed=True)
 
 
@@ -59,12 +66,16 @@ def _format_text(text: str, bracketed: bool) -> str:
     if _SURROGATE.search(text):
         return f"!!binary '{base64.b64encode(text.encode(errors='surrogatepass')).decode()}'"
     if _escaped().search(text):
-        for char in _OFTEN_ESCAPED:
-            text = text.replace(char, _ESCAPES[char])
-        return '"' + _escaped_in_quotes().sub(_escape, text) + '"'
+        return f'"{_escape_text(text)}"'
     if len(text) > _LONG:
         return "'" + text.replace("'", "''") + "'"
     return _format_short(text, bracketed)
+
+
+def _escape_text(text: str) -> str:
+    for char in _OFTEN_ESCAPED:
+        text = text.replace(char, _ESCAPES[char])
+    return _escaped_in_quotes().sub(_escape, text)
 
 
 @lru_cache(maxsize=4096)
@@ -102,23 +113,82 @@ def restore_text(value: Any) -> Any:
     return value
 
 
-def fits_block(text: str) -> bool:
-    """Return whether all tools and editors leave ``text`` unchanged in a literal block."""
-    # YAML 1.1 and 1.2 disagree on U+0085, U+2028 and U+2029; editors remove trailing spaces and tabs
-    lines = text.split("\n")
-    return (
-        len(lines) > 1
-        and not text.startswith((" ", "\n"))
-        and all(line == line.rstrip() and line.isprintable() for line in lines)
-    )
+def encode_body(body: bytes, indent: int) -> bytes | bytearray:
+    """Return ``body`` as a text on one line, or as a literal block indented by ``indent`` spaces. Encoded in UTF-8.
+
+    A body that is not UTF-8 is written in base64. A large body is read part by part, so that it is in memory only once
+    more.
+    """
+    try:
+        if len(body) < _LARGE:
+            text = body.decode()
+            return (_format_block(text, indent) if _fits_block([text]) else format_line(text)).encode()
+        if _fits_block(_decode_parts(body)):
+            return _encode_block(body, indent)
+        return _encode_line(body)
+    except UnicodeDecodeError:
+        return _encode_binary(body, indent)
 
 
-def format_block(text: str, indent: int) -> str:
-    """Return ``text`` as a literal block indented by ``indent`` spaces. ``fits_block`` must be true for ``text``."""
+def _decode_parts(body: bytes) -> Iterator[str]:
+    """Yield the text of ``body`` in parts. No part ends with a line break unless the body does."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    start = 0
+    while start < len(body):
+        end = body.find(b"\n", start + _LARGE)
+        end = len(body) if end < 0 else end
+        if end - start > 2 * _LARGE:
+            # a very long line
+            end = start + _LARGE
+            end += body[end - 1 : end] == b"\n"
+        yield decoder.decode(body[start:end], end == len(body))
+        start = end
+
+
+def _fits_block(parts: Iterable[str]) -> bool:
+    """Return whether all tools and editors leave the text in ``parts`` unchanged in a literal block."""
+    has_lines = False
+    for number, part in enumerate(parts):
+        if not number and part.startswith((" ", "\n")):
+            return False
+        # YAML 1.1 and 1.2 disagree on U+0085, U+2028 and U+2029; editors remove trailing spaces and tabs
+        lines = part.split("\n")
+        if not all(line == line.rstrip() and line.isprintable() for line in lines):
+            return False
+        has_lines = has_lines or len(lines) > 1
+    return has_lines
+
+
+def _format_block(text: str, indent: int) -> str:
     chomping = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
     return f"|{chomping}" + _LINE.sub("\n" + " " * indent, "\n" + text.removesuffix("\n"))
 
 
-def format_binary(content: bytes, indent: int) -> str:
-    """Return ``content`` in base64, as a literal block indented by ``indent`` spaces."""
-    return f"!!binary {format_block(base64.encodebytes(content).decode(), indent)}"
+def _encode_block(body: bytes, indent: int) -> bytearray:
+    chomping = b"+" if body.endswith(b"\n\n") else b"" if body.endswith(b"\n") else b"-"
+    new_line = "\n" + " " * indent
+    encoded = bytearray(b"|%b%b" % (chomping, new_line.encode()))
+    for part in _decode_parts(body):
+        encoded += _LINE.sub(new_line, part).encode()
+    if chomping != b"-":
+        # the writer ends the line
+        del encoded[-1]
+    return encoded
+
+
+def _encode_line(body: bytes) -> bytearray:
+    is_escaped = any(map(_escaped().search, _decode_parts(body)))
+    encoded = bytearray(b'"' if is_escaped else b"'")
+    for part in _decode_parts(body):
+        encoded += (_escape_text(part) if is_escaped else part.replace("'", "''")).encode()
+    encoded += encoded[:1]
+    return encoded
+
+
+def _encode_binary(content: bytes, indent: int) -> bytearray:
+    encoded = bytearray(b"!!binary |")
+    new_line = b"\n" + b" " * indent
+    for start in range(0, len(content), _BASE64_PART):
+        lines = base64.encodebytes(content[start : start + _BASE64_PART]).splitlines()
+        encoded += b"".join(new_line + line for line in lines)
+    return encoded

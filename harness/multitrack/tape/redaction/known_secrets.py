@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from multitrack.tape.redaction.secret_spellings import SearchedText, SecretSpellings, spellings_of
 from multitrack.tape.redaction.text_changes import Change, select_disjoint
+from multitrack.tape.redaction.windows import WINDOW
 
 
 class KnownSecrets:
@@ -47,8 +48,9 @@ class KnownSecrets:
         """
         if not self._known:
             return []
-        searched = SearchedText(text)
-        return select_disjoint(change for known in self._sorted() for change in known.find(searched))
+        known = self._sorted()
+        searched = SearchedText(text, {mark for one in known for mark in one.marks} if len(text) > WINDOW else ())
+        return select_disjoint(change for one in known for change in one.find(searched))
 
     def _sorted(self) -> tuple[SecretSpellings, ...]:
         with self._lock:

@@ -200,12 +200,14 @@ class Redactor:
     def redact_body(self, body: bytes) -> bytes:
         """Return ``body`` without secrets, including secrets that are spread over the events of a stream."""
         # a form with an uploaded file is not text as a whole, but may contain credentials as well
-        text = grpc_values.redact_wire_bytes(body.decode("utf-8", "surrogateescape"), self._mask_secrets)
+        decoded = body.decode("utf-8", "surrogateescape")
+        text = grpc_values.redact_wire_bytes(decoded, self._mask_secrets)
         if self._function is not None:
             text = self._function.redact_body(text)
         # the joined fragments first, because the first fragment of a secret may look like a whole secret
         text = redact_fragments(text, self._redact_pieces)
-        return self._apply_steps(text).encode("utf-8", "surrogateescape")
+        text = self._apply_steps(text)
+        return body if text == decoded else text.encode("utf-8", "surrogateescape")
 
     def redact_request(self, request: Request) -> Request:
         """Return the redacted ``request``, without headers that are not recorded."""

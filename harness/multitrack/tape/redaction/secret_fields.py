@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from multitrack.tape.redaction.dummies import is_dummy
 from multitrack.tape.redaction.environment_secrets import is_harmless
 from multitrack.tape.redaction.randomness import looks_random
+from multitrack.tape.redaction.windows import cache_short_texts, find_windows
 
 _MIN_LENGTH = 12
 _MIN_SENT_LENGTH = 8
@@ -23,6 +23,7 @@ _OPAQUE = (
 _PASSWORD = r"password|passwd|passphrase"
 # the name of each field with a secret contains one of these texts; those with a quote are the end of the name
 _MARKS = (b"secret", b"passw", b"passphrase", b"assertion", b'token"', b"token'", b'key"', b"key'")
+_BETWEEN_MARKS = re.compile(r"(?<=[^a-zA-Z\"'\\])")
 _FIELD = re.compile(
     rf"(?P<open>\\*[\"'])(?:[\w.-]{{0,40}}?[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}))"
     rf"(?P=open)\s*:\s*(?P=open)(?P<value>(?:(?!(?P=open)).){{12,}}?)(?P=open)",
@@ -51,8 +52,12 @@ def find_fields(text: str) -> Iterator[tuple[int, int]]:
 
 
 # the same text is searched when its secrets are learned and when they are removed
-@lru_cache(maxsize=2)
+@cache_short_texts
 def _may_have_fields(text: str) -> bool:
+    return any(_may_have_fields_in(text[start:end]) for start, end in find_windows(text, _BETWEEN_MARKS))
+
+
+def _may_have_fields_in(text: str) -> bool:
     squeezed = text.encode("latin-1", "replace").lower()
     if b"\\" in squeezed:
         squeezed = squeezed.translate(None, b"\\")

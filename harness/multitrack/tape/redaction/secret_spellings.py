@@ -13,13 +13,14 @@ import base64
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property, lru_cache
 from html import unescape
 from urllib.parse import unquote
 
 from multitrack.tape.redaction.long_words import MIN_LENGTH, find_long_words
 from multitrack.tape.redaction.text_changes import Change
+from multitrack.tape.redaction.windows import WINDOW, find_windows
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")
@@ -36,6 +37,22 @@ _CODE = re.compile(rf"\\+(?:u({_HEX}{{4}})|x({_HEX}{{2}})|U({_HEX}{{8}}))")
 _INSIGNIFICANT = re.compile(r"\\+[nrtbf]|[\s\\+=]")
 
 
+# An escaped line break has at most three characters. Removing one may complete another, hence the eight.
+_BETWEEN_ESCAPES = re.compile(r"(?<=[^\\%]{8})(?=[^\\%]{3})")
+
+
+def find_marks(text: str, marks: Collection[bytes]) -> set[bytes]:
+    """Return those of ``marks`` that are in ``squeeze(text)``, without holding all of it in memory."""
+    found: set[bytes] = set()
+    overlap = max(map(len, marks), default=1) - 1
+    squeezed = b""
+    for start, end in find_windows(text, _BETWEEN_ESCAPES):
+        # a mark may begin in one window and end in another
+        squeezed = squeezed[len(squeezed) - overlap if len(squeezed) > overlap else 0 :] + squeeze(text[start:end])
+        found.update(mark for mark in marks if mark not in found and mark in squeezed)
+    return found
+
+
 def squeeze(text: str) -> bytes:
     """Return the ASCII letters and digits of ``text``. Escaped line breaks are removed first."""
     if "\\" in text:
@@ -46,19 +63,35 @@ def squeeze(text: str) -> bytes:
 
 
 class SearchedText:
-    """A string that is searched for secrets."""
+    """A string that is searched for secrets.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: The string.
+        marks: The marks of all secrets, see ``SecretSpellings.marks``.
+    """
+
+    def __init__(self, text: str, marks: Collection[bytes] = ()) -> None:
         self.text = text
+        self._marks = marks
+
+    def may_contain(self, mark: bytes, *, in_long_word: bool) -> bool:
+        """Return whether the text may contain a secret with this ``mark``. If not, it does not contain the secret."""
+        if len(self.text) > WINDOW:
+            return mark in self._found_marks
+        return mark in (self._squeezed_words if in_long_word else self._squeezed)
 
     @cached_property
-    def squeezed(self) -> bytes:
+    def _found_marks(self) -> set[bytes]:
+        return find_marks(self.text, self._marks)
+
+    @cached_property
+    def _squeezed(self) -> bytes:
         """The letters and digits of the text, including those in most escape sequences. Cheap to compute."""
         return squeeze(self.text)
 
     @cached_property
-    def squeezed_words(self) -> bytes:
-        """Like ``squeezed``, but only for the long words, because base64 is always in a long word."""
+    def _squeezed_words(self) -> bytes:
+        """Like ``_squeezed``, but only for the long words, because base64 is always in a long word."""
         # The character before a word is included, because it may be the backslash or percent sign of a line break. Some
         # text after the word is included, because the last line of base64 may be short.
         parts = []
@@ -115,6 +148,11 @@ class SecretSpellings:
         encoded = [*_encode_base64(secret), *(_encode_base64(in_json) if in_json != secret else ())]
         self._forms = [_Form(secret), *(_Form(middle, is_base64=True) for middle in dict.fromkeys(encoded))]
 
+    @property
+    def marks(self) -> Iterator[bytes]:
+        """Yield the letters and digits of a part of each form. A text without them does not contain the form."""
+        return (form.mark for form in self._forms)
+
     def find(self, searched: SearchedText) -> Iterator[Change]:
         """Yield a change for each occurrence of the secret.
 
@@ -143,12 +181,12 @@ class _Form:
     def __init__(self, value: str, *, is_base64: bool = False) -> None:
         self._value = value
         self._is_base64 = is_base64
-        self._mark = _find_mark(value)
-        self._is_in_long_word = is_base64 and len(self._mark) >= MIN_LENGTH
+        self.mark = _find_mark(value)
+        self._is_in_long_word = is_base64 and len(self.mark) >= MIN_LENGTH
 
     def may_be_in(self, searched: SearchedText) -> bool:
         """Return whether the text may contain the form. The check is cheap, and the result is usually false."""
-        return self._mark in (searched.squeezed_words if self._is_in_long_word else searched.squeezed)
+        return searched.may_contain(self.mark, in_long_word=self._is_in_long_word)
 
     @cached_property
     def _letters(self) -> str:

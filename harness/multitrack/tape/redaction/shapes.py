@@ -95,8 +95,8 @@ def _find_in_part(text: str, allowed: Collection[str]) -> list[Change]:
 
 def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
     for start, end in find_long_words(text):
-        word = text[start:end]
-        candidates, has_digit = _examine(word) if end - start < _MAX_CACHED else _examine.__wrapped__(word)
+        is_cached = end - start < _MAX_CACHED
+        candidates, has_digit = _examine(text[start:end]) if is_cached else _examine_span(text, start, end)
         if candidates:
             # where the last match of each rule ended; a match that begins before this position is not searched again
             ends: dict[str, int] = {}
@@ -115,17 +115,25 @@ def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
 @lru_cache(maxsize=4096)
 def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
     """Return the positions in ``word`` where a secret may begin, with their rules; and whether it contains a digit."""
+    return _examine_span(word, 0, len(word))
+
+
+def _examine_span(text: str, word_start: int, word_end: int) -> tuple[Sequence[tuple[int, Rules]], bool]:
+    """Examine a word in ``text``, as ``_examine`` does, without a copy of the word."""
     rules = load_rules().by_beginning
     candidates = []
-    for part in _PARTS.finditer(word):
+    for part in _PARTS.finditer(text, word_start, word_end):
         start = part.start()
-        found = rules.get(part[0][:2].lower(), ()) or rules.get(word[start : start + 2].lower(), ())
+        found = rules.get(text[start : min(start + 2, part.end())].lower(), ())
+        found = found or rules.get(text[start : min(start + 2, word_end)].lower(), ())
         fitting = [
-            (beginning, rule) for beginning, rule in found if word[start : start + len(beginning)].lower() == beginning
+            (beginning, rule)
+            for beginning, rule in found
+            if text[start : min(start + len(beginning), word_end)].lower() == beginning
         ]
         if fitting:
-            candidates.append((start, fitting))
-    return candidates, _DIGIT.search(word) is not None
+            candidates.append((start - word_start, fitting))
+    return candidates, _DIGIT.search(text, word_start, word_end) is not None
 
 
 def _try_rules(rules: Rules, text: str, position: int, ends: dict[str, int]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,36 @@
+"""Read a large text in windows, so that no step of redaction needs several copies of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
+from typing import TypeVar
+
+T = TypeVar("T")
+
+WINDOW = 1 << 20
+"""The usual length of a window, in characters."""
+
+
+def find_windows(text: str, boundary: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the parts of ``text``. They are divided where ``boundary``, a pattern of length 0, matches."""
+    start = 0
+    while len(text) - start > WINDOW and (found := boundary.search(text, start + WINDOW)) is not None:
+        yield start, found.start()
+        start = found.start()
+    yield start, len(text)
+
+
+def cache_short_texts(function: Callable[[str], T]) -> Callable[[str], T]:
+    """Keep the results for the last two texts, because several searches read the same text one after the other.
+
+    The cache would keep a long text in memory until two others follow.
+    """
+    cached = lru_cache(maxsize=2)(function)
+
+    @wraps(function)
+    def call(text: str) -> T:
+        return cached(text) if len(text) < WINDOW else function(text)
+
+    return call
