@@ -108,7 +108,7 @@ def _read_request(connection: socket.socket) -> None:
         missing -= len(connection.recv(_PIECE))
 
 
-class _MockStream(_httpx.SyncByteStream):  # type: ignore[misc, name-defined]
+class _MockStream(_httpx.SyncByteStream):  # type: ignore[misc]
     def __init__(self, events: int) -> None:
         self._events = events
 

@@ -59,7 +59,7 @@ def record_behaviour(cell: str, name: str) -> bytes:
         "recorded_at": _RECORDED_AT.isoformat(timespec="seconds"),
         **_list_pseudonyms(kept),
     }
-    return encode_cassette(Cassette(tuple(kept), metadata))
+    return b"".join(encode_cassette(Cassette(tuple(kept), metadata)))
 
 
 def _use_corpus(answer: CorpusAnswer) -> Recipe:

@@ -128,7 +128,7 @@ def save_rebindings(
             advice = "run the tests again"
             raise CassetteCorrupt(path, "it was changed while the tests ran", advice=advice)
         content = encode_cassette(cassette, cache.find_written_texts(path))
-        _raise_if_secret(path, content.decode(), allowed)
+        _raise_if_secret(path, b"".join(content).decode(), allowed)
         _write(path, content)
 
 

@@ -140,7 +140,7 @@ class _Documents:
         children = place.children
         for key, item in enumerate(value) if is_list else value.items():
             kind = type(item)
-            if kind is list and not is_list and (tokens := find_tokens(value, key)):
+            if kind is list and not is_list and (tokens := find_tokens(value, str(key))):
                 # the tokens of an event are a part of the text, however many there are
                 place_of_list = children.get(key) or place.add_place(key)
                 place_of_tokens = place_of_list.children.get(_TOKENS) or place_of_list.add_place(_TOKENS)
