@@ -27,6 +27,13 @@ _SECRETS = (
     b"application/x-www-form-urlencoded\nclient_secret=abcdefghijklmnop&grant_type=refresh_token&code=a%2Fb",
     b'text/event-stream\ndata: {"delta": "sk-proj-0123456789"}\n\ndata: {"delta": "abcdefghijABCDEFGHIJ"}\n\n',
     b'application/x-ndjson\n{"message": {"content": "sk-proj-0123"}}\n{"message": {"content": "456789abcdefghij"}}\n',
+    b'application/json\n{"logprobs": {"content": [{"token": "sk-proj-0123456789abcdefghij", "bytes": [115, 107], '
+    b'"top_logprobs": [{"token": "sk-proj-0123456789abcdefghij"}]}, {"token": "ABCDEFGHIJ"}]}}',
+    b'text/event-stream\ndata: {"chosenCandidates": [{"token": "sk-proj-0123456789"}], "topCandidates": '
+    b'[{"candidates": [{"token": "sk-proj-0123456789"}]}]}\n\n'
+    b'data: {"chosenCandidates": [{"token": "abcdefghijABCDEFGHIJ"}]}\n\n',
+    b'application/json\n{"tokens": ["sk-proj-0123456789", "abcdefghijABCDEFGHIJ"], "token_logprobs": [-1, -2], '
+    b'"top_logprobs": [{"sk-proj-0123456789": -1}]}',
     b"text/plain\npostgres://user:correct-horse-battery@db.example/app -----BEGIN PRIVATE KEY-----\nMIIEvQ\n"
     b"projects/acme-prod-7/locations/us-central1 eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijklmnopqrstuvwxyz",
 )
