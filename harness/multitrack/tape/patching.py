@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ class PatchSet:
 
     def __init__(self) -> None:
         self._applied: list[tuple[Patch, Any, Any]] = []
+        self._expected: list[tuple[Mapping[str, Any], str, Any]] = []
         self._lock = threading.RLock()
 
     def apply(self, patches: Iterable[Patch]) -> None:
@@ -34,15 +35,24 @@ class PatchSet:
                 replacement = patch.wrap(getattr(patch.owner, patch.name) if original is _INHERITED else original)
                 setattr(patch.owner, patch.name, replacement)
                 self._applied.append((patch, original, replacement))
+                self._expected.append((vars(patch.owner), patch.name, replacement))
 
     def are_outermost(self) -> bool:
         """Return whether every patched attribute still has its patch, and no other code has replaced it."""
         with self._lock:
-            return all(vars(patch.owner).get(patch.name) is replacement for patch, _, replacement in self._applied)
+            # before each test with a tape, so without a call for each patch
+            try:
+                for attributes, name, replacement in self._expected:
+                    if attributes[name] is not replacement:
+                        return False
+            except KeyError:
+                return False
+            return True
 
     def undo(self) -> None:
         """Undo all patches, the last one first."""
         with self._lock:
+            self._expected.clear()
             while self._applied:
                 patch, original, replacement = self._applied.pop()
                 # other code has patched our patch: keep its patch, which still calls ours; ours now only calls the
