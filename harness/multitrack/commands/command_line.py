@@ -18,12 +18,15 @@ from multitrack.wording import count_noun
 
 if TYPE_CHECKING:
     from multitrack.commands.file_changes import FileChange
+    from multitrack.commands.review import ReviewItem, Word
     from multitrack.commands.undo_log import UndoLog
+    from multitrack.run_facts import RunFacts
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
 _PENDING = (
-    "pending recordings, their cassettes, or folders with them; the default is every pending recording of the project"
+    "pending recordings, their cassettes, folders with them, or ids that multitrack review prints; the default is "
+    "every pending recording of the project"
 )
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be changed, and change nothing")]
 _Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
@@ -46,13 +49,24 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         ] = False,
         dry_run: _DryRun = False,
         json: _Json = False,
+        force: Annotated[
+            bool, typer.Option("--force", help="with ids: also change files with uncommitted changes")
+        ] = False,
     ) -> None:
-        """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent."""
+        """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent.
+
+        With the ids that multitrack review prints, also store the received calls of snapshots, and new wordings.
+        """
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
         from multitrack.tape import project
         from multitrack.tape.file import storage
         from multitrack.tape.file.paths import cassette_path
 
+        if paths and (ids := _split_ids(paths)):
+            if keep_errors:
+                raise typer.BadParameter("--keep-errors applies to paths, not to ids of items")
+            _decide("accept", dict.fromkeys(ids, "accept"), find_folders(), dry_run=dry_run, json=json, force=force)
+            return
         named = paths or find_folders()
         pending = {path: storage.find_pending(path) for path in named}
         found = list(dict.fromkeys(file for files in pending.values() for file in files))
@@ -222,12 +236,34 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         from multitrack.commands.file_changes import FileChange
         from multitrack.tape.file import storage
 
+        if paths and (ids := _split_ids(paths)):
+            _decide("reject", dict.fromkeys(ids, "reject"), find_folders(), dry_run=dry_run, json=json, force=force)
+            return
         named = paths or find_folders()
         files = dict.fromkeys(file.resolve() for path in named for file in storage.find_pending(path))
         if not files:
             raise MultitrackError(f"there are no pending recordings in {', '.join(map(str, named))}")
         changes = [FileChange(file, file.read_bytes(), None) for file in files]
         _finish("reject", changes, {}, dry_run=dry_run, json=json, force=force)
+
+    @app.command(epilog=f"Example: multitrack review --json\n\n{_EXIT_CODES}")
+    def review(json: _Json = False, force: _Force = False) -> None:
+        """Go through everything that needs a decision: pending recordings, and what the last run of pytest reported.
+
+        These are changed snapshots, requests without a recording, drift, and the findings of an audit. Without a
+        terminal, print the items with their ids. The exit code is 1 if an item is left.
+        """
+        items = _list_items(find_folders())
+        if json:
+            echo(json_module.dumps({"version": 1, "items": [item.to_dict() for item in items]}, indent=2))
+        elif not items:
+            echo("there is nothing to review")
+        elif _has_terminal():
+            items = _review_in_terminal(items, find_folders(), force=force)
+        else:
+            _print_items(items)
+        if items:
+            raise typer.Exit(1)
 
     @app.command(epilog=f"Example: multitrack undo --dry-run\n\n{_EXIT_CODES}")
     def undo(
@@ -246,6 +282,93 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         command, changes = plan_undo(open_log(), force=force)
         summary = f"restored: the state before {command}"
         _finish("undo", changes, {}, dry_run=dry_run, json=json, force=True, summary=summary)
+
+
+def _split_ids(names: Sequence[Path]) -> list[str]:
+    """Return the ids of items among the arguments. Empty if all of them are paths.
+
+    Raises:
+        typer.BadParameter: Some are ids, and some are paths.
+    """
+    from multitrack.commands.review import is_id
+
+    ids = [str(name) for name in names if is_id(str(name)) and not name.exists()]
+    if ids and len(ids) < len(names):
+        raise typer.BadParameter("pass either paths or ids of items")
+    return ids
+
+
+def _read_last_run() -> RunFacts | None:
+    from multitrack.run_facts import read_facts
+
+    try:
+        return read_facts(Path.cwd())
+    except MultitrackError:  # pending recordings can be reviewed without a run
+        return None
+
+
+def _list_items(folders: Sequence[Path]) -> list[ReviewItem]:
+    from multitrack.commands.review import list_items
+    from multitrack.tape.file import storage
+
+    pending = dict.fromkeys(file for folder in folders for file in storage.find_pending(folder))
+    return list_items(list(pending), _read_last_run())
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _print_items(items: Sequence[ReviewItem]) -> None:
+    from multitrack.commands.review import format_item
+
+    for item in items:
+        for line in format_item(item):
+            echo(line)
+    echo("")
+    echo(f"{count_noun(len(items), 'item')} to review; to decide: multitrack accept ID, or multitrack reject ID")
+
+
+def _review_in_terminal(items: Sequence[ReviewItem], folders: Sequence[Path], *, force: bool) -> list[ReviewItem]:
+    """Ask for a decision about each item, and carry out the decisions. Return the items that are left."""
+    from multitrack.commands.review import go_through
+
+    decided = go_through(items, typer.getchar, echo)
+    if decided:
+        _decide("review", decided, folders, dry_run=False, json=False, force=force)
+    return [item for item in items if item.id not in decided]
+
+
+def _decide(
+    command: str, words: Mapping[str, Word], folders: Sequence[Path], *, dry_run: bool, json: bool, force: bool
+) -> None:
+    """Carry out the decisions about items, by id. One undo reverts all of them."""
+    from multitrack.commands.accept import accept_recordings
+    from multitrack.commands.file_changes import apply_changes, list_shown
+    from multitrack.commands.review import decide
+    from multitrack.tape import project
+    from multitrack.tape.file.paths import cassette_path
+
+    settings = project.read_nearest(Path.cwd()).settings
+    decision = decide(words, _list_items(folders), _read_last_run(), settings)
+    problems = dict(decision.problems)
+    files = [*decision.pending, *map(cassette_path, decision.pending), *(change.path for change in decision.changes)]
+    with open_log().recording(format_command(), files) if files and not dry_run else nullcontext():
+        merged = accept_recordings(decision.pending, settings, keep_errors=False, dry_run=dry_run)
+        if not dry_run:
+            apply_changes(decision.changes, None, "", force=force)
+    problems |= dict(merged.problems)
+    shown = [{"action": "accept", "path": str(path)} for path in merged.accepted]
+    shown += [change.to_dict() for change in list_shown(decision.changes)]
+    if json:
+        echo(json_module.dumps(to_report(command, shown, problems.items(), dry_run=dry_run), indent=2))
+    else:
+        for change in shown:
+            echo(f"{'would ' if dry_run else ''}{change['action']} {change['path']}")
+        for message in problems.values():
+            echo(f"multitrack: {message}", err=True)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _print_moves(*, json: bool) -> None:

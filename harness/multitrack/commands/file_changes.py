@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,12 @@ def list_shown(changes: Sequence[FileChange]) -> list[FileChange]:
     return [change for change in changes if change.moved_to is None]
 
 
-def apply_changes(changes: Sequence[FileChange], log: UndoLog, command: str, *, force: bool = False) -> None:
+def apply_changes(changes: Sequence[FileChange], log: UndoLog | None, command: str, *, force: bool = False) -> None:
     """Make the changes, and remember them for ``multitrack undo``.
 
     Args:
         changes: The changes.
-        log: Keeps the earlier contents of the files.
+        log: Keeps the earlier contents of the files. None if the caller does that.
         command: The command line, for the log.
         force: Whether to change files even if git has uncommitted changes in them.
 
@@ -81,7 +82,7 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog, command: str, *, 
     for change in changes:
         if read_file(change.path) != change.before:
             raise MultitrackError(f"{change.path}: another process has changed this file; run the command again")
-    with log.recording(command, [change.path for change in changes]):
+    with nullcontext() if log is None else log.recording(command, [change.path for change in changes]):
         for change in changes:
             _make(change)
 

@@ -1,0 +1,367 @@
+"""``multitrack review``: everything that needs a decision, with an id for each item.
+
+The items are the pending recordings of the project, and what the last run of pytest reported: changed snapshots,
+misses, drift, and the findings of an audit. No request is sent. An item that only a live request can settle has a
+command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from multitrack.commands import rebind
+from multitrack.commands.file_changes import FileChange
+from multitrack.drift.cassette_diff import REMOVED, compare_cassettes
+from multitrack.errors import CassetteCorrupt, MultitrackError
+from multitrack.reporting import request_text
+from multitrack.run_facts import ChangedRequest, ChangedSnapshot, RunFacts, digest_file
+from multitrack.snapshots.calls_file import DamagedCallsFile, format_file, read_entries
+from multitrack.tape.exchange import Request
+from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.settings import Settings
+
+Word = Literal["accept", "reject"]
+Kind = Literal["pending recording", "changed snapshot", "changed request", "drift", "audit finding"]
+_LETTERS: dict[Kind, str] = {
+    "pending recording": "p",
+    "changed snapshot": "s",
+    "changed request": "m",
+    "drift": "d",
+    "audit finding": "a",
+}
+_ID = re.compile(r"[psmda]-[0-9a-f]{10}")
+_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """Something that needs a decision.
+
+    Args:
+        id: Its id, which stays the same until a file that it is about changes.
+        kind: What it is.
+        tests: The node ids of its tests.
+        file: The file that it is about, as it is shown to the user. Empty if there is none.
+        title: A line that is the same for all items with the same cause.
+        lines: The differences.
+        request: The lines that show the request behind it.
+        command: The command that settles it. Empty if `accept` does.
+        source: The fact or the file that it was made from.
+    """
+
+    id: str
+    kind: Kind
+    tests: tuple[str, ...]
+    file: str
+    title: str
+    lines: tuple[str, ...]
+    request: tuple[str, ...] = ()
+    command: str = ""
+    source: ChangedSnapshot | ChangedRequest | Path | None = None
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """What can be decided without a live request."""
+        if self.kind == "pending recording":
+            return "accept", "reject"
+        return () if self.command else ("accept",)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the item as plain data, for ``--json``."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "tests": list(self.tests),
+            "file": self.file,
+            "title": self.title,
+            "lines": list(self.lines),
+            "request": list(self.request),
+            "decisions": list(self.decisions),
+            "command": self.command,
+        }
+
+
+def is_id(text: str) -> bool:
+    """Return whether ``text`` has the form of the id of an item."""
+    return _ID.fullmatch(text) is not None
+
+
+def list_items(pending: Sequence[Path], facts: RunFacts | None) -> list[ReviewItem]:
+    """Return the items.
+
+    Args:
+        pending: The files with pending recordings.
+        facts: The facts about the last run. None if there are none.
+    """
+    items = list(map(_review_pending, pending))
+    if facts is None:
+        return items
+    items += (item for one in facts.snapshots if (item := _review_snapshot(one, facts)) is not None)
+    items += (item for one in (*facts.misses, *facts.audited) if (item := _review_request(one, facts)) is not None)
+    for drift in facts.drift:
+        test = drift.test
+        command = f"pytest --record {shlex.quote(test)}" if "::" in test else "pytest --record"
+        items.append(
+            _make_item("drift", (test,), drift.cassette, drift.verdict, drift.details, facts=facts, command=command)
+        )
+    for found in facts.findings:
+        title = f"{found.section}: {found.title}"
+        command = found.command or "multitrack rebind --dry-run"
+        items.append(_make_item("audit finding", found.tests, "", title, found.lines, facts=facts, command=command))
+    return list({item.id: item for item in items}.values())
+
+
+def _make_item(
+    kind: Kind,
+    tests: Sequence[str],
+    file: str,
+    title: str,
+    lines: Sequence[str],
+    *,
+    facts: RunFacts,
+    request: Sequence[str] = (),
+    command: str = "",
+    source: ChangedSnapshot | ChangedRequest | None = None,
+) -> ReviewItem:
+    path = facts.root / file
+    digest = digest_file(path) if file else None
+    shown = str(paths.relative_to_cwd(path)) if file else ""
+    id_ = _make_id(kind, file, digest or "", *tests, title, *lines)
+    return ReviewItem(id_, kind, tuple(tests), shown, title, tuple(lines), tuple(request), command, source)
+
+
+def _make_id(kind: Kind, *parts: str) -> str:
+    digest = hashlib.sha256("\0".join((kind, *parts)).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{_LETTERS[kind]}-{digest[:_DIGITS]}"
+
+
+# pending recordings
+
+
+def _review_pending(file: Path) -> ReviewItem:
+    shown, target = str(paths.relative_to_cwd(file)), paths.cassette_path(file)
+    id_ = _make_id("pending recording", shown, digest_file(file) or "", digest_file(target) or "")
+    try:
+        after, before = _load(file), _load(target)
+    except CassetteCorrupt as error:
+        return ReviewItem(
+            id_, "pending recording", (), shown, "damaged file", tuple(str(error).splitlines()), source=file
+        )
+    tests = tuple(dict.fromkeys(test for interaction in after.interactions for test in interaction.tests))
+    lines: list[str] = []
+    request: list[str] = []
+    for diff in compare_cassettes(before, after):
+        # a pending file has only the recordings of the tests that did not pass
+        if diff.kind == REMOVED and not set(diff.tests) & set(tests):
+            continue
+        lines += [f"{diff.kind}: {diff.summary}", *(f"  {line}" for line in diff.lines)]
+        if diff.after is not None and not request:
+            request = list(request_text.describe_request(after.interactions[diff.after - 1].request))
+    title = "the tool calls are the same" if not lines else "a new recording"
+    return ReviewItem(
+        id_, "pending recording", tests, shown, title, tuple(lines or [title]), tuple(request), source=file
+    )
+
+
+def _load(path: Path) -> Cassette:
+    return cassette_reader.load_cassette(path.read_bytes(), path) if path.exists() else Cassette()
+
+
+# the facts of the last run
+
+
+def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts) -> ReviewItem | None:
+    if digest_file(facts.root / snapshot.file) != snapshot.digest:
+        return None  # it has changed since the run
+    return _make_item(
+        "changed snapshot",
+        (snapshot.test,),
+        snapshot.file,
+        snapshot.message,
+        snapshot.message.splitlines(),
+        facts=facts,
+        source=snapshot,
+    )
+
+
+def _review_request(request: ChangedRequest, facts: RunFacts) -> ReviewItem | None:
+    test = request.test or request.cassette
+    if facts.find_problem(facts.root / request.cassette) is not None and request.nearest is not None:
+        return None  # the cassette has changed since the run
+    command = f"pytest --record {shlex.quote(test)}" if "::" in test else "pytest --record"
+    if request.moved_from is not None:
+        command = shlex.join(["multitrack", "mv", *request.moved_from])
+    can_rebind = request.is_only_wording and request.request is not None
+    stored = request.request
+    sent = () if stored is None else (stored.method, stored.url, tuple(stored.headers), stored.body)
+    first, *rest = request.message.splitlines() or ["the wording of a request changed"]
+    return _make_item(
+        "changed request",
+        (request.test,) if request.test else (),
+        request.cassette,
+        "only the wording changed" if can_rebind else first,
+        [first, *rest],
+        facts=facts,
+        request=list(request_text.describe_request(Request(*sent))) if sent else (),
+        command="" if can_rebind else command,
+        source=request,
+    )
+
+
+# decisions
+
+
+@dataclass
+class Decision:
+    """The changes that settle items, and the items that cannot be settled this way.
+
+    Attributes:
+        pending: The pending recordings to accept. They are merged under a lock, so they are not file changes.
+        changes: The other changes.
+        problems: Why an item is not settled, by its id.
+    """
+
+    pending: list[Path]
+    changes: list[FileChange]
+    problems: dict[str, str]
+
+
+def decide(
+    words: Mapping[str, Word], items: Sequence[ReviewItem], facts: RunFacts | None, settings: Settings
+) -> Decision:
+    """Return what the decisions change.
+
+    Args:
+        words: The decision about each item, by its id.
+        items: All items.
+        facts: The facts about the last run. None if there are none.
+        settings: The settings of the project.
+    """
+    decision = Decision([], [], {})
+    known = {item.id: item for item in items}
+    snapshots: dict[Path, list[ChangedSnapshot]] = {}
+    requests: list[ChangedRequest] = []
+    for id_, word in words.items():
+        item = known.get(id_)
+        if item is None:
+            decision.problems[id_] = (
+                f"{id_}: there is no such item, or its file has changed\n  to list the items: multitrack review --json"
+            )
+        elif word not in item.decisions:
+            decision.problems[id_] = f"{id_}: {_explain(word, item)}"
+        elif isinstance(item.source, Path):
+            if word == "accept":
+                decision.pending.append(item.source)
+            else:
+                file = item.source.resolve()
+                decision.changes.append(FileChange(file, file.read_bytes(), None))
+        elif isinstance(item.source, ChangedSnapshot) and facts is not None:
+            snapshots.setdefault(facts.root / item.source.file, []).append(item.source)
+        elif isinstance(item.source, ChangedRequest):
+            requests.append(item.source)
+    decision.changes += [_update_snapshots(path, found) for path, found in snapshots.items()]
+    if requests and facts is not None:
+        plan = rebind.plan_rebinding(replace(facts, misses=requests, audited=()), (), settings)
+        decision.changes += plan.changes
+        decision.problems |= plan.problems
+    return decision
+
+
+def _explain(word: str, item: ReviewItem) -> str:
+    if word == "reject":
+        return f"a {item.kind} cannot be rejected, because nothing was written\n  change the code, or accept it"
+    return f"a live request is necessary\n  run: {item.command}"
+
+
+def _update_snapshots(path: Path, snapshots: Sequence[ChangedSnapshot]) -> FileChange:
+    before = path.read_bytes() if path.exists() else None
+    try:
+        entries = {**read_entries(path), **{snapshot.name: snapshot.received for snapshot in snapshots}}
+    except DamagedCallsFile as error:
+        raise MultitrackError(str(error)) from None
+    return FileChange(path, before, format_file(path, entries).encode())
+
+
+# going through the items in a terminal
+
+KEYS = "a accept · r reject · s skip · A accept all like this · S skip all like this · q quit · ? help"
+_HELP = (
+    "a  accept the item",
+    "r  reject the item: remove the pending recording",
+    "s  skip the item, and leave it as it is",
+    "A  accept this item and all with the same kind and title",
+    "S  skip this item and all with the same kind and title",
+    "q  quit: what was decided so far is done, everything else stays",
+)
+
+
+def go_through(
+    items: Sequence[ReviewItem], read_key: Callable[[], str], show: Callable[[str], None]
+) -> dict[str, Word]:
+    """Ask for a decision about each item.
+
+    Args:
+        items: The items.
+        read_key: Waits for a key, and returns it. An empty text is the end of the input.
+        show: Prints a line.
+
+    Returns:
+        The decision about each item that was not skipped, by its id.
+    """
+    decided: dict[str, Word] = {}
+    for_all: dict[tuple[str, str], str] = {}
+    for number, item in enumerate(items, start=1):
+        key = for_all.get((item.kind, item.title))
+        if key is None:
+            for line in format_item(item, f"{number} of {len(items)}"):
+                show(line)
+            show(KEYS)
+            key = _ask(item, read_key, show)
+        if key in ("A", "S"):
+            for_all[item.kind, item.title] = key = key.lower()
+        if key == "q":
+            break
+        if key == "a" and "accept" in item.decisions:
+            decided[item.id] = "accept"
+        elif key == "r":
+            decided[item.id] = "reject"
+    return decided
+
+
+def _ask(item: ReviewItem, read_key: Callable[[], str], show: Callable[[str], None]) -> str:
+    allowed = {"s", "S", "q", "?"}
+    allowed |= {"a", "A"} if "accept" in item.decisions else set()
+    allowed |= {"r"} if "reject" in item.decisions else set()
+    while (key := read_key()) not in allowed - {"?"}:
+        if not key:
+            return "q"
+        if key == "?":
+            for line in _HELP:
+                show(line)
+        elif key in "aA":
+            show(f"a live request is necessary; run: {item.command}")
+        elif key == "r":
+            show("there is no pending recording to reject")
+        else:
+            show(KEYS)
+    return key
+
+
+def format_item(item: ReviewItem, position: str = "") -> Iterator[str]:
+    """Yield the lines that show an item."""
+    where = f"  {item.file}" if item.file else ""
+    yield ""
+    yield f"{item.id}  {item.kind}{where}{f'  ({position})' if position else ''}"
+    for test in item.tests:
+        yield f"  {test}"
+    yield from (f"    {line}" for line in item.lines)
+    yield from (f"  {line}" for line in item.request)
+    if item.command:
+        yield f"  to settle it: {item.command}"

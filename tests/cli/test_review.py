@@ -1,0 +1,276 @@
+"""``multitrack review``: what needs a decision, and ``multitrack accept`` and ``reject`` with the ids of items."""
+
+import json
+
+import pytest
+from command_line import run_multitrack
+
+from multitrack.commands import review
+from multitrack.run_facts import (
+    CACHE_KEY,
+    AuditFinding,
+    ChangedRequest,
+    ChangedSnapshot,
+    DriftedCassette,
+    RunFacts,
+    StoredRequest,
+    UsedCassette,
+    digest_file,
+)
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_writer import dump_cassette
+from multitrack.tape.interaction import Interaction
+
+TEST = "test_trip.py::test_plan"
+URL = "https://api.openai.com/v1/chat/completions"
+SNAPSHOT = "# serializer version: 1\n# name: test_plan\n  Weather(location='Toronto')\n  # request 1, reply 2\n# ---\n"
+RECEIVED = "Weather(location='Paris')"
+
+
+def exchange(prompt, city, test=TEST):
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "Weather", "arguments": f'{{"location":"{city}"}}'},
+    }
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    answer = {"id": "c", "object": "chat.completion", "model": "gpt-4o-mini", "choices": [choice]}
+    headers = (("content-type", "application/json"),)
+    response = Response(200, "OK", headers, json.dumps(answer).encode())
+    return Interaction(Request("POST", URL, headers, make_body(prompt)), response, tests=(test,))
+
+
+def make_body(prompt):
+    return json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": prompt}]}).encode()
+
+
+class Project:
+    def __init__(self, path):
+        self.path = path
+        self.cassette = self.write_cassette("test_plan.yaml", exchange("Plan", "Toronto"))
+        self.pending = self.write_cassette("test_plan.pending.yaml", exchange("Plan", "Lima"))
+        self.worded = self.write_cassette(
+            "test_words.yaml", exchange("Plan a trip", "Rome", "test_trip.py::test_words")
+        )
+        self.snapshot = path / "__snapshots__" / "test_trip.calls"
+        self.snapshot.parent.mkdir()
+        self.snapshot.write_text(SNAPSHOT, encoding="utf-8")
+
+    def write_cassette(self, name, interaction):
+        file = self.path / "cassettes" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(dump_cassette(Cassette((interaction,), {"format": 1})), encoding="utf-8")
+        return file
+
+    def write_facts(self):
+        sent = StoredRequest.from_body("POST", URL, [("content-type", "application/json")], make_body("Plan my trip"))
+        worded = ChangedRequest(
+            "test_trip.py::test_words", "cassettes/test_words.yaml", "no recording", sent, 1, is_only_wording=True
+        )
+        changed = ChangedRequest("test_trip.py::test_new", "cassettes/new.yaml", "CassetteMiss: POST\n  reason", sent)
+        snapshot = ChangedSnapshot(
+            TEST,
+            "__snapshots__/test_trip.calls",
+            "test_plan",
+            digest_file(self.snapshot),
+            RECEIVED,
+            "changed: Weather(location='Toronto')\n    location: was 'Toronto', now 'Paris'",
+            f"pytest --snapshot-update {TEST}",
+        )
+        drift = DriftedCassette(TEST, "cassettes/test_plan.yaml", "arguments changed", ["changed: Weather"])
+        finding = AuditFinding("a tool was renamed", "changed", [TEST], ["Weather"], "pytest --record")
+        used = {f"cassettes/{file.name}": UsedCassette(digest_file(file), [1]) for file in (self.cassette, self.worded)}
+        facts = RunFacts(
+            cassettes=used, misses=[worded, changed], snapshots=[snapshot], drift=[drift], findings=[finding]
+        )
+        file = self.path.joinpath(".pytest_cache", "v", *CACHE_KEY.split("/"))
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(facts.to_plain()), encoding="utf-8")
+
+    def run(self, *arguments):
+        return run_multitrack(*arguments, cwd=self.path)
+
+    def items(self):
+        done = self.run("review", "--json")
+        document = json.loads(done.stdout)
+        assert document["version"] == 1
+        assert done.returncode == (1 if document["items"] else 0)
+        return {
+            item["kind"] if item["kind"] != "changed request" else item["title"]: item for item in document["items"]
+        }
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.multitrack]\n", encoding="utf-8")
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def reviewed(project):
+    project.write_facts()
+    return project
+
+
+def test_review_lists_what_needs_a_decision(reviewed):
+    items = reviewed.items()
+    pending = items["pending recording"]
+    assert pending["file"] == "cassettes/test_plan.pending.yaml"
+    assert pending["tests"] == [TEST]
+    assert "      location: was 'Toronto', now 'Lima'" in pending["lines"]
+    assert "  request user: Plan" in pending["request"]
+    assert pending["decisions"] == ["accept", "reject"]
+    assert items["changed snapshot"]["decisions"] == ["accept"]
+    assert items["changed snapshot"]["lines"][1] == "    location: was 'Toronto', now 'Paris'"
+    assert items["only the wording changed"]["decisions"] == ["accept"]
+    assert items["only the wording changed"]["request"][1] == "  request user: Plan my trip"
+    assert items["CassetteMiss: POST"]["command"] == "pytest --record test_trip.py::test_new"
+    assert items["drift"]["command"] == f"pytest --record {TEST}"
+    assert items["drift"]["title"] == "arguments changed"
+    assert items["audit finding"]["title"] == "changed: a tool was renamed"
+    assert len({item["id"] for item in items.values()}) == len(items) == 6
+
+
+def test_an_id_is_valid_until_its_file_changes(reviewed):
+    before = reviewed.items()
+    assert reviewed.items() == before
+    reviewed.write_cassette("test_plan.pending.yaml", exchange("Plan", "Oslo"))
+    after = reviewed.items()
+    changed = {kind for kind in before if after[kind]["id"] != before[kind]["id"]}
+    assert changed == {"pending recording"}
+    done = reviewed.run("accept", before["pending recording"]["id"])
+    assert done.returncode == 1
+    assert (
+        "there is no such item, or its file has changed\n  to list the items: multitrack review --json" in done.stderr
+    )
+
+
+def test_a_snapshot_that_has_changed_since_the_run_is_not_listed(reviewed):
+    reviewed.snapshot.write_text(SNAPSHOT.replace("Toronto", "Bern"), encoding="utf-8")
+    assert "changed snapshot" not in reviewed.items()
+
+
+def test_accept_with_ids_changes_the_files_and_can_be_undone(reviewed):
+    items = reviewed.items()
+    files = (reviewed.cassette, reviewed.pending, reviewed.worded, reviewed.snapshot)
+    before = [file.read_bytes() for file in files]
+    ids = [items[kind]["id"] for kind in ("pending recording", "changed snapshot", "only the wording changed")]
+    dry = reviewed.run("accept", *ids, "--dry-run")
+    assert dry.returncode == 0
+    assert [file.read_bytes() for file in files] == before
+    done = reviewed.run("accept", *ids, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["command"] == "accept"
+    assert {change["path"] for change in report["changes"]} == {
+        "cassettes/test_plan.yaml",
+        "cassettes/test_words.yaml",
+        "__snapshots__/test_trip.calls",
+    }
+    assert "Lima" in reviewed.cassette.read_text("utf-8")
+    assert "Plan my trip" in reviewed.worded.read_text("utf-8")
+    assert "  Weather(location='Paris')\n# ---" in reviewed.snapshot.read_text("utf-8")
+    assert not reviewed.pending.exists()
+    assert reviewed.run("undo").returncode == 0
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_reject_with_an_id_removes_the_pending_recording(reviewed):
+    before = reviewed.cassette.read_bytes()
+    assert reviewed.run("reject", reviewed.items()["pending recording"]["id"]).returncode == 0
+    assert not reviewed.pending.exists()
+    assert reviewed.cassette.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "message"),
+    [
+        ("accept", "drift", f"a live request is necessary\n  run: pytest --record {TEST}"),
+        ("accept", "audit finding", "a live request is necessary\n  run: pytest --record"),
+        ("reject", "changed snapshot", "a changed snapshot cannot be rejected, because nothing was written"),
+    ],
+)
+def test_a_decision_that_is_not_possible_is_a_problem(reviewed, word, kind, message):
+    done = reviewed.run(word, reviewed.items()[kind]["id"])
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("p-0123456789", "cassettes"), ("p-0123456789", "--keep-errors")], ids=["a path", "an option"]
+)
+def test_ids_beside_paths_are_a_usage_error(reviewed, arguments):
+    assert reviewed.run("accept", *arguments).returncode == 2
+
+
+def test_without_a_terminal_the_items_are_printed(project):
+    done = project.run("review")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1].endswith("  pending recording  cassettes/test_plan.pending.yaml")
+    assert "1 item to review; to decide: multitrack accept ID, or multitrack reject ID" in done.stdout
+    project.pending.unlink()
+    done = project.run("review")
+    assert (done.returncode, done.stdout) == (0, "there is nothing to review\n")
+
+
+def item(name, kind="pending recording", title="a", command=""):
+    return review.ReviewItem(name, kind, (), "", title, (f"line of {name}",), command=command)
+
+
+ITEMS = [item("1"), item("2"), item("3", title="b"), item("4", "drift", command="pytest --record")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "decided"),
+    [
+        ("asss", {"1": "accept"}),
+        ("rsss", {"1": "reject"}),
+        ("ssss", {}),
+        ("Ass", {"1": "accept", "2": "accept"}),
+        ("Sas", {"3": "accept"}),
+        ("aq", {"1": "accept"}),
+        ("a", {"1": "accept"}),
+        ("?xaaas", {"1": "accept", "2": "accept", "3": "accept"}),
+        ("sssas", {}),
+        ("sssrs", {}),
+    ],
+    ids=[
+        "accept",
+        "reject",
+        "skip",
+        "accept all",
+        "skip all",
+        "quit",
+        "end of input",
+        "help",
+        "live only",
+        "no reject",
+    ],
+)
+def test_each_key_decides(keys, decided):
+    waiting = iter(keys)
+    shown = []
+    assert review.go_through(ITEMS, lambda: next(waiting, ""), shown.append) == decided
+    assert next(waiting, None) is None
+    assert "    line of 1" in shown
+    assert ("a  accept the item" in shown) == ("?" in keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "is_left"), [("a", 0, False), ("r", 0, False), ("s", 1, True), ("q", 1, True)]
+)
+def test_the_keys_in_a_terminal_change_the_files(project, monkeypatch, keys, code, is_left):
+    waiting = iter(keys)
+    monkeypatch.setattr("typer.getchar", lambda: next(waiting, ""))
+    monkeypatch.setattr("multitrack.commands.command_line._has_terminal", lambda: True)
+    before = project.cassette.read_bytes()
+    done = project.run("review")
+    assert done.returncode == code, done.stderr
+    assert project.pending.exists() == is_left
+    assert (project.cassette.read_bytes() != before) == (keys == "a")
+    if not is_left:
+        assert project.run("undo").returncode == 0
+        assert project.pending.exists()
+        assert project.cassette.read_bytes() == before
