@@ -273,7 +273,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool, typer.Option("--force", help="also restore files that have changed since that command")
         ] = False,
     ) -> None:
-        """Restore the files that the last mv, convert, prune, rebind, reject or accept changed.
+        """Restore the files that the last mv, convert, prune, rebind, reject, accept or review changed.
 
         A second undo reverts the first.
         """
