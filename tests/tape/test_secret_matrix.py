@@ -117,7 +117,7 @@ def test_the_matrix_is_as_large_as_the_documentation_says():
     sentence = " ".join(page.partition("`tests/tape/test_secret_matrix.py` ")[2].partition("\n- ")[0].split())
     numbers = [int(number) for number in re.findall(r"\d+", sentence)]
     plain = sum(not place.encodes for place in PLACES)
-    assert numbers == [len(KNOWN) + len(SHAPED), len(PLACES), len(TEXTS), len(KNOWN), len(SHAPED), plain]
+    assert numbers == [len(KNOWN) + len(SHAPED), len(TEXTS), len(KNOWN), len(PLACES), len(SHAPED), plain]
 
 
 def test_the_matrix_has_at_least_100_kinds_and_40_places():
