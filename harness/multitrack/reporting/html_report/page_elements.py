@@ -290,7 +290,7 @@ def _format_cassette(cassette: ReportedCassette) -> Iterator[str]:
 
 def _format_age(cassette: ReportedCassette) -> str:
     days = cassette.age_days or 0
-    age = "today" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
+    age = "less than a day ago" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
     return f'recorded {age} <time datetime="{cassette.recorded_at:%Y-%m-%d}">({cassette.recorded_at:%Y-%m-%d})</time>'
 
 
