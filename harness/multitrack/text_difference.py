@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from itertools import takewhile
 
 CONTEXT = 20
-"""How many equal characters are shown before and after a difference in a long text."""
+"""How many equal characters are shown before and after a difference in a long string."""
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 # comparing more words takes too long if many of them are equal
@@ -57,11 +57,11 @@ class _Change:
 
 
 def excerpt_difference(old: str, new: str, width: int) -> tuple[Excerpt, Excerpt, bool]:
-    """Return an excerpt of each text around the first difference, and whether there are later differences.
+    """Return an excerpt of each string around the first difference, and whether there are later differences.
 
     Args:
         old: A string.
-        new: A different text.
+        new: A different string.
         width: The number of columns for each excerpt, including the quotes and the dots for omitted text.
     """
     changes = _find_changes(old, new)

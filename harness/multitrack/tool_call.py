@@ -26,8 +26,8 @@ class ToolCall:
     index: int
 
     def __init__(self, id: str | None, name: str, arguments: str | None, index: int) -> None:  # noqa: A002
-        # takes half the time of the method that `dataclass` generates for a frozen class, and each decoded call needs
-        # one; only a frozen class keeps a call from being changed between its validation and a report
+        # takes half the time of the method that `dataclass` generates for a frozen class, and runs for each decoded
+        # call; the class is frozen, so that a call cannot change between its validation and a report
         _set_id(self, id)
         _set_name(self, name)
         _set_arguments(self, arguments)

@@ -1,6 +1,6 @@
 """``--calls-drift``: compare live responses with the recorded ones.
 
-``DriftRun`` is a pytest plugin of its own, which only a drift run registers.
+``DriftRun`` is a separate pytest plugin, which only a drift run registers.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class ItemTape:
         Args:
             tape: The tape.
             test: The test.
-            lets_fixtures_go_live: Whether fixtures of wider scope go live until they have a cassette. pytest-recording
-                has no cassettes for fixtures.
+            lets_fixtures_go_live: Whether fixtures of wider scope send live requests until they have a cassette, as
+                with pytest-recording, which has no cassettes for fixtures.
         """
         self.tape = tape
         self.test = test

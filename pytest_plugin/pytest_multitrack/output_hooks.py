@@ -1,4 +1,4 @@
-"""Hooks that remove all known secrets from the texts that pytest is about to print.
+"""Hooks that remove all known secrets from the text that pytest is about to print.
 
 The hooks run before those of all other plugins. They cost a passing test that prints nothing a few microseconds:
 ``output_redaction`` is only imported if there is text to redact.
@@ -121,7 +121,7 @@ class OutputHooks:
             error: The exception that the report describes, if it is known.
         """
         self._learn_environment()
-        # no one else writes the results of tapes, so they are redacted only once
+        # nothing else writes the results of tapes, so they are redacted only once
         if texts := _list_texts(report, done=self._redacted_results):
             redactor = self._update_redactor()
             if RESULTS in texts and redactor.are_clean(texts[RESULTS]):

@@ -251,7 +251,7 @@ def _without_repeats(variables: list[tuple[str, str]]) -> Iterator[dict[str, str
 
 
 def _list_texts(error: BaseException) -> Iterator[str]:
-    """Yield the texts in the local variables of the frames of ``error`` and of the errors that led to it.
+    """Yield the strings in the local variables of the frames of ``error`` and of the errors that led to it.
 
     Runs no code of the objects that it visits.
     """

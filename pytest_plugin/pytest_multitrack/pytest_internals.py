@@ -254,7 +254,7 @@ def first_failure_line(report: pytest.TestReport) -> str:
 
 
 def is_representation(value: object) -> bool:
-    """Return whether ``value`` is an object of which pytest prints all texts: an error or the context of a subtest."""
+    """Return whether ``value`` is an object that pytest prints in full: an error or the context of a subtest."""
     return isinstance(value, TerminalRepr) or type(value).__name__ == "SubtestContext"
 
 

@@ -1,6 +1,6 @@
 """``--calls-report``: collect the results of each test's tapes, and write them to files at the end of the run.
 
-``ReportCollector`` is a pytest plugin of its own, which is only registered with ``--calls-report`` or ``--junit-xml``.
+``ReportCollector`` is a separate pytest plugin, which is only registered with ``--calls-report`` or ``--junit-xml``.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ TIME = "Now it is %s, and you are %s."
         (
             chat(("user", '{"a": 1, "b": 2}')),
             chat(("user", '{"b":2,"a":1}')),
-            [(Kind.FORM, "white space and order of keys in a JSON text")],
+            [(Kind.FORM, "white space and order of keys in JSON")],
         ),
         # JSON in a string
         (

@@ -19,7 +19,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.matching.difference import ABSENT, Path
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
-# two texts or objects that are less alike than this are unrelated
+# two strings or objects that are less alike than this are unrelated
 _MIN_LIKENESS = 0.5
 # comparing each pair of this many items takes some tenths of a second
 _MAX_ITEMS = 200

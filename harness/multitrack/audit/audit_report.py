@@ -38,7 +38,7 @@ class AuditReport:
 
     Args:
         findings: The findings, in the order of the report.
-        commands: For each finding, the command that records its tests again. An empty text if there is none.
+        commands: For each finding, the command that records its tests again. An empty string if there is none.
         requests: The number of replayed requests.
         tests: The number of tests that sent them.
         different: The number of requests that differ from their recordings.

@@ -12,7 +12,7 @@ from multitrack.tape import jsontext
 from multitrack.tape.matching.difference import ABSENT, Path
 
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-# shorter texts, numbers and flags may be equal by chance
+# shorter strings, numbers and flags may be equal by chance
 _MIN_LENGTH = 8
 
 

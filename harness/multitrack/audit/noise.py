@@ -80,7 +80,7 @@ def mask_noise(text: str) -> str:
 
 
 def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, NoisePart]] | None:
-    """Return the changing values in which two texts or numbers differ, as pairs. None if anything else differs."""
+    """Return the changing values in which two strings or numbers differ, as pairs. None if anything else differs."""
     if isinstance(recorded, bool) or isinstance(sent, bool):
         return None
     if isinstance(recorded, int | float) and isinstance(sent, int | float):
@@ -102,7 +102,7 @@ def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, Nois
 
 
 def format_placeholder(kind: str, pattern: str) -> str:
-    """Return the entry of the setting ``placeholders`` for texts that match ``pattern``."""
+    """Return the entry of the setting ``placeholders`` for strings that match ``pattern``."""
     # a literal string of TOML has no escapes, but cannot contain a single quote
     value = f"'''{pattern}'''" if "'" in pattern else f"'{pattern}'"
     return f"{kind.upper()} = {value}"

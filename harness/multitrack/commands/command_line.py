@@ -102,8 +102,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool,
             typer.Option(
                 "--find",
-                help="instead, print the commands for tests without a cassette whose requests, in the last run of "
-                "pytest, were in the cassette of a test that no longer exists",
+                help="instead, print the commands for tests that seem to have been renamed or moved: they have no "
+                "cassette, but the cassette of a test that no longer exists has their requests of the last pytest run",
             ),
         ] = False,
         dry_run: _DryRun = False,
@@ -204,7 +204,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Keep recorded answers, and take the requests of the last run of pytest where only wording changed.
+        """Keep recorded answers, and update the requests whose wording changed in the last run of pytest.
 
         Wording is the text of messages and instructions, and descriptions of tools and fields. No request is sent.
         """
@@ -400,7 +400,7 @@ def _print_moves(*, json: bool) -> None:
         for _, message in problems:
             echo(f"multitrack: {message}", err=True)
         if not commands and not problems:
-            echo("no test of the last run without a cassette sent a request of a test that no longer exists")
+            echo("no renamed test found: no unanswered request of the last run is in the cassette of a removed test")
     if problems:
         raise typer.Exit(1)
 

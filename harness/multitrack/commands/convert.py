@@ -47,7 +47,7 @@ def plan_conversion(
         redact_foreign: Redacts a cassette of another recorder.
         tests: The node ids of the project's tests. The node id of a test is stored in its default cassette.
         files: The files of the tests.
-        allowed: Texts that look like a secret but are not one.
+        allowed: Strings that look like secrets but are not.
     """
     owners = {
         files.cassette_folder(node.module) / file_name: test

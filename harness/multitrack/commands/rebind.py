@@ -1,4 +1,4 @@
-"""``multitrack rebind``: keep recorded answers, and take the new requests where only wording changed."""
+"""``multitrack rebind``: keep recorded answers, and replace requests whose wording changed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class RebindingPlan:
 
 
 def plan_rebinding(facts: RunFacts, tests: Sequence[str], settings: Settings) -> RebindingPlan:
-    """Return the changes that give recordings the requests that the last run sent, where only wording changed.
+    """Return the changes that replace recorded requests with those of the last run, if only their wording changed.
 
     Args:
         facts: The facts of the last run.
@@ -164,7 +164,7 @@ def _rebind(
     elif has_credential_shape(after, settings.allow_secrets):
         plan.problems[shown] = (
             f"{shown}: not changed, because it would contain something shaped like a credential\n"
-            "  list the text in allow_secrets if it is not a secret"
+            "  if it is not a secret, list it in allow_secrets"
         )
     else:
         plan.requests += rebindings.values()

@@ -61,7 +61,7 @@ def parse_fingerprints(text: str) -> tuple[ExchangeFingerprint, ...]:
 
 
 def canonical_arguments(call: ToolCall) -> str:
-    """Return the arguments of ``call`` as canonical JSON, so that equal arguments are equal texts."""
+    """Return the arguments of ``call`` as canonical JSON, so that equal arguments have the same text."""
     try:
         return jsontext.canonical(json.loads(call.arguments or "{}"))
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ _PARTS: dict[str, Literal["tool", "id", "arguments"]] = {TOOL: "tool", ID: "id",
 def report_comparison(
     comparison: CallComparison, expected_in: Literal["snapshot", "test", "cassette"]
 ) -> ReportedComparison:
-    """Return a ``comparison``: the calls that differ first, in the order in which a failure shows them."""
+    """Convert a ``comparison`` to the form of a report: first the calls that differ, in the order of a failure."""
     return ReportedComparison(expected_in=expected_in, calls=list(_report_pairs(comparison)))
 
 

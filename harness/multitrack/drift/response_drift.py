@@ -106,7 +106,7 @@ def _compare_answers(then: WireAnswer, now: WireAnswer) -> ResponseDrift:
     elif order != sorted(order):
         verdict = REORDERED
     lines = () if calls.is_same else tuple(render_comparison(calls))
-    # even if the verdict is that nothing differs, the texts or the spelling of equal calls may differ
+    # even if the verdict is that nothing differs, the text or the spelling of equal calls may differ
     differs = (expected, then.text, then.refusal, then.finish_reason) != (
         received,
         now.text,

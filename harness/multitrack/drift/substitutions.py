@@ -1,4 +1,4 @@
-"""Texts that differ in each response and that later requests repeat: ids, signatures, the model's text.
+"""Strings that differ in each response and that later requests repeat: ids, signatures, the model's text.
 
 A conversation continues with the live response, and therefore with its ids. If the response did not drift, a later
 request equals the recorded one after the live texts are replaced with the recorded ones.

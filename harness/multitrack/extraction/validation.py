@@ -43,7 +43,7 @@ def validate_call(call: ToolCall, total: int, models: Models, context: Any) -> B
     except ValidationError as error:
         return _invalid_arguments_error(call, total, error)
     except UnicodeEncodeError as error:
-        # half of a surrogate pair, which cannot be part of a JSON text
+        # half of a surrogate pair, which JSON cannot contain
         return InvalidArguments(f"{_locate_call(call, total)}: {error}", call=call)
 
 

@@ -20,7 +20,7 @@ ArgumentStyle = Literal["valid", "recorded", "invalid", "cut_off", "spaced"]
 """How the arguments of the calls are adapted to the tools of a test.
 
 ``valid``: they match the schema. ``recorded``: they stay as recorded. ``invalid``: they do not match the schema.
-``cut_off``: they match it, but end too early. ``spaced``: they match it, with white space and escapes as text.
+``cut_off``: they match it, but end too early. ``spaced``: they match it, as JSON with unusual white space and escapes.
 """
 
 _CHAT_STREAM = "https://platform.openai.com/docs/api-reference/chat-streaming"
@@ -121,7 +121,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="empty_arguments",
-        description="The arguments are an empty text or an empty object.",
+        description="The arguments are an empty string or an empty object.",
         seen=(
             "https://github.com/vllm-project/vllm/issues/19419",
             "https://github.com/deepset-ai/haystack-core-integrations/issues/1947",
@@ -152,7 +152,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         absent=_absent(
             (
                 (*_both(*_GOOGLE), "anthropic", "bedrock"),
-                "the arguments are an object inside the answer, not a text",
+                "the arguments are an object inside the answer, not a string",
             ),
         ),
     ),

@@ -148,7 +148,7 @@ def _format_row(cells: Iterable[str]) -> str:
 
 
 def _escape_cell(text: str) -> str:
-    # characters that Markdown or HTML would interpret are shown as they are
+    # characters that Markdown or HTML would interpret are shown literally
     plain = html.escape(" ".join(text.split()), quote=False).replace("\\", "\\\\")
     for sign in "|`*_[]":
         plain = plain.replace(sign, f"\\{sign}")

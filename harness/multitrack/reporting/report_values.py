@@ -1,4 +1,4 @@
-"""Values and texts of a run as a report contains them: valid JSON, and not too long."""
+"""Values and strings of a run as a report contains them: valid JSON, and not too long."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _report_exchanges(tape: Tape) -> Iterator[ReportedExchange]:
 
 
 def report_request(request: Request) -> ReportedRequest:
-    """Return a redacted ``request``."""
+    """Convert a redacted ``request`` to the form of a report."""
     document: Any = None
     with suppress(ValueError, RecursionError):
         document = json.loads(request.body)
@@ -113,7 +113,7 @@ def _report_call(call: ToolCall) -> ReportedCall:
 
 
 def report_miss(facts: MissFacts) -> ReportedMiss:
-    """Return a miss."""
+    """Convert the facts of a miss to the form of a report."""
     return ReportedMiss(
         kind=facts.kind,
         cassette=cut_text(facts.cassette),

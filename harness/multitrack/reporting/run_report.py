@@ -1,7 +1,7 @@
 """The data of the report of a run. Markdown, HTML, JSON and JUnit properties are made from it, and from nothing else.
 
 The plugin fills it in the process that runs the tests, as plain data, so that pytest-xdist can transfer it.
-``report.schema.json`` is the JSON Schema of these classes; ``tests/plugin/test_report_formats.py`` writes it.
+``report.schema.json`` is the JSON Schema of these classes; ``tests/reporting/test_report_formats.py`` writes it.
 """
 
 from __future__ import annotations
@@ -310,7 +310,7 @@ class ReportedTest(_Part):
 
 
 class RunTotals(_Part):
-    """What the tests with cassettes did in total."""
+    """The totals of all tests with cassettes."""
 
     tests: int
     outcomes: dict[str, int]

@@ -18,7 +18,7 @@ _CANDIDATES = "aA0 _-.@/:,~!#" + "".join(map(chr, range(33, 127))) + "\t\n" + "Ã
 def generate_text(pattern: str, min_length: int = 0) -> str:
     """Return a string that ``pattern`` matches.
 
-    If the repeats in the pattern allow it, the text has at least ``min_length`` characters.
+    If the repeats in the pattern allow it, the string has at least ``min_length`` characters.
 
     Raises:
         ValueError: The pattern is not a Python regular expression, or has a part that is not supported, such as

@@ -189,7 +189,7 @@ def _make_text(schema: Mapping[str, Any], location: _Location, number: int) -> s
             text = generate_text(schema["pattern"], min_length)
             text = text.ljust(min_length, text[-1:] or "x")
         except ValueError as error:
-            raise location.error(f"found no text that matches the pattern {schema['pattern']!r}: {error}") from error
+            raise location.error(f"found no string that matches the pattern {schema['pattern']!r}: {error}") from error
     elif schema.get("format") in _FORMATS:
         text = _FORMATS[schema["format"]]
     else:
@@ -199,7 +199,7 @@ def _make_text(schema: Mapping[str, Any], location: _Location, number: int) -> s
     if not min_length <= len(text) <= max_length:
         raise location.error(f"{text!r} is not {min_length} to {max_length} characters long")
     if "pattern" in schema and not re.search(schema["pattern"], text):
-        raise location.error(f"found no text that matches the pattern {schema['pattern']!r}")
+        raise location.error(f"found no string that matches the pattern {schema['pattern']!r}")
     return text
 
 

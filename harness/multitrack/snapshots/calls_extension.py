@@ -47,7 +47,7 @@ class CallsExtension(StoredExtension):
     """The extension for one assertion.
 
     Attributes:
-        redact_text: Applied to every text in a value.
+        redact_text: Applied to every string in a value.
         options: The options of the current comparison.
         is_update: Whether an equal entry counts as different if it would be written differently.
         updated_entry: The text that replaces the entry that was compared last. Numbers and strings that count as equal

@@ -58,7 +58,7 @@ def make_calls_snapshot(
 
     Args:
         request: The request of the fixture.
-        redact_text: Applied to every text in a value before it is compared or written.
+        redact_text: Applied to every string in a value before it is compared or written.
         record: Whether to write missing snapshots if the test passes, and to update the notes of existing ones. A
             changed snapshot still requires ``--snapshot-update``.
         make_note: Returns the comment to write below an entry.

@@ -55,7 +55,7 @@ def collect_calls(
     Args:
         value: An ``Extraction``, or an iterable of models, dicts, ``ToolCall``, or tool calls of an SDK.
         options: The options of the comparison.
-        redact_text: Applied to every text in the arguments.
+        redact_text: Applied to every string in the arguments.
         is_expected: Whether the calls are the expected ones, which may contain matchers.
 
     Raises:

@@ -45,7 +45,7 @@ class ComparisonKeywords(TypedDict, total=False):
         match: For each path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of
             the value; or a function such as syrupy's ``path_type``.
         tolerance: The largest difference between two numbers that count as equal, for all numbers or by path.
-        text: How texts are normalized before they are compared, for all texts or by path: ``"case"``, ``"space"``,
+        text: How strings are normalized before they are compared, for all strings or by path: ``"case"``, ``"space"``,
             ``"unicode"``, a function, or several of these.
     """
 
@@ -178,7 +178,7 @@ class ComparisonOptions:
         return text if normalizer is None else cast(str, normalizer(text))
 
     def choose_stored(self, stored: SnapshotCall, received: SnapshotCall) -> SnapshotCall:
-        """Return the call that an update writes for two equal calls. It keeps the stored numbers and texts."""
+        """Return the call that an update writes for two equal calls. It keeps the stored numbers and strings."""
         if self.is_exact and not self._text:
             return received
         stored = self.replace_values(stored)

@@ -101,7 +101,7 @@ def to_expression(
     Args:
         value: The value.
         path: The path of the value. Paths in errors, and paths passed to ``replace``, begin with it.
-        redact_text: Applied to every text in the value.
+        redact_text: Applied to every string in the value.
         replace: Called for the value and each value in it.
         convert_unknown: Called for each object of a class that is not known here.
 

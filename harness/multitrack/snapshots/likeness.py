@@ -19,13 +19,13 @@ _ALIKE = 3, 10
 # would take longer than everything else together.
 _MANY_CHARACTERS = 10_000
 
-# the number of steps from texts with nothing in common to equal texts
+# the number of steps from strings with nothing in common to equal strings
 _LEVELS = 32
 
 # half a line of the report; it weighs more than all levels of likeness
 _HALF_LINE = 2 * _LEVELS
 
-# the paths of a call whose arguments are not a JSON object: one text without a name
+# the paths of a call whose arguments are not a JSON object: one string without a name
 _UNREADABLE = frozenset({""})
 
 

@@ -141,7 +141,7 @@ class _TolerantCall:
         ranges: The numbers with a tolerance, by path: the least and the greatest number that is the same.
         matchers: The matchers by path.
         count: The number of ranges and matchers together.
-        fixed: The texts and numbers that have to be equal, by path.
+        fixed: The strings and numbers that have to be equal, by path.
     """
 
     ranges: Mapping[str, tuple[Decimal, Decimal]]

@@ -116,7 +116,7 @@ def _format_pair(old: Expression, new: Expression) -> tuple[str, str]:
 
 
 def _format_texts(old: str, new: str) -> tuple[str, str]:
-    """Shorten two texts: leave out a long common beginning and a long common end."""
+    """Shorten two strings: leave out a long common beginning and a long common end."""
     if max(len(old), len(new)) <= WIDTH:
         return repr(old), repr(new)
     start, end = count_hidden_ends(old, new)

@@ -37,8 +37,8 @@ class AnswerSelector:
 def _default_answer(request: ModelRequest) -> ScriptedAnswer:
     """Return the answer to a request that no rule applies to.
 
-    The answer calls each callable tool once with valid arguments. If there is no such tool, the answer is a plain text.
-    After tool results, it is a plain text, too, because another call would keep an agent running forever.
+    The answer calls each callable tool once with valid arguments. If there is no such tool, the answer is plain text.
+    After tool results, it is plain text, too, because another call would keep an agent running forever.
 
     Raises ``ScriptError`` if no valid arguments can be generated for a tool.
     """

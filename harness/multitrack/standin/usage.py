@@ -1,4 +1,4 @@
-"""Token counts that the stand-in reports. They are estimated from the length of the texts, without a tokenizer."""
+"""Token counts that the stand-in reports. They are estimated from the length of the text, without a tokenizer."""
 
 from __future__ import annotations
 

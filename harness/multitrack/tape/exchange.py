@@ -148,8 +148,8 @@ class Replay:
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, one of ``settings.PACES``.
 
-        If clients retry after a response with this status, its headers ask them to wait for only one millisecond,
-        unless the pace is ``recorded``. The cassette keeps the recorded value.
+        If ``recorded`` has a status after which clients retry, the headers of the replay ask them to wait for only one
+        millisecond, unless the pace is ``recorded``. The cassette keeps the recorded value.
 
         The body is encoded as it was when it was received. If the recorded request accepted that encoding, but the
         replaying client does not, the body is not encoded, because the client may lack the library. ``accept_encoding``

@@ -32,7 +32,7 @@ class NetworkBlock:
             allowed_hosts: Regular expressions. A connection is allowed if one of them matches the beginning of the
                 host's name, of its address, or of the path of a Unix socket.
             allows_connection: Returns whether the options of the test allow a host and a port.
-            has_marker: Whether the message suggests to allow the host in the marker ``block_network``.
+            has_marker: Whether the message suggests allowing the host in the marker ``block_network``.
         """
         self._test = test
         self._allowed = re.compile("|".join(f"(?:{pattern})" for pattern in allowed_hosts)) if allowed_hosts else None

@@ -36,8 +36,8 @@ class _ClosedBlock(NamedTuple):
 class RecordingScope:
     """A test or a fixture, with the tapes that are opened for it.
 
-    A tape that ``use_cassette`` opens for the test or fixture is saved when the test or fixture ends. At the end of the
-    block, it is not yet known whether the test or fixture passes.
+    A tape that ``use_cassette`` opens for the test or fixture is saved when the test or fixture ends, because at the
+    end of the block, it is not yet known whether the test or fixture passes.
     """
 
     def __init__(
@@ -176,8 +176,8 @@ class RecordingScope:
 def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
     """Return ``text`` without the secrets and private names that any of ``tapes`` knows.
 
-    The last tape is applied first. It is the test's own tape; the tapes of fixtures have other pseudonyms for the same
-    names.
+    The last tape is applied first. It is the test's own tape; the tapes of fixtures may have other pseudonyms for the
+    same names.
     """
     for tape in reversed(tapes):
         text = tape.redact(text)

@@ -99,7 +99,7 @@ class Settings:
     keep_headers: tuple[str, ...] = ()
     """Headers to store in addition to the built-in ones."""
     allow_secrets: tuple[str, ...] = ()
-    """Texts that look like a secret but are not one."""
+    """Strings that look like secrets but are not."""
     redact: str = ""
     """A function of the project, as ``module:function``, that receives a string and returns it without private data."""
     keep_errors: bool = False

@@ -158,7 +158,10 @@ def assemble_parts(
 
 
 class _ExpiredCassettes(set[Path]):
-    """The cassettes that a run records again. After the first of its tests, a shared cassette no longer looks old."""
+    """The cassettes that a run records again.
+
+    They are remembered, because a shared cassette no longer looks old after the first of its tests.
+    """
 
 
 def _is_recorded_again(

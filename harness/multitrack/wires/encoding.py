@@ -260,7 +260,7 @@ def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Itera
 
 
 def parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return ``arguments`` as an object. Arguments that are not an object, which some gateways send, stay text."""
+    """Return ``arguments`` as an object. Arguments that are not an object, which some gateways send, stay a string."""
     try:
         parsed = json.loads(arguments)
     except (ValueError, RecursionError):

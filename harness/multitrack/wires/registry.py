@@ -19,7 +19,7 @@ from multitrack.wires.event_stream import EventStreamParser
 from multitrack.wires.wire_format import WireFormat
 
 _PACKAGE = __name__.rpartition(".")[0]
-# the number of bytes at the end of a stream in which an end mark is searched; Anthropic pads its mark with spaces
+# the number of bytes at the end of a stream that are searched for an end mark; Anthropic pads its mark with spaces
 _LONGEST_END = 1000
 
 _formats: dict[str, WireFormat] = {}

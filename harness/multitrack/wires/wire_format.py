@@ -50,13 +50,13 @@ class WireFormat(ABC):
     """The field of a tool that holds its name and its schema. None if the tool itself has them."""
 
     opaque_keys: ClassVar[frozenset[str]] = frozenset({"id"})
-    """The keys of texts that only the provider reads, such as ids and the signatures of thoughts.
+    """The keys of strings that only the provider reads, such as ids and the signatures of thoughts.
 
-    A later request repeats these texts, which differ from answer to answer.
+    A later request repeats these strings, which differ from answer to answer.
     """
 
     fragment_keys: ClassVar[frozenset[str]] = frozenset({"index"})
-    """The keys whose values distinguish texts of one answer that are streamed at the same time.
+    """The keys whose values distinguish strings of one answer that are streamed at the same time.
 
     To join the fragments of text that is spread over a stream, redaction groups them by the values of these keys and
     by the path to the text.

@@ -79,7 +79,7 @@ def decompress(content: bytes, path: Path) -> bytes:
             pieces.append(member.decompress(content, max(1, most)))
             most -= len(pieces[-1])
             if member.unconsumed_tail or most <= 0:
-                raise CassetteCorrupt(path, "its compression ratio is so high that no recorder can have written it")
+                raise CassetteCorrupt(path, "it is compressed so much that no recorder can have written it")
             if not member.eof:
                 raise CassetteCorrupt(path, "it is damaged gzip data: it ends too early")
             content = member.unused_data.lstrip(b"\0")

@@ -193,7 +193,7 @@ def accept_pending(
         reasons = {one.test: reason for one in pending.recordings if (reason := refuse(one, cassette)) is not None}
         accepted = pending.without(*reasons)
         refused = pending.without(*(one.test for one in accepted.recordings))
-        # the recordings were checked for secrets when they became pending, and the texts that their tests allow are
+        # the recordings were checked for secrets when they became pending, and the strings that their tests allow are
         # unknown here
         if dry_run:
             return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))

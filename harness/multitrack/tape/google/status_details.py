@@ -41,7 +41,7 @@ def read_details(value: str) -> list[dict[str, Any]]:
 
 
 def replace_texts(value: str, replace: Callable[[str], str]) -> str:
-    """Return the header's ``value`` with ``replace`` applied to each text in it.
+    """Return the header's ``value`` with ``replace`` applied to each string in it.
 
     Details of unknown types stay unchanged, and so does a value that cannot be read.
     """

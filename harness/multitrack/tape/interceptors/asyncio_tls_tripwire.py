@@ -25,6 +25,6 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 
         return write
 
-    # private, but there is no other place where the data are not yet encrypted and the peer is known
+    # private, but there is no other place where the data is not yet encrypted and the peer is known
     owner = getattr(module, "_SSLProtocolTransport", None)
     return [Patch(owner, name, guard) for name in ("write", "writelines") if hasattr(owner, name)]

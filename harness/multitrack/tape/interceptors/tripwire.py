@@ -124,7 +124,7 @@ class _HostNames:
         interceptors.on_last_tape_closed(self._names.clear)
 
     def wrap_getaddrinfo(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``getaddrinfo`` so that it stores the name of every address it finds."""
+        """Wrap ``getaddrinfo`` so that it stores the name of every address it finds."""
 
         @wraps(original)
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
@@ -225,7 +225,7 @@ def check_sent_data(
         if _REQUEST.match(head) is None or (peer := _parse_address(sock, sock.getpeername())) is None:
             return
     except (OSError, TypeError, ValueError):
-        return  # the socket is not connected or the data are not valid, and the real call reports that
+        return  # the socket is not connected or the data is not valid, and the real call reports that
     address, port = peer
     found = _HOST.search(head)
     name = split_host_and_port(f"//{found[1].decode('latin-1').strip()}")[0] if found else address

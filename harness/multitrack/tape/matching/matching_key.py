@@ -28,7 +28,7 @@ class MatchingKey:
     pseudonyms: frozenset[str] = field(default=frozenset(), compare=False)
     """The pseudonyms in this key."""
     stored_forms: tuple[str, ...] = field(default=(), compare=False)
-    """Other texts for the body; see ``list_stored_forms``."""
+    """Other canonical strings for the body; see ``list_stored_forms``."""
     has_content_type: bool = field(default=True, compare=False)
     """True if the request has a content type. Recordings without one also match by ``stored_forms``."""
     unknown_parts: UnknownParts = field(default=UnknownParts(), compare=False)

@@ -190,7 +190,8 @@ class MissReporter:
     def list_reworded(self, answered: Iterable[AnsweredRequest]) -> Iterator[MissedRequest]:
         """Yield the answered requests that differ from their recordings only in their wording.
 
-        By default, a recording only answers an equal request. The rules of the tape may compare less.
+        There are none by default, because a recording then only answers an equal request. The rules of the tape may
+        compare less.
         """
         if (lookup := self._cassette.lookup) is None:
             return

@@ -77,10 +77,10 @@ def find_nearest(
         index: The recordings.
         strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.
-        is_own: Returns whether a recording belongs to the test that sent the request. Of several equally near
-            recordings, one that belongs to the test is preferred.
-        claimed: The positions of recordings that are nearest to other requests. Of several equally near recordings, one
-            that is not claimed is preferred.
+        is_own: Returns whether a recording belongs to the test that sent the request. If several recordings are equally
+            near, one that belongs to the test is preferred.
+        claimed: The positions of recordings that are nearest to other requests. If several recordings are equally near,
+            one that is not claimed is preferred.
     """
     candidates = [*_find_candidates(strip(request), key, index, strip)]
     if others is not None:

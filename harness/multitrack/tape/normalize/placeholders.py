@@ -20,7 +20,7 @@ class Placeholders:
     """The user's placeholders.
 
     Args:
-        pairs: The words, each with the regular expression of the texts that it replaces.
+        pairs: The words, each with the regular expression for the strings that it replaces.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()

@@ -19,7 +19,7 @@ from multitrack.tape.redaction.dummies import is_dummy
 from multitrack.tape.redaction.environment_variables import copy_variables, decode
 
 MIN_LENGTH = 12
-"""The length of the shortest secret that is removed from texts. A shorter one could be an ordinary word."""
+"""The length of the shortest secret that is removed from text. A shorter one could be an ordinary word."""
 
 _NAME_LIST = (
     "KEY KEYS APIKEY APIKEYS ACCESSKEY SECRETKEY PRIVATEKEY AUTHKEY APPKEY MASTERKEY SIGNINGKEY ENCRYPTIONKEY TOKEN "
@@ -50,7 +50,7 @@ class EnvironmentSecrets:
     """The secrets in one environment."""
 
     values: tuple[str, ...]
-    """The values that are removed from texts."""
+    """The values that are removed from text."""
     short_variables: tuple[str, ...]
     """The variables whose passwords are too short to be removed."""
     google_account: Mapping[str, str]

@@ -28,7 +28,7 @@ _Visit: TypeAlias = Callable[["_Place", str, Any, Any], None]
 
 
 def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
-    """Redact the texts that are spread over several events in ``text``, each as a whole.
+    """Redact the strings that are spread over several events in ``text``, each as a whole.
 
     The result is ``text`` itself if it is not a stream, or if no secret is spread over several events.
     """

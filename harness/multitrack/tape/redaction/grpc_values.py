@@ -31,7 +31,7 @@ def redact_wire_bytes(text: str, mask: Mask) -> str:
 def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callable[[str], str]) -> str:
     """Return the ``value`` of a binary header with masked secrets.
 
-    Texts in the details of an error are not masked, but redacted like other texts.
+    Strings in the details of an error are not masked, but redacted like other strings.
 
     Raises:
         ValueError: ``value`` is not valid base64.

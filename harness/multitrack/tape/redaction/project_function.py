@@ -26,7 +26,7 @@ _WORD = re.compile(r"\w+|\W")
 _MAX_COMPARED = 2000
 """The maximum number of words in a string whose changed words are found one by one.
 
-In a longer text, everything from the first change to the last one counts as changed.
+In a longer string, everything from the first change to the last one counts as changed.
 """
 
 
@@ -73,8 +73,8 @@ class ProjectFunction:
         """Return ``text`` without private data: the result of the function.
 
         Args:
-            text: One value of a request or a response, or another text as a whole.
-            describe_location: Returns where the text is, for messages. Default: an empty text.
+            text: One value of a request or a response, or any other string.
+            describe_location: Returns where the text is, for messages. Default: an empty string.
 
         Raises:
             BadOption: The function raises an error, does not return a string, or changes its own result.

@@ -72,9 +72,9 @@ _USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 # all tests of a project send requests to the same few URLs
 @lru_cache(maxsize=1024)
 def _has_ordinary_shape(url: str) -> bool:
-    """Return whether nothing in ``url``, or in the value of a header, must be removed because of its shape.
+    """Return whether ``url`` contains nothing that must be removed because of its shape.
 
-    It may still contain a secret or a private name that is known.
+    It may still contain a known secret or a known private name.
     """
     has_secret = _PARAMETER.search(url) or _USER_INFORMATION.search(url) or find_shapes(url)
     return not has_secret and not may_have_private_names(url)
@@ -110,7 +110,7 @@ class Redactor:
         self._known = KnownSecrets(self._allowed)
         self._known.add(found.values)
         self.short_variables = found.short_variables
-        """The variables of the environment whose passwords are too short to be removed from texts."""
+        """The variables of the environment whose passwords are too short to be removed from text."""
         self._steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, *self._pseudonyms.steps)
         self._function = project_function
         self._redacted_urls: dict[tuple[str, int, int], str] = {}

@@ -32,7 +32,7 @@ _OWN: Sequence[tuple[str, str]] = (
     ("xapp-", r"[0-9A-Za-z-]{20,}"),
     ("eyJ", r"[0-9A-Za-z_-]{8,2000}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}"),  # JSON Web Tokens
 )
-# The rest of these secrets must look random, because other texts begin in the same way, such as CSS classes (`sk-…`).
+# The rest of these secrets must look random, because other strings begin in the same way, such as CSS classes (`sk-…`).
 _OWN_RANDOM: Sequence[tuple[str, str]] = (
     ("sk-", r"[A-Za-z0-9_-]{20,}"),  # OpenAI, Anthropic, OpenRouter, DeepSeek
     ("sk_", r"[0-9a-f]{48,}"),  # ElevenLabs
@@ -177,7 +177,7 @@ class ShapeRules(NamedTuple):
     by_beginning: Mapping[str, Sequence[tuple[str, ShapeRule]]]
     """For the first two characters of a secret, the rules with their whole fixed beginnings. All in lower case."""
     by_infix: Sequence[tuple[str, ShapeRule]]
-    """The rules for secrets that contain a fixed text, each with this text."""
+    """The rules for secrets that contain a fixed string, each with this string."""
     named: Sequence[tuple[str, ShapeRule]]
     """The rules for secrets that follow the name of a service, each with a pattern for the name."""
 

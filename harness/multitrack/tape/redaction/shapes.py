@@ -223,4 +223,4 @@ _MARKED: Sequence[tuple[str, Callable[[str], Iterator[tuple[int, int]]]]] = (
     ("/webhooks/", _find_discord_webhooks),
     (":AA", _find_telegram_tokens),
 )
-"""Functions that find secrets, each with a fixed text. A function is only called if its fixed text is in the text."""
+"""Functions that find secrets, each with a fixed string. A function is only called if the text contains its string."""

@@ -28,7 +28,7 @@ def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], st
 
 
 def select_disjoint(changes: Iterable[Change]) -> list[Change]:
-    """Return the changes in the order of the text. Of two that overlap, the first in ``changes`` wins."""
+    """Return the changes in the order of the text. If two overlap, the first in ``changes`` wins."""
     ordered = sorted((change.start, rank, change) for rank, change in enumerate(changes))
     selected: list[tuple[int, Change]] = []
     for _, rank, change in ordered:

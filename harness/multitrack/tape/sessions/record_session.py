@@ -30,7 +30,7 @@ class RecordSession(Session):
         return self._recorder.record(filtered)
 
     def route_stream(self, request: Request) -> ResponseRecorder | Passthrough:
-        """Record a streaming ``request`` in the same way."""
+        """Record a streaming ``request`` in the same way as ``route``."""
         return self.route(request)
 
     def list_interactions(

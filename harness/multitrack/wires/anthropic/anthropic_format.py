@@ -137,7 +137,7 @@ class AnthropicFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, and one message with the results.
 
-        The blocks of the answer go back unchanged, because the signature of a thought must stay with its block:
+        The blocks of the answer are sent back unchanged, because the signature of a thought must stay with its block:
         https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks. The results
         must be the first blocks of the next message, and the remark follows them:
         https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use

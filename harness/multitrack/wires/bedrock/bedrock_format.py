@@ -142,8 +142,8 @@ class BedrockFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, and one message with the results.
 
-        The blocks of the answer go back unchanged, because the signature of a thought must stay with its block. The
-        results of all calls must be in the next message:
+        The blocks of the answer are sent back unchanged, because the signature of a thought must stay with its block.
+        The results of all calls must be in the next message:
         https://docs.aws.amazon.com/bedrock/latest/userguide/tool-use-inference-call.html
         """
         ids = assign_distinct_ids([result.call for result in results])

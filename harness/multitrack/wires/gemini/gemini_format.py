@@ -124,7 +124,7 @@ class GeminiFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``contents`` that continue a conversation: the answer, the results of its calls, and the remark.
 
-        The answer goes back unchanged, because the signature of a thought must stay with its part:
+        The answer is sent back unchanged, because the signature of a thought must stay with its part:
         https://ai.google.dev/gemini-api/docs/thought-signatures. The results are a separate content, because Vertex
         refuses a content that has both results and other parts.
         """

@@ -46,7 +46,7 @@ def convert_content(content: object, location: str, role: str) -> list[dict[str,
                 f"{location}.content is a {type(content).__name__}; pass a string, or a list of parts such as "
                 f"{{'type': 'text', 'text': ...}}"
             )
-    # Vertex refuses the whole request if one part is an empty text.
+    # Vertex refuses the whole request if one part is empty text.
     return [part for part in parts if part != {"text": ""}]
 
 

@@ -168,7 +168,7 @@ class _GeminiSchemaWriter:
 
 
 def _write_any_of(options: Sequence[dict[str, Any]], description: str | None, nullable: bool) -> dict[str, Any]:
-    """Return the only option as it is, or several options as ``anyOf``."""
+    """Return the only option unchanged, or several options as ``anyOf``."""
     # "When using any_of, it must be the only field set", so each option repeats what applies to the whole choice.
     written = []
     for option in [flat for nested in options for flat in nested.get("anyOf", [nested])]:

@@ -20,7 +20,7 @@ NORMAL_REASONS = frozenset({"stop", "tool_calls", "function_call", "completed", 
 """The finish reasons of an answer that the model ended by itself."""
 
 RETURNED_FIELDS = ("refusal", "reasoning", "reasoning_content", "reasoning_details")
-"""The fields of a message that go back to the provider in addition to content and calls.
+"""The fields of a message that are sent back to the provider in addition to content and calls.
 
 Several providers refuse a conversation without its reasoning.
 """

@@ -106,7 +106,8 @@ class XaiFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, the results of its calls, and the remark.
 
-        Only calls that the client executes go back, because xAI sends the results of other calls in separate messages.
+        Only calls that the client executes are sent back, because xAI sends the results of other calls in separate
+        messages.
         """
         outputs = as_objects(document.get("outputs"))
         ids = assign_distinct_ids([result.call for result in results])
