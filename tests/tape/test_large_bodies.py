@@ -158,6 +158,11 @@ def test_only_numbers_in_our_form_are_read_without_yaml(text):
     assert read == expected
 
 
+@pytest.mark.parametrize("content_type", [EVENTS, "application/json", "application/grpc"])
+def test_an_empty_body_has_no_chunks(content_type):
+    assert Chunks().split(b"", content_type) == []
+
+
 @pytest.mark.parametrize(
     ("body", "ends"),
     [

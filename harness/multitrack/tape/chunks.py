@@ -57,7 +57,7 @@ class Chunks:
         """Return the chunks of ``body``."""
         ends = self._find_ends(body, content_type)
         if not self.joined and not self.cut:
-            return _split(body, ends)
+            return _split(body, ends) if body else []
         starts = (0, *ends)
         joined = frozenset(self.joined)
         boundaries = {end for event, end in enumerate(ends, start=1) if event not in joined}
