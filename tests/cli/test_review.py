@@ -121,8 +121,10 @@ def test_review_lists_what_needs_a_decision(reviewed):
     assert pending["tests"] == [TEST]
     assert "      location: was 'Toronto', now 'Lima'" in pending["lines"]
     assert "  request user: Plan" in pending["request"]
+    assert pending["changes"] == [{"field": "Weather.location", "old": "'Toronto'", "new": "'Lima'"}]
     assert pending["decisions"] == ["accept", "reject"]
     assert items["changed snapshot"]["decisions"] == ["accept"]
+    assert items["changed snapshot"]["changes"] == [{"field": "Weather.location", "old": "'Toronto'", "new": "'Paris'"}]
     assert items["changed snapshot"]["lines"][1] == "    location: was 'Toronto', now 'Paris'"
     assert items["only the wording changed"]["decisions"] == ["accept"]
     assert items["only the wording changed"]["request"][1] == "  request user: Plan my trip"
@@ -270,6 +272,10 @@ def test_the_keys_in_a_terminal_change_the_files(project, monkeypatch, keys, cod
     assert done.returncode == code, done.stderr
     assert project.pending.exists() == is_left
     assert (project.cassette.read_bytes() != before) == (keys == "a")
+    # both values in one line
+    assert [line.split() for line in done.stdout.splitlines() if "Weather.location" in line] == [
+        ["Weather.location", "'Toronto'", "'Lima'"]
+    ]
     if not is_left:
         assert project.run("undo").returncode == 0
         assert project.pending.exists()

@@ -10,18 +10,24 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from multitrack.commands import rebind
 from multitrack.commands.file_changes import FileChange
 from multitrack.drift.cassette_diff import REMOVED, compare_cassettes
+from multitrack.drift.response_drift import compare_responses
 from multitrack.errors import CassetteCorrupt, MultitrackError
+from multitrack.printable import escape_line
 from multitrack.reporting import request_text
 from multitrack.run_facts import ChangedRequest, ChangedSnapshot, RunFacts, digest_file
 from multitrack.snapshots.calls_file import DamagedCallsFile, format_file, read_entries
+from multitrack.snapshots.comparison import CallComparison, compare_calls
+from multitrack.snapshots.differences import Absent
+from multitrack.snapshots.expressions import format_line
+from multitrack.snapshots.parsing import parse_calls
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
@@ -40,6 +46,17 @@ _ID = re.compile(r"[psmda]-[0-9a-f]{10}")
 _DIGITS = 10
 
 
+class FieldDifference(NamedTuple):
+    """A field of a tool call that differs, such as ``Weather.location``, with both values as Python writes them.
+
+    A value is None if the field, or the whole call, does not exist on that side.
+    """
+
+    field: str
+    old: str | None
+    new: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
     """Something that needs a decision.
@@ -51,6 +68,7 @@ class ReviewItem:
         file: The file that it is about, as it is shown to the user. Empty if there is none.
         title: A line that is the same for all items with the same cause.
         lines: The differences.
+        changes: The fields of tool calls that differ.
         request: The lines that show the request behind it.
         command: The command that settles it. Empty if `accept` does.
         source: The fact or the file that it was made from.
@@ -62,6 +80,7 @@ class ReviewItem:
     file: str
     title: str
     lines: tuple[str, ...]
+    changes: tuple[FieldDifference, ...] = ()
     request: tuple[str, ...] = ()
     command: str = ""
     source: ChangedSnapshot | ChangedRequest | Path | None = None
@@ -82,6 +101,7 @@ class ReviewItem:
             "file": self.file,
             "title": self.title,
             "lines": list(self.lines),
+            "changes": [change._asdict() for change in self.changes],
             "request": list(self.request),
             "decisions": list(self.decisions),
             "command": self.command,
@@ -126,6 +146,7 @@ def _make_item(
     lines: Sequence[str],
     *,
     facts: RunFacts,
+    changes: tuple[FieldDifference, ...] = (),
     request: Sequence[str] = (),
     command: str = "",
     source: ChangedSnapshot | ChangedRequest | None = None,
@@ -134,7 +155,7 @@ def _make_item(
     digest = digest_file(path) if file else None
     shown = str(paths.relative_to_cwd(path)) if file else ""
     id_ = _make_id(kind, file, digest or "", *tests, title, *lines)
-    return ReviewItem(id_, kind, tuple(tests), shown, title, tuple(lines), tuple(request), command, source)
+    return ReviewItem(id_, kind, tuple(tests), shown, title, tuple(lines), changes, tuple(request), command, source)
 
 
 def _make_id(kind: Kind, *parts: str) -> str:
@@ -156,18 +177,41 @@ def _review_pending(file: Path) -> ReviewItem:
         )
     tests = tuple(dict.fromkeys(test for interaction in after.interactions for test in interaction.tests))
     lines: list[str] = []
+    changes: list[FieldDifference] = []
     request: list[str] = []
     for diff in compare_cassettes(before, after):
         # a pending file has only the recordings of the tests that did not pass
         if diff.kind == REMOVED and not set(diff.tests) & set(tests):
             continue
         lines += [f"{diff.kind}: {diff.summary}", *(f"  {line}" for line in diff.lines)]
-        if diff.after is not None and not request:
-            request = list(request_text.describe_request(after.interactions[diff.after - 1].request))
+        if diff.after is None:
+            continue
+        recorded = after.interactions[diff.after - 1]
+        request = request or list(request_text.describe_request(recorded.request))
+        if diff.before is not None:
+            drift = compare_responses(before.interactions[diff.before - 1].response, recorded.response)
+            changes += _list_changes(drift.calls) if drift.calls is not None else ()
     title = "the tool calls are the same" if not lines else "a new recording"
     return ReviewItem(
-        id_, "pending recording", tests, shown, title, tuple(lines or [title]), tuple(request), source=file
+        id_,
+        "pending recording",
+        tests,
+        shown,
+        title,
+        tuple(lines or [title]),
+        tuple(changes),
+        tuple(request),
+        source=file,
     )
+
+
+def _list_changes(comparison: CallComparison) -> Iterator[FieldDifference]:
+    for changed in comparison.changed:
+        for one in changed.fields:
+            old, new = (None if isinstance(side, Absent) else format_line(side) for side in (one.old, one.new))
+            yield FieldDifference(f"{changed.before.name}.{one.path}".rstrip("."), old, new)
+    yield from (FieldDifference(one.call.name, format_line(one.call), None) for one in comparison.removed)
+    yield from (FieldDifference(one.call.name, None, format_line(one.call)) for one in comparison.added)
 
 
 def _load(path: Path) -> Cassette:
@@ -180,6 +224,11 @@ def _load(path: Path) -> Cassette:
 def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts) -> ReviewItem | None:
     if digest_file(facts.root / snapshot.file) != snapshot.digest:
         return None  # it has changed since the run
+    try:
+        stored = read_entries(facts.root / snapshot.file).get(snapshot.name, "")
+        comparison = compare_calls(parse_calls(stored), parse_calls(snapshot.received))
+    except ValueError:  # the entry is damaged
+        comparison = CallComparison()
     return _make_item(
         "changed snapshot",
         (snapshot.test,),
@@ -187,6 +236,7 @@ def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts) -> ReviewItem |
         snapshot.message,
         snapshot.message.splitlines(),
         facts=facts,
+        changes=tuple(_list_changes(comparison)),
         source=snapshot,
     )
 
@@ -303,7 +353,10 @@ _HELP = (
 
 
 def go_through(
-    items: Sequence[ReviewItem], read_key: Callable[[], str], show: Callable[[str], None]
+    items: Sequence[ReviewItem],
+    read_key: Callable[[], str],
+    show: Callable[[str], None],
+    describe: Callable[[ReviewItem, str], Iterable[str]] | None = None,
 ) -> dict[str, Word]:
     """Ask for a decision about each item.
 
@@ -311,6 +364,7 @@ def go_through(
         items: The items.
         read_key: Waits for a key, and returns it. An empty text is the end of the input.
         show: Prints a line.
+        describe: Returns the lines that show an item, and its position (default: ``format_item``).
 
     Returns:
         The decision about each item that was not skipped, by its id.
@@ -320,7 +374,7 @@ def go_through(
     for number, item in enumerate(items, start=1):
         key = for_all.get((item.kind, item.title))
         if key is None:
-            for line in format_item(item, f"{number} of {len(items)}"):
+            for line in (describe or format_item)(item, f"{number} of {len(items)}"):
                 show(line)
             show(KEYS)
             key = _ask(item, read_key, show)
@@ -356,12 +410,41 @@ def _ask(item: ReviewItem, read_key: Callable[[], str], show: Callable[[str], No
 
 def format_item(item: ReviewItem, position: str = "") -> Iterator[str]:
     """Yield the lines that show an item."""
+    yield from _format_heading(item, position)
+    yield from (f"    {line}" for line in item.lines)
+    yield from _format_end(item)
+
+
+def format_side_by_side(item: ReviewItem, position: str = "") -> Iterator[str]:
+    """Yield the lines that show an item in a terminal, with the old and the new values next to each other."""
+    if not item.changes:
+        yield from format_item(item, position)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "old", "new", box=box.SIMPLE_HEAD)
+    for change in item.changes:
+        table.add_row(*(Text(escape_line(text or "(absent)")) for text in change))
+    # without colours, because control characters are escaped when a line is printed
+    console = Console(color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    yield from _format_heading(item, position)
+    yield from (line.rstrip() for line in capture.get().splitlines())
+    yield from _format_end(item)
+
+
+def _format_heading(item: ReviewItem, position: str) -> Iterator[str]:
     where = f"  {item.file}" if item.file else ""
     yield ""
     yield f"{item.id}  {item.kind}{where}{f'  ({position})' if position else ''}"
-    for test in item.tests:
-        yield f"  {test}"
-    yield from (f"    {line}" for line in item.lines)
-    yield from (f"  {line}" for line in item.request)
+    yield from (f"  {test}" for test in item.tests)
+
+
+def _format_end(item: ReviewItem) -> Iterator[str]:
+    yield from item.request
     if item.command:
         yield f"  to settle it: {item.command}"
