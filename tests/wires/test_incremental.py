@@ -259,3 +259,19 @@ def test_a_call_whose_start_and_arguments_were_lost_keeps_its_place():
     yielded = [call.id for event in check_order for call in decoder.feed_chunk(event)]
     assert yielded == ["call_0", "call_1"]
     assert [item["call_id"] for item in decoder.document["output"]] == ["call_0", "call_1"]
+
+
+def test_a_result_goes_to_its_call_even_if_an_earlier_call_was_cut_off():
+    def delta(index, arguments, **fields):
+        call = {"index": index, "id": f"call_{index}", "extra_content": f"thought {index}", **fields}
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [{**call, "function": arguments}]}}]}
+
+    decoder = create_stream_decoder("openai.chat.stream")
+    decoder.feed_chunk(delta(0, {"name": "Weather", "arguments": '{"n": '}))
+    decoder.feed_chunk(delta(1, {"name": "Search", "arguments": '{"n": 1}'}))
+    decoder.feed_chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]})
+    assert [call.id for call in decoder.answer.calls] == ["call_1", "call_0"]
+    results = [ToolResult(call, True, "fine") for call in decoder.answer.calls]
+    [message, *_] = continue_conversation(decoder.document, results, "openai.chat")
+    sent = [(call["id"], call["function"]["name"], call["extra_content"]) for call in message["tool_calls"]]
+    assert sent == [("call_1", "Search", "thought 1"), ("call_0", "Weather", "thought 0")]
