@@ -8,7 +8,10 @@ import openai
 import pytest
 import requests
 from local_provider import ProviderAnswer, completion
+from recorded_tape import request
 
+from multitrack.tape.exchange import Response
+from multitrack.tape.redaction.redactor import Redactor
 from multitrack.tape.use_cassette import use_cassette
 
 SECRET = "sk-proj-" + "aB3dE5gH7jK9" * 4
@@ -59,3 +62,13 @@ def test_an_asyncio_client_replays_in_several_event_loops(provider, tmp_path):
     for _ in range(2):
         with use_cassette(tmp_path / "tape.yaml"):
             assert [asyncio.run(ask(prompt)) for prompt in ("three", "one", "two")] == ["three", "one", "two"]
+
+
+def test_a_private_name_that_only_the_body_explains_is_removed_from_the_headers():
+    redactor = Redactor({})
+    body = b'{"name": "projects/acme-prod-7/locations/us-central1"}'
+    sent = request(body, url="https://a.example/acme-prod-7", headers=(("content-type", "x; name=acme-prod-7"),))
+    redacted = redactor.redact_request(sent)
+    assert "acme-prod-7" not in f"{redacted.url} {redacted.headers}"
+    answered = Response(200, "OK", (("content-type", "x; name=acme-prod-8"),), body.replace(b"prod-7", b"prod-8"))
+    assert "acme-prod-8" not in str(redactor.redact_response(answered).headers)

@@ -270,6 +270,7 @@ def test_a_result_goes_to_its_call_even_if_an_earlier_call_was_cut_off():
     decoder.feed_chunk(delta(0, {"name": "Weather", "arguments": '{"n": '}))
     decoder.feed_chunk(delta(1, {"name": "Search", "arguments": '{"n": 1}'}))
     decoder.feed_chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]})
+    decoder.close()
     assert [call.id for call in decoder.answer.calls] == ["call_1", "call_0"]
     results = [ToolResult(call, True, "fine") for call in decoder.answer.calls]
     [message, *_] = continue_conversation(decoder.document, results, "openai.chat")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote_plus
 
 from multitrack.tape import interleaving
@@ -52,6 +52,8 @@ KEPT_HEADERS = frozenset(
     }
 )
 """The headers that are recorded, besides the rate limits in a 429 response and the headers in ``keep_headers``."""
+
+T = TypeVar("T")
 
 _RATE_LIMIT = "ratelimit-"  # OpenAI's headers begin with x-ratelimit-, Anthropic's with anthropic-ratelimit-
 
@@ -211,12 +213,26 @@ class Redactor:
 
     def redact_request(self, request: Request) -> Request:
         """Return the redacted ``request``, without headers that are not recorded."""
-        return replace(
-            request,
-            url=self.redact_url(request.url),
-            headers=self._redact_headers(request.headers, self._kept - _RESPONSE_HEADERS),
-            body=self.redact_body(request.body),
+        return self._redact_message(
+            lambda: replace(
+                request,
+                url=self.redact_url(request.url),
+                headers=self._redact_headers(request.headers, self._kept - _RESPONSE_HEADERS),
+                body=self.redact_body(request.body),
+            )
         )
+
+    def _redact_message(self, redact: Callable[[], T]) -> T:
+        """Return the result of ``redact``.
+
+        If the body of a message contains a private name that was unknown before, the message is redacted again, because
+        the URL and the headers may contain the name, too.
+        """
+        while True:
+            count = len(self._pseudonyms)
+            redacted = redact()
+            if len(self._pseudonyms) == count:
+                return redacted
 
     def redact_response(self, response: Response, *, keep_all_headers: bool = False) -> Response:
         """Return the redacted ``response`` as it is recorded.
@@ -231,6 +247,9 @@ class Redactor:
             kept = kept | {"content-length"}  # only this header has the length of a response to HEAD
         if keep_all_headers:
             kept = kept | {name for name, _ in response.headers}
+        return self._redact_message(lambda: self._redact_parts(response, kept))
+
+    def _redact_parts(self, response: Response, kept: Iterable[str]) -> Response:
         body, failure = self.redact_body(response.body), response.failure
         return replace(
             response,

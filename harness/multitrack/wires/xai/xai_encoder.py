@@ -127,7 +127,8 @@ def _edit_documents(documents: Sequence[_Fields], before: WireAnswer, answer: Wi
     if answer.text != before.text:
         _edit_text(own, answer.text)
     if not have_same_calls(answer.calls, before.calls):
-        _edit_calls([output[kind] for output in own if isinstance(output.get(kind), dict)], before.calls, answer.calls)
+        messages: list[Any] = [find_message(output) for output in own]
+        _edit_calls(messages, before.calls, answer.calls)
     if answer.finish_reason != before.finish_reason:
         ended = [output for output in own if as_text(output.get("finishReason"))] or own[-1:]
         for output in ended:
