@@ -146,8 +146,8 @@ def test_the_markdown_report_fits_a_size(limit, rows, details, omitted):
 
 
 def test_a_report_of_a_thousand_tests_fits_a_step_summary_with_other_content():
-    report = sample_report(passed=3000)
-    used = 700_000
+    report = sample_report(passed=1500)
+    used = 850_000
     text = format_step_summary(report, used)
     assert 100_000 < len(text.encode()) <= (1 << 20) - used
     assert format_step_summary(report, 1 << 20) == ""
