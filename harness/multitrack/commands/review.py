@@ -62,7 +62,7 @@ class ReviewItem:
     """Something that needs a decision.
 
     Args:
-        id: Its id, which stays the same until a file that it is about changes.
+        id: Its id, which changes if its file or its differences change.
         kind: What it is.
         tests: The node ids of its tests.
         file: The file that it is about, as it is shown to the user. Empty if there is none.
@@ -345,7 +345,7 @@ KEYS = "a accept · r reject · s skip · A accept all like this · S skip all l
 _HELP = (
     "a  accept the item",
     "r  reject the item: remove the pending recording",
-    "s  skip the item, and leave it as it is",
+    "s  skip the item, and leave it unchanged",
     "A  accept this item and all with the same kind and title",
     "S  skip this item and all with the same kind and title",
     "q  quit: what was decided so far is done, everything else stays",
@@ -362,7 +362,7 @@ def go_through(
 
     Args:
         items: The items.
-        read_key: Waits for a key, and returns it. An empty text is the end of the input.
+        read_key: Waits for a key, and returns it. An empty string means the end of the input.
         show: Prints a line.
         describe: Returns the lines that show an item, and its position (default: ``format_item``).
 
