@@ -21,9 +21,9 @@ _AROUND = f'{ELLIPSIS}""'
 
 
 def count_hidden_ends(old: str, new: str) -> tuple[int, int]:
-    """Return how many characters at the beginning and at the end of two texts need not be shown.
+    """Return how many characters at the beginning and at the end of two strings need not be shown.
 
-    These characters are equal in both texts, and more than ``CONTEXT`` characters away from a difference.
+    These characters are equal in both strings, and more than ``CONTEXT`` characters away from a difference.
     """
     start = _count_hidden(old, new)
     return start, _count_hidden(old[start:][::-1], new[start:][::-1])

@@ -1,4 +1,4 @@
-"""The words in which two texts differ."""
+"""The words in which two strings differ."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TextPart:
 
 
 def split_changes(recorded: str, sent: str) -> list[TextPart]:
-    """Split two texts into the parts that are the same, were removed or were added, in order."""
+    """Split two strings into the parts that are the same, were removed or were added, in order."""
     before, after = _TOKEN.findall(recorded), _TOKEN.findall(sent)
     begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
     rest = list(zip(reversed(before[begin:]), reversed(after[begin:]), strict=False))
@@ -103,7 +103,7 @@ def find_word_changes(recorded: str, sent: str) -> list[WordChange]:
 
 
 def describe_form(recorded: str, sent: str) -> str | None:
-    """Return "white space" or "Unicode form" if two texts differ only in that. None if their words differ."""
+    """Return "white space" or "Unicode form" if two strings differ only in that. None if their words differ."""
     if recorded.split() == sent.split():
         return "white space"
     if _simplify(recorded) == _simplify(sent):

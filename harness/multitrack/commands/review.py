@@ -348,7 +348,7 @@ _HELP = (
     "s  skip the item, and leave it unchanged",
     "A  accept this item and all with the same kind and title",
     "S  skip this item and all with the same kind and title",
-    "q  quit: what was decided so far is done, everything else stays",
+    "q  quit: carry out the decisions so far, and leave everything else unchanged",
 )
 
 

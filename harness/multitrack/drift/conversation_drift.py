@@ -97,7 +97,7 @@ def _find_recording(
     lookup: ReplayLookup, live: Interaction, ids: dict[str, str], texts: dict[str, str]
 ) -> RecordedEntry | None:
     request, has_ended = live.request, Interleaving.from_response(live.response).is_closed
-    # try the texts last, because a request may contain the text of a response by coincidence
+    # try the text last, because a request may contain the text of a response by coincidence
     spellings = [request, *([substitutions.restore_recorded_texts(request, ids)] if ids else [])]
     if texts:
         spellings.append(substitutions.restore_recorded_texts(request, {**texts, **ids}))

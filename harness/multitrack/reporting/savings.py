@@ -11,7 +11,7 @@ from multitrack.tape.interaction import Interaction
 
 
 class Savings(NamedTuple):
-    """The tokens that the answers name, and the times that the cassette contains, which are those of streams."""
+    """The tokens that the answers report, and the times in the cassette. Only the times of streams are recorded."""
 
     tokens: int
     seconds: float

@@ -1,4 +1,4 @@
-"""A request to the Messages API: reads its texts and tools, and rejects requests that Anthropic would reject.
+"""A request to the Messages API: reads its text and tools, and rejects requests that Anthropic would reject.
 
 https://platform.claude.com/docs/en/api/messages
 """

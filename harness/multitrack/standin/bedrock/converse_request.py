@@ -1,4 +1,4 @@
-"""A request to the Converse API: reads its texts and tools, and rejects requests that Bedrock would reject.
+"""A request to the Converse API: reads its text and tools, and rejects requests that Bedrock would reject.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """

@@ -17,7 +17,7 @@ _LONGEST_TEXT = 500
 def summarize(position: int, interaction: Interaction, *, with_text: bool = False) -> Iterator[str]:
     """Yield one line for the interaction at ``position`` (from 1), and an indented line for each of its tool calls.
 
-    With ``with_text``, an answer that is only a text gets an indented line with the beginning of the text.
+    With ``with_text``, an answer that is only text gets an indented line with the beginning of the text.
     """
     request, response = interaction.request, interaction.response
     ending = f" · {words}" if (words := _describe_ending(response)) else ""

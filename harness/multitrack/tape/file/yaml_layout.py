@@ -90,7 +90,7 @@ def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
 def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
     """Return the interaction between ``start`` and ``end``, with the same values that the YAML parser returns.
 
-    A long text is returned in UTF-8. There is no copy of the text of the interaction, because it may be large.
+    A long string is returned in UTF-8. The text of the interaction is not copied, because it may be large.
 
     Raises ``UnknownLayout`` if it has another layout, or an error of PyYAML.
     """
@@ -229,7 +229,7 @@ def _load(text: str) -> Any:
 
 
 def _parse_lists(text: str) -> dict[str, list[int] | list[str]] | None:
-    """Return the lists of numbers, or of texts such as ``3+17``, in ``text``. ``None`` if YAML may read it differently.
+    """Return the lists of numbers or of strings such as ``3+17`` in ``text``. ``None`` if YAML may read it differently.
 
     libyaml takes ten microseconds for each number.
     """

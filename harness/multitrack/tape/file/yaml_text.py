@@ -114,10 +114,10 @@ def restore_text(value: Any) -> Any:
 
 
 def encode_body(body: bytes, indent: int) -> bytes | bytearray:
-    """Return ``body`` as a text on one line, or as a literal block indented by ``indent`` spaces. Encoded in UTF-8.
+    """Return ``body`` as a string on one line, or as a literal block indented by ``indent`` spaces. Encoded in UTF-8.
 
-    A body that is not UTF-8 is written in base64. A large body is read part by part, so that it is in memory only once
-    more.
+    A body that is not UTF-8 is written in base64. A large body is read part by part, so that only one more
+    copy of it is in memory.
     """
     try:
         if len(body) < _LARGE:

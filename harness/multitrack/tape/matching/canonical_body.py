@@ -37,12 +37,12 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
 
 
 def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
-    """Return canonical texts that a body may share with a body that vcrpy recorded for aiohttp.
+    """Return canonical strings that a body may share with a body that vcrpy recorded for aiohttp.
 
     For aiohttp, vcrpy stores the argument ``data=`` or ``json=``, not the bytes that were sent, and it does not store
     the content type that aiohttp derives from the argument. Such a body is therefore ambiguous: the mapping ``{"a":
     "1"}`` may have been sent as a form or as JSON, and the text ``s`` as text or as the JSON string ``"s"``. A live
-    request matches the recording if both bodies share one of these canonical texts.
+    request matches the recording if both bodies share one of these canonical strings.
 
     Args:
         body: The body of a live request, or of a recorded one without a content type.

@@ -33,8 +33,8 @@ _MAX_SHOWN = 5
 # reports show more of the differences than the message
 _MAX_REPORTED = 50
 _VALUE_INDENT = 6
-# parts of an explanation that differ between tests although the reason for their misses is the same, and the texts that
-# replace these parts in a finding
+# parts of an explanation that differ between tests although the reason for their misses is the same, and the strings
+# that replace these parts in a finding
 _GENERAL_REASONS = (
     (re.compile(r": interaction \d+ of \d+ is the nearest"), ""),
     (re.compile(r" \(interaction [\d, ]+\)"), ""),

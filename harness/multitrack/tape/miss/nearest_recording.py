@@ -126,7 +126,7 @@ def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]
 
 
 def _count_shared(one: Text, other: Text) -> int:
-    """Return the length of the common beginning of two texts plus the length of their common end."""
+    """Return the length of the common beginning of two strings plus the length of their common end."""
     limit = min(len(one), len(other))
     begin = bisect_left(range(limit), True, key=lambda count: one[: count + 1] != other[: count + 1])
     rest = limit - begin

@@ -21,7 +21,7 @@ _OPAQUE = (
     r"|client[_-]?secret|(?:client[_-]?)?assertion"
 )
 _PASSWORD = r"password|passwd|passphrase"
-# the name of each field with a secret contains one of these texts; those with a quote are the end of the name
+# the name of each field with a secret contains one of these strings; those with a quote are the end of the name
 _MARKS = (b"secret", b"passw", b"passphrase", b"assertion", b'token"', b"token'", b'key"', b"key'")
 _BETWEEN_MARKS = re.compile(r"(?<=[^a-zA-Z\"'\\])")
 _FIELD = re.compile(

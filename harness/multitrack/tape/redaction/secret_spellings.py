@@ -150,7 +150,7 @@ class SecretSpellings:
 
     @property
     def marks(self) -> Iterator[bytes]:
-        """Yield the letters and digits of a part of each form. A text without them does not contain the form."""
+        """Yield the letters and digits of a part of each form. A string without them does not contain the form."""
         return (form.mark for form in self._forms)
 
     def find(self, searched: SearchedText) -> Iterator[Change]:

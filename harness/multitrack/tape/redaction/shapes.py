@@ -63,7 +63,7 @@ def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
 def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
     """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``.
 
-    The texts before and after a removed secret are searched separately. Otherwise, the placeholder could complete the
+    The parts before and after a removed secret are searched separately. Otherwise, the placeholder could complete the
     shape of another secret.
     """
     if REDACTED not in text:

@@ -1,4 +1,4 @@
-"""Read a large text in windows, so that no step of redaction needs several copies of it."""
+"""Read a large string in windows, so that no step of redaction needs several copies of it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def find_windows(text: str, boundary: re.Pattern[str]) -> Iterator[tuple[int, in
 
 
 def cache_short_texts(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Keep the results for the last two texts, because several searches read the same text one after the other.
+    """Cache ``function`` for the last two strings, because several searches read the same one in a row.
 
-    The cache would keep a long text in memory until two others follow.
+    Long strings are not cached, because the cache would keep each in memory until two others follow.
     """
     cached = lru_cache(maxsize=2)(function)
 

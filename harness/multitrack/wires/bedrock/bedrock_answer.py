@@ -27,7 +27,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     calls: list[ToolCall] = []
     texts: list[str] = []
     use = None
-    # one loop for calls and texts, because two loops would take twice as long for a short answer
+    # one loop for calls and text, because two loops would take twice as long for a short answer
     for block in read_blocks(document):
         use = find_call(block)
         if use is not None:

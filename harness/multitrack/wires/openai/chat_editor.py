@@ -43,7 +43,7 @@ def edit_completion(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str
 
 
 def _edit_texts(choices: Sequence[_Fields], key: str, text: str | None) -> None:
-    """Change the first text in the choices. If ``text`` is None, delete the texts in all choices."""
+    """Change the first text in the choices. If ``text`` is None, delete the text in all choices."""
     with_text = [choice for choice in choices if read_text(as_object(choice.get("message")).get(key))]
     for choice in with_text if text is None else (with_text or choices)[:1]:
         message = _get_message(choice)
