@@ -62,12 +62,12 @@ def describe_conditions(*measurements: Results) -> str:
 
 
 def format_ratio(spread: Spread) -> str:
-    """Return a text such as ``1.03 (1.02 to 1.05)``."""
+    """Return a string such as ``1.03 (1.02 to 1.05)``."""
     return f"{spread.middle:.2f} ({spread.low:.2f} to {spread.high:.2f})"
 
 
 def format_time(quartiles: Quartiles, share: int = 1) -> str:
-    """Return a text such as ``0.81 ms (0.80 to 0.84)``, for the time divided by ``share``."""
+    """Return a string such as ``0.81 ms (0.80 to 0.84)``, for the time divided by ``share``."""
     unit, size = next((unit, size) for unit, size in _UNITS if quartiles.median / share >= size)
     # round to three digits; the second `g` keeps 1,000 from becoming 1e+03
     low, median, high = (f"{float(f'{value / share / size:.3g}'):g}" for value in quartiles)

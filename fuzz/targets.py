@@ -175,7 +175,7 @@ def create_redactor() -> Redactor:
 
 
 def fuzz_redactor(data: bytes) -> None:
-    """Redact ``data`` twice, as a text, a body, a URL and in messages. The second redaction must change nothing."""
+    """Redact ``data`` twice, as a string, a body, a URL and in messages. The second redaction must change nothing."""
     redactor = create_redactor()
     text = data.decode("utf-8", "surrogateescape")
     redacted = redactor.redact_text(text)

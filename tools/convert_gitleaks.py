@@ -10,7 +10,7 @@ them into three kinds, so that redaction needs to try only a few rules on each t
 - ``infix``: a fixed text is inside the secret, or in front of it (``.atlasv1.``).
 - ``named``: only the name in front of the secret says which secret it is (``adafruit_key = ...``).
 
-A rule is left out if it only makes sense for files, or if it would mistake ordinary texts of models for secrets.
+A rule is left out if it only makes sense for files, or if it would mistake ordinary text of models for secrets.
 ``LEFT_OUT`` gives the reason for each of these rules.
 """
 
@@ -199,7 +199,7 @@ def _check(pattern: str) -> str:
 
 
 def _find_prefixes(pattern: str) -> list[str]:
-    """Return fixed texts such that each match begins with one of them. Empty if there are none."""
+    """Return fixed strings such that each match begins with one of them. Empty if there are none."""
     prefixes, _ = _expand(list(re._parser.parse(pattern)))  # type: ignore[attr-defined]
     return prefixes
 

@@ -42,7 +42,7 @@ SECRET = "sk-proj-0123456789abcdefghijklmnop"
 
 @pytest.fixture
 def scratch(pytester, provider, monkeypatch):
-    """A project with recordings, one of which another recorder wrote. The provider is gone."""
+    """A project with recordings, including one from another recorder. The provider is gone."""
     monkeypatch.delenv("CI", raising=False)
     pytester.makepyprojecttoml("[tool.pytest.ini_options]\n")
     (pytester.path / "app.py").write_text(APPLICATION.format(url=provider.url))

@@ -47,7 +47,7 @@ OPTIONAL = ("id", "thoughtSignature")
 def normalize(value):
     """Convert keys to camel case and base64 to the standard alphabet.
 
-    google-genai writes some keys and texts in other forms.
+    google-genai writes some keys and strings in other forms.
     """
     match value:
         case dict():

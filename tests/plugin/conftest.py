@@ -102,7 +102,7 @@ class Project:
     def use_httpx(self):
         """Let the application use httpx instead of openai, whose import takes each new process a second of CPU time.
 
-        For runs with ``-n`` or in a process of their own. Tests can then use only ``ask``.
+        For runs with ``-n`` or in a separate process. Tests can then use only ``ask``.
         """
         self._imported = "ask"
         self.write("app.py", HTTPX_APPLICATION.format(url=self.provider.url))

@@ -1,4 +1,4 @@
-"""Recordings that fail: the message names the failed request, and does not advise to accept the recording."""
+"""Recordings that fail: the message names the failed request, and does not suggest accepting the recording."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A provider that Multitrack does not know, added as docs/architecture.md describes: its format, client and key.
 
-The files in ``toy_provider`` are the whole provider. The runs are processes of their own, so that the provider stays
+The files in ``toy_provider`` are the whole provider. Each run is a separate process, so that the provider stays
 unknown to the other tests.
 """
 
@@ -158,7 +158,7 @@ class ToyModel:
         yield {"slot": 0, "say": "see."}
 
     def tell(self):
-        """Yield the pieces of two texts alternately. Each text has a secret."""
+        """Yield the pieces of two strings alternately. Each string has a secret."""
         first, second = (f"It is {secret}, really." for secret in SECRETS)
         for start in range(0, max(len(first), len(second)), 7):
             yield {"slot": 0, "say": first[start : start + 7]}

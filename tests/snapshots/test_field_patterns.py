@@ -1,4 +1,4 @@
-"""Patterns of paths: which fields they match, and which texts are rejected."""
+"""Patterns of paths: which fields they match, and which strings are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that look like secrets and are redacted, and texts that look similar and are kept."""
+"""Strings that look like secrets and are redacted, and strings that look similar and are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repetitions play the same cassette."""
+"""Repetitions replay the same cassette."""
 
 import pytest
 from app import ask
