@@ -160,9 +160,10 @@ def is_json(text: str | None) -> bool:
 
 
 def parse_object(data: bytes) -> dict[str, object] | None:
-    """Return the JSON object in ``data``, or ``None`` if ``data`` is not one."""
+    """Return the JSON object in ``data``, which is UTF-8, or ``None`` if ``data`` is not one."""
     try:
-        document = json.loads(data)
+        # as a text, because ``json.loads`` also accepts bytes that are not UTF-8
+        document = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
