@@ -18,7 +18,7 @@ nox.options.download_python = "never"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 LOWEST, *LATER = nox.project.python_versions(PYPROJECT)
 
-# tests/project checks the checkout and uses no SDK; the other three have their own sessions
+# tests/project checks the checkout and uses no SDK; the others have their own sessions
 EVERYTHING = (
     "tests",
     "examples",
@@ -26,6 +26,7 @@ EVERYTHING = (
     "--ignore=tests/aiohttp_client",
     "--ignore=tests/frameworks",
     "--ignore=tests/neighbours",
+    "--ignore=tests/guides",
 )
 CLIENTS = (
     "tests/clients",
@@ -54,6 +55,9 @@ FRAMEWORKS = sorted(path.parent.name for path in Path(__file__).parent.glob("tes
 NEIGHBOURS = sorted(
     path.parent.name for path in Path(__file__).parent.glob("tests/neighbours/projects/*/test_neighbour.py")
 )
+
+# the recorders that docs/migrating.md replaces; each has its name on the package index
+RECORDERS = ("cassetter", "pytest-recording")
 
 
 @nox.session(python=LOWEST)
@@ -109,6 +113,16 @@ def neighbours(session: nox.Session, neighbour: str) -> None:
     without_plugins = ("-p", "no:randomly", "-p", "no:timeout", "-p", "no:asyncio", "-p", "no:trio")
     session.env["NEIGHBOUR"] = neighbour
     run(session, ("tests/neighbours",), without_plugins)
+
+
+@nox.session(python=LOWEST)
+@nox.parametrize("recorder", RECORDERS, ids=RECORDERS)
+def guides(session: nox.Session, recorder: str) -> None:
+    """Follow the guide from another recorder, with its current release: the guide uninstalls the recorder."""
+    session.install("--editable", ".[test,standin]", "httpx", "hypothesis", "pip", recorder)
+    session.env["RECORDER"] = recorder
+    # the plugin is for the runs of the guide
+    run(session, ("tests/guides",), ("-p", "no:recording", "-p", "no:cassetter"))
 
 
 @nox.session(python=LOWEST)

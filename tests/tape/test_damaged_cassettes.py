@@ -82,7 +82,7 @@ CHANGES = {
     "metadata": ("metadata:\n", "metadata: 5\nx:\n", "its metadata is not a mapping but 5"),
     "format": ("format: 1", "format: '1'", "it has format '1'"),
     "sdks": ("  sdks: {", "  sdks: [", ""),
-    "date": ("recorded_at: ", "recorded_at: 2024-13-45 #", "not a valid value of the type timestamp"),
+    "time": ("recorded_at: ", "recorded_at: 5 #", "metadata.recorded_at is 5, not text"),
     "provenance": ("  provenance: standin\n", "  provenance: 5\n", ""),
     "merge key": (STATUS, "status: {<<: {code: 1}, code: 200, message: OK}", "it uses YAML merge keys"),
     "other key of the file": ("metadata:\n", "other: 1\nmetadata:\n", "the file has an unknown key 'other'"),

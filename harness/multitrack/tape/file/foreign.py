@@ -216,7 +216,7 @@ def _find_times(item: Mapping[str, Any]) -> list[datetime]:
     """Return when ``item`` was recorded: the recorder's time, or else the ``date`` of the response."""
     try:
         if time := item.get("recorded_at"):
-            found = time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
+            found = datetime.fromisoformat(str(time))
         else:
             headers = _read_headers(item["response"].get("headers", {}))
             found = parsedate_to_datetime(next(value for name, value in headers if name == "date"))
@@ -239,7 +239,7 @@ def _read_headers(headers: Any, *, only_first: bool = False) -> Headers:
 
 def _read_header(value: Any) -> str:
     # YAML reads a number without quotes as a number, and some clients pass headers as bytes
-    if value is None or isinstance(value, int | float | datetime):
+    if value is None or isinstance(value, int | float):
         return str(value)
     if isinstance(value, bytes):
         return value.decode("latin-1")

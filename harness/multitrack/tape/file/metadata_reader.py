@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from itertools import chain
 from typing import Any, NamedTuple, get_args
 
@@ -59,7 +58,7 @@ def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
             require_texts(value, name, f"an item of {name}")
         elif key in _TESTS:
             _require_tests(value, name)
-        elif key == "recorder":
+        elif key in ("recorder", "recorded_at"):
             require_text(value, name)
         elif key == "sdks":
             for text in chain.from_iterable(require_mapping(value, name).items()):
@@ -67,9 +66,6 @@ def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
         elif key == "unanswered":
             _require_tests(list(require_mapping(value, name)), f"the keys of {name}")
             require_texts(list(value.values()), name, f"a value of {name}")
-        elif key == "recorded_at":
-            # YAML reads a time without quotes as a date or a time, not as text
-            value = value if isinstance(value, date) else require_text(value, name)
         kept[key] = yaml_text.restore_text(_require_plain(value, name))
     return Metadata(kept, _read_blobs(metadata.get("blobs", {})))
 
@@ -98,7 +94,7 @@ def _require_plain(value: Any, name: str, depth: int = 0) -> Any:
             require_text(value, name)
         case int():
             format(value)  # raises for numbers with thousands of digits
-        case str() | float() | date() | None:
+        case str() | float() | None:
             pass
         case _:
             raise UnknownFeature(f"{name} contains {format_value(value)}, which is unknown")

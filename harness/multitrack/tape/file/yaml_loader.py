@@ -19,7 +19,8 @@ class AliasError(yaml.constructor.ConstructorError):
     """The file uses an alias that the loader does not accept."""
 
 
-_MERGE, _VALUE, _TEXT = (f"tag:yaml.org,2002:{name}" for name in ("merge", "value", "str"))
+_TAG = "tag:yaml.org,2002:"
+_MERGE, _VALUE, _TEXT = (f"{_TAG}{name}" for name in ("merge", "value", "str"))
 
 # the errors that PyYAML's and our own constructors raise for a value that does not fit its tag
 _BAD_VALUE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -114,6 +115,14 @@ def _load_text(loader: Any, node: Any) -> Any:
     return loader.construct_scalar(node)
 
 
+def _load_int(loader: Any, node: Any) -> Any:
+    return node.value if ":" in node.value else loader.construct_yaml_int(node)
+
+
+def _load_float(loader: Any, node: Any) -> Any:
+    return node.value if ":" in node.value else loader.construct_yaml_float(node)
+
+
 def _load_tuple(loader: Any, node: Any) -> Any:
     return loader.construct_sequence(node)
 
@@ -148,4 +157,15 @@ for _tag, _constructor in {
     "object:StringIO.StringIO": _load_python_2_file,
     "object/apply:builtins.iter": _load_iterator,
 }.items():
-    Loader.add_constructor(f"tag:yaml.org,2002:python/{_tag}", _constructor)
+    Loader.add_constructor(f"{_TAG}python/{_tag}", _constructor)
+
+# PyYAML reads YAML 1.1, and quotes texts that look like these types. In YAML 1.2, which cassetter writes, a time
+# without quotes such as 2020-10-01 or 12:30 is a text, and so are = and <<.
+for _tag, _constructor in {
+    "timestamp": _load_text,
+    "int": _load_int,
+    "float": _load_float,
+    "value": _load_text,
+    "merge": _load_text,
+}.items():
+    Loader.add_constructor(f"{_TAG}{_tag}", _constructor)

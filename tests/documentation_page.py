@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nested_runs import FEWER_PLUGINS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 _BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _WRITTEN = frozenset({"python", "toml", "ini"})
@@ -25,6 +25,7 @@ _PROGRAMS = {
     "pytest": "-m pytest -p no:cacheprovider",
     "multitrack": "-c 'import sys; from multitrack.cli import main; sys.argv[0] = \"multitrack\"; main()'",
     "python": "",
+    "pip": "-m pip --disable-pip-version-check",
 }
 
 
@@ -50,9 +51,17 @@ class Block:
         return [(command, output) for command, _, output in (session.partition("\n") for session in sessions)]
 
 
-def read_blocks(path):
-    """Return the blocks of the page at ``path``, seen from the root of the repository."""
-    return [Block(*match) for match in _BLOCK.findall((ROOT / path).read_text(encoding="utf-8"))]
+def read_blocks(path, heading=None):
+    """Return the blocks of the page at ``path``, seen from the root of the repository.
+
+    With ``heading``, a heading of level 2, return only the blocks of that section and of the introduction of the page.
+    """
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if heading is not None:
+        introduction, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+        [section] = [section for section in sections if section.startswith(f"{heading}\n")]
+        text = introduction + section
+    return [Block(*match) for match in _BLOCK.findall(text)]
 
 
 def matches(shown, output):
