@@ -5,8 +5,10 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
+from documentation_page import ExampleProject, read_blocks
 
 from multitrack.tape.active import activate
 from multitrack.tape.tape import Tape
@@ -22,30 +24,17 @@ def path(tmp_path):
     return tmp_path / "cassette.yaml"
 
 
-SERVER = """
-import sys
-from mcp.server.mcpserver import MCPServer
-
-server = MCPServer("demo")
-
-
-@server.tool()
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-server.run(transport="streamable-http", port=int(sys.argv[1]))
-"""
+BLOCKS = {block.title: block for block in read_blocks("docs/frameworks.md", "MCP over HTTP")}
 
 
 @pytest.fixture
 def mcp_server(tmp_path):
-    script = tmp_path / "server.py"
-    script.write_text(SERVER)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, script, str(port)], stderr=subprocess.DEVNULL)
+    script = tmp_path / "server.py"
+    script.write_text(BLOCKS["server.py"].text.replace("8000", str(port)))
+    process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             with socket.socket() as probe:
@@ -83,3 +72,14 @@ def test_the_client_of_the_sdk_replays_its_session(path, mcp_server):
     assert len(methods) == 6
     assert tape.unplayed == []
     assert "left early" not in path.read_text().replace("GET " + url + " · 200 · left early", "")
+
+
+def test_the_example_of_the_documentation_is_recorded_and_replayed(tmp_path, mcp_server):
+    url, process = mcp_server
+    project = ExampleProject(tmp_path)
+    test = BLOCKS["test_mcp.py"]
+    project.write(replace(test, text=test.text.replace("http://127.0.0.1:8000/mcp", url)))
+    [record, play] = BLOCKS[""].commands  # of the last block without a title
+    project.check(*record)
+    process.kill()
+    project.check(*play)
