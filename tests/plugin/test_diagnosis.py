@@ -211,6 +211,15 @@ class TestEachLayer:
         self.project.change("test_it.py", "trip.plan()", "trip.plan()[:2]")
         assert self.diagnosis() == "the test changed; same request, reply and models as when the snapshot was taken"
 
+    def test_the_test_after_its_request_was_rebound(self):
+        record_test(self.project, SNAPSHOT)
+        self.project.change("trip.py", 'prompt="plan"', 'prompt="another"')
+        assert self.project.run("--calls-rebind").counts["passed"] == 1
+        self.project.change("test_it.py", "trip.plan()", "trip.plan()[:2]")
+        assert self.diagnosis() == (
+            "the test changed; same reply and models as when the snapshot was taken; 1 request rebound"
+        )
+
     def test_the_test_with_a_plain_assertion(self):
         record_test(self.project, PLAIN)
         self.project.change("test_it.py", "Dallas", "Austin")

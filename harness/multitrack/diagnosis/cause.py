@@ -80,7 +80,7 @@ class _CauseSearch:
     def find(self) -> Diagnosis | None:
         if not self.then:
             return None
-        pairs, gone = _pair_by_request(self.then, self.now)
+        pairs, gone = _pair_by_request(self.then, self.now, [one.rebound for one in self.answered])
         new = sum(then is None for then, _ in pairs)
         # in the order of time, because the first change may have caused the others
         for then, now in pairs:
@@ -173,6 +173,10 @@ class _CauseSearch:
 
     def _describe_unchanged(self, *, and_models: bool = False) -> str:
         count = len(self.now)
+        if rebound := sum(interaction.rebound for interaction in self.answered):
+            unchanged = "reply" if count == 1 else f"{count} replies"
+            models = " and models" if and_models else ""
+            return f"same {unchanged}{models} as when {self.since}; {count_noun(rebound, 'request')} rebound"
         if and_models:
             unchanged = "request, reply and models" if count == 1 else f"{count} requests, replies and models"
         else:
@@ -242,17 +246,34 @@ def _live_interactions(tape: Tape) -> Sequence[Interaction]:
 
 
 def _pair_by_request(
-    then: Sequence[ExchangeFingerprint], now: Sequence[ExchangeFingerprint]
+    then: Sequence[ExchangeFingerprint], now: Sequence[ExchangeFingerprint], rebound: Sequence[bool]
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
     """Pair each fingerprint in ``now`` with the one for the same request in ``then``, or with None.
 
-    Also return the fingerprints in ``then`` whose requests were not sent again.
+    A rebound request replaced another one, but kept its reply. It is paired with an unpaired request by the reply.
+
+    Args:
+        then: The fingerprints of the snapshot or of the cassette.
+        now: The fingerprints of this run.
+        rebound: Whether each request of ``now`` is rebound.
+
+    Returns:
+        The pairs, and the fingerprints in ``then`` whose requests were not sent again.
     """
     waiting: defaultdict[str, deque[ExchangeFingerprint]] = defaultdict(deque)
-    for before in then:
-        waiting[before.request].append(before)
-    pairs = [(same.popleft() if (same := waiting[after.request]) else None, after) for after in now]
-    return pairs, [before for unsent in waiting.values() for before in unsent]
+    for earlier in then:
+        waiting[earlier.request].append(earlier)
+    pairs: list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]] = [
+        (same.popleft() if (same := waiting[after.request]) else None, after) for after in now
+    ]
+    gone = [unsent for same in waiting.values() for unsent in same]
+    for position, ((before, after), is_rebound) in enumerate(zip(pairs, rebound, strict=True)):
+        if before is None and is_rebound:
+            replaced = next((other for other in gone if other.reply == after.reply), None)
+            if replaced is not None:
+                gone.remove(replaced)
+                pairs[position] = replaced, after
+    return pairs, gone
 
 
 def _read_calls(interaction: Interaction) -> tuple[SnapshotCall, ...]:
