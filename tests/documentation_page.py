@@ -9,11 +9,11 @@ own matches any lines. Blocks of the language ``shell`` are not run.
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from nested_runs import FEWER_PLUGINS
+from warm_python import find_programs
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,12 +21,6 @@ _BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILI
 _WRITTEN = frozenset({"python", "toml", "ini"})
 _LIVE = re.compile(r"--record\b|--record-missing|--live|--calls-drift|^python ")
 _FAILED = re.compile(r"^=+ FAILURES =+$|not match the current models|: (damaged|old|orphan|secret): ", re.MULTILINE)
-_PROGRAMS = {
-    "pytest": "-m pytest -p no:cacheprovider",
-    "multitrack": "-c 'import sys; from multitrack.cli import main; sys.argv[0] = \"multitrack\"; main()'",
-    "python": "",
-    "pip": "-m pip --disable-pip-version-check",
-}
 
 
 @dataclass(frozen=True)
@@ -88,14 +82,8 @@ class ExampleProject:
     def __init__(self, folder, live=(), *, may_log=False):
         self.may_log = may_log
         self.folder = folder / "project"
-        self._commands = folder / "bin"
         self._live = dict(live)
-        for path in (self.folder, self._commands):
-            path.mkdir(parents=True)
-        for name, arguments in _PROGRAMS.items():
-            program = self._commands / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
-            program.chmod(0o755)
+        self.folder.mkdir(parents=True)
 
     def follow(self, blocks):
         """Do what the blocks of a page say, and compare the results with the page."""
@@ -121,7 +109,7 @@ class ExampleProject:
 
     def run(self, command, before=(), **environment):
         bare = {
-            "PATH": f"{self._commands}:{os.environ['PATH']}",
+            "PATH": f"{find_programs()}:{os.environ['PATH']}",
             # without it, google-auth looks for gcloud's credentials in the user's real home directory
             "HOME": str(self.folder.parent / "no-home"),
             "COLUMNS": "80",

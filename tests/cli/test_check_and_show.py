@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import run_multitrack
+from warm_python import find_warm_python
 
 ROOT = Path(__file__).parents[2]
 PLAN = ROOT / "cassettes" / "examples" / "test_openai" / "test_plan.yaml"
@@ -28,7 +29,7 @@ def run(*command, cwd, **environment):
 
 def multitrack(*arguments, cwd, **environment):
     program = "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"
-    return run(sys.executable, "-c", program, *arguments, cwd=cwd, **environment)
+    return run(*find_warm_python(), "-c", program, *arguments, cwd=cwd, **environment)
 
 
 def assert_finished(finished, code, lines, stderr=""):

@@ -3,11 +3,11 @@
 import os
 import re
 import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from warm_python import find_warm_python
 
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -68,7 +68,7 @@ def test_a_conversation_is_the_same_over_every_transport():
             standin = stack.enter_context(StandIn(RULES))
             connection = {"STANDIN_PROXY": standin.proxy_url, "STANDIN_AUTHORITY": str(standin.certificate_authority)}
             process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", str(APPLICATION), kind],
+                [*find_warm_python(), "-W", "ignore", str(APPLICATION), kind],
                 env={**os.environ, **standin.environment, **connection},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

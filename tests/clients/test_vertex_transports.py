@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
 import pytest
+from warm_python import find_warm_python
 
 from multitrack.standin import Rule, ScriptedCall, ScriptedError, StandIn
 
@@ -45,7 +45,7 @@ CROSSINGS = list(product(TRANSPORTS, TRANSPORTS))
 
 def run(mode, runs, environment):
     arguments = [
-        sys.executable,
+        *find_warm_python(),
         "-W",
         "ignore",
         str(APPLICATION),

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 import warnings
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from typing import Literal
 
 import pytest
 from pydantic import BaseModel
+from warm_python import find_warm_python
 
 import multitrack
 from multitrack import Mode, ToolCall, model_context
@@ -43,7 +43,7 @@ def test_an_application_extracts_over_grpc_and_rest():
         for transport in ("grpc", "rest"):
             standin = stack.enter_context(StandIn(RULES))
             processes[transport] = subprocess.Popen(
-                [sys.executable, "-W", "ignore", str(APPLICATION), transport],
+                [*find_warm_python(), "-W", "ignore", str(APPLICATION), transport],
                 env={**os.environ, **standin.environment},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

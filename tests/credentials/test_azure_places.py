@@ -3,10 +3,10 @@
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 from nested_runs import FEWER_PLUGINS
+from warm_python import find_warm_python
 
 from multitrack.standin import Rule, StandIn
 
@@ -35,7 +35,7 @@ def recorded(starts_server, tmp_path_factory):
     with StandIn([Rule(prompt="one", text="ONE"), Rule(prompt="two", text="TWO")]) as standin:
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **FEWER_PLUGINS}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--record"],
+            [*find_warm_python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--record"],
             cwd=folder,
             env=environment | standin.environment | PLACES | KEY,
             capture_output=True,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import textwrap
 
 import pytest
 from nested_runs import FEWER_PLUGINS
+from warm_python import find_warm_python
 
 from multitrack.standin import Rule, StandIn
 
@@ -112,7 +112,7 @@ def project(starts_server, tmp_path_factory):
 
 def run(folder, *arguments, before=(), **environment):
     return subprocess.run(
-        [*before, sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        [*before, *find_warm_python(), "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
         env={
             "PATH": os.environ["PATH"],

@@ -6,10 +6,10 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from nested_runs import FEWER_PLUGINS
+from warm_python import find_programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="commands are for a POSIX shell")]
 
@@ -27,7 +27,7 @@ def test_call():
 @pytest.fixture
 def run(tmp_path):
     """Return a function that runs a command in the project and returns its exit code and its output."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(find_programs()), os.environ["PATH"]])
 
     def run(command):
         environment = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **FEWER_PLUGINS}

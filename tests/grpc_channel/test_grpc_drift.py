@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 
 import pytest
 from nested_runs import FEWER_PLUGINS
+from warm_python import find_warm_python
 
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -49,7 +49,7 @@ def rules(plan, more):
 
 def run(folder, standin, *arguments):
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        [*find_warm_python(), "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
         env={
             "PATH": os.environ["PATH"],

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import textwrap
 
 import pytest
 import yaml
 from nested_runs import FEWER_PLUGINS
+from warm_python import find_warm_python
 
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -133,7 +133,7 @@ def project(tmp_path):
 
 def run(project, *arguments, before=(), **environment):
     return subprocess.run(
-        [*before, sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        [*before, *find_warm_python(), "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=project,
         env={"PATH": os.environ["PATH"], "HOME": str(project), "NO_COLOR": "1", **FEWER_PLUGINS, **environment},
         capture_output=True,

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from command_line import run_multitrack
 from local_provider import ProviderAnswer, completion
+from warm_python import find_programs
 
 from multitrack.tape.interceptors import abandoned
 
@@ -92,7 +93,7 @@ def paste_into_shell(command):
 
 
 def run_in_shell(command):
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(find_programs()), os.environ["PATH"]])
     environment = {
         **os.environ,
         "PATH": path,

@@ -4,13 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 import yaml
 from nested_runs import FEWER_PLUGINS
+from warm_python import find_warm_python
 
 from multitrack.standin import (
     ACCOUNT_DATA,
@@ -36,7 +36,7 @@ def environment_without_credentials(home):
 
 
 def run_pytest(arguments, home, environment=(), before=()):
-    command = [*before, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [*before, *find_warm_python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -94,7 +94,7 @@ print(openai)
 @pytest.mark.slow
 def test_vcrpy_loads_every_cassette_and_replays_those_of_openai(tmp_path):
     finished = subprocess.run(
-        [sys.executable, "-c", VCRPY, *map(str, CASSETTES)],
+        [*find_warm_python(), "-c", VCRPY, *map(str, CASSETTES)],
         env=environment_without_credentials(tmp_path),
         capture_output=True,
         text=True,
@@ -236,7 +236,7 @@ def test_a_recording_writes_and_prints_nothing_private(tmp_path):
 
 def run_pytest_in(project, home, environment, *options):
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        [*find_warm_python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=project,
         env={**environment_without_credentials(home), **environment},
         capture_output=True,

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
 import httpx
 import pytest
+from warm_python import find_warm_python
 
 from multitrack.standin import (
     GOOGLE_COOKIE,
@@ -50,7 +50,7 @@ def applications(starts_server):
         for transport in ("grpc", "rest"):
             standin = stack.enter_context(StandIn(RULES, script=EXAMPLES_SCRIPT))
             process = subprocess.Popen(
-                [sys.executable, str(APPLICATION), transport],
+                [*find_warm_python(), str(APPLICATION), transport],
                 env={**os.environ, **standin.environment},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
