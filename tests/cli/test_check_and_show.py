@@ -27,9 +27,9 @@ def run(*command, cwd, **environment):
     )
 
 
-def multitrack(*arguments, cwd, **environment):
+def multitrack(*arguments, cwd, python=None, **environment):
     program = "import sys; from multitrack.cli import main; sys.argv[0] = 'multitrack'; main()"
-    return run(*find_warm_python(), "-c", program, *arguments, cwd=cwd, **environment)
+    return run(*(python or find_warm_python()), "-c", program, *arguments, cwd=cwd, **environment)
 
 
 def assert_finished(finished, code, lines, stderr=""):
@@ -257,7 +257,8 @@ def test_the_help_lists_the_exit_codes(tmp_path, command):
 def test_show_prints_utf_8_in_any_locale(tmp_path):
     cassette = tmp_path / "cassette.yaml"
     cassette.write_text(PLAN.read_text(encoding="utf-8").replace("Toronto", "Zürich 😀"), encoding="utf-8")
-    shown = multitrack("show", "cassette.yaml", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    # Python reads the variable when it starts
+    shown = multitrack("show", "cassette.yaml", cwd=tmp_path, python=[sys.executable], PYTHONIOENCODING="ascii")
     assert "  Weather(location='Zürich 😀', units='metric')" in shown.stdout
 
 

@@ -5,8 +5,8 @@ little else. ``find_warm_python()`` returns the start of a command that behaves 
 asks a server, which is a process that has imported the SDKs, to fork. The fork gets the arguments, the environment, the
 folder, the standard streams and the network of the command.
 
-Tests about the start of a process (what an import loads) or about its end (signals, unclosed files) require
-``sys.executable``: a fork has all SDKs in ``sys.modules``, and exits without deleting its modules.
+Tests about the start of a process (what an import loads, how streams are encoded) or about its end (signals, unclosed
+files) require ``sys.executable``: a fork has all SDKs in ``sys.modules``, and exits without deleting its modules.
 """
 
 from __future__ import annotations
