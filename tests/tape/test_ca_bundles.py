@@ -13,7 +13,6 @@ import weakref
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import aiohttp
 import certifi
 import httpx
 import httpx2
@@ -112,6 +111,8 @@ def get_with_httpx2(context, url):
 
 
 def get_with_aiohttp(context, url):
+    aiohttp = pytest.importorskip("aiohttp")
+
     async def get():
         connector = aiohttp.TCPConnector(ssl=context, force_close=True)
         async with aiohttp.ClientSession(connector=connector) as session, session.get(url) as response:
