@@ -133,7 +133,7 @@ def open_fixture_tape(
     scope = RecordingScope(
         lambda: name,
         record_hint=lambda: test.record_hint,
-        update_hint=lambda: test.update_hint,
+        rerun_hint=lambda: test.rerun_hint,
         rebind_hint=lambda: commands.rebind_command(request.node, name),
         is_test=False,
     )

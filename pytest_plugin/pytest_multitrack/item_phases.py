@@ -17,6 +17,9 @@ from pytest_multitrack.violation_guard import ViolationGuard
 if TYPE_CHECKING:
     from multitrack.tape.interaction import Interaction
 
+# of Multitrack and syrupy: `--snapshot-update` changes what these compare with
+_SNAPSHOT_FIXTURES = frozenset({"calls_snapshot", "snapshot"})
+
 
 def begin_test(item: pytest.Item) -> None:
     """Begin a test, or another attempt at it. Open its tape if the test uses a cassette."""
@@ -25,7 +28,7 @@ def begin_test(item: pytest.Item) -> None:
     test = RecordingScope(
         partial(_get_test_name, item),
         record_hint=partial(_get_record_command, item),
-        update_hint=partial(_get_update_command, item),
+        rerun_hint=partial(_get_rerun_command, item),
         fingerprint_results=partial(_fingerprint_results, item.config),
         rebind_hint=partial(_get_rebind_command, item),
     )
@@ -55,10 +58,12 @@ def _get_record_command(item: pytest.Item) -> str:
     return commands.record_command(item)
 
 
-def _get_update_command(item: pytest.Item) -> str:
+def _get_rerun_command(item: pytest.Item) -> str:
+    """Return the command that runs ``item`` with an accepted recording, and updates its snapshots if it has any."""
     from pytest_multitrack import commands
 
-    return commands.pytest_command(item, "--snapshot-update")
+    has_snapshots = not _SNAPSHOT_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    return commands.pytest_command(item, *(["--snapshot-update"] if has_snapshots else []))
 
 
 def _get_rebind_command(item: pytest.Item) -> str:

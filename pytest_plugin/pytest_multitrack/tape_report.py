@@ -100,7 +100,7 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
     pending += [result.saved.path for result in closed if result.saved and result.saved.state == "pending"]
     if pending:
         shown = [str(paths.relative_to_cwd(path)) for path in dict.fromkeys(pending)]
-        advice = "\n".join(terminal.pending_advice_lines(shown, test.update_hint))
+        advice = "\n".join(terminal.pending_advice_lines(shown, test.rerun_hint))
         report.sections.append(("multitrack", escape_controls(advice)))
 
 

@@ -122,7 +122,7 @@ def test_xdist_groups_do_not_change_the_name_of_a_test(project):
     path.write_text(text.format(passing=False))
     run = project.record("--record", "-n", "1", "--dist", "loadgroup")
     assert run.changed == {pending}
-    assert "  pytest --snapshot-update test_it.py::test_ask" in run.lines
+    assert "  pytest test_it.py::test_ask" in run.lines
     path.write_text(text.format(passing=True))
     for flags in (("-n", "1", "--dist", "loadgroup"), ()):
         run = project.record("--record", *flags)

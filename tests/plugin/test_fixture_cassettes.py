@@ -183,7 +183,7 @@ def test_the_recording_of_a_fixture_is_pending_if_its_teardown_fails(project):
         f"""
         The cassettes are unchanged. If the new recording is right:
           multitrack accept {account} {last}
-          pytest --snapshot-update test_it.py::test_last
+          pytest test_it.py::test_last
         """
     )
     assert run.has_lines(

@@ -137,7 +137,7 @@ def test_the_recording_of_a_failed_test_is_pending(project, body, counts):
         f"""
         The cassette is unchanged. If the new recording is right:
           multitrack accept {pending}
-          pytest --snapshot-update test_it.py::test_ask
+          pytest test_it.py::test_ask
         """
     )
     assert f"  to accept it: multitrack accept {pending}" in run.lines
@@ -150,6 +150,18 @@ def test_the_recording_of_a_failed_test_is_pending(project, body, counts):
     assert run.counts == {"passed": 1}
     assert run.changed == {pending, "cassettes/test_it/test_ask.yaml"}
     assert not (project.path / pending).exists()
+
+
+def test_the_second_command_updates_the_snapshots_of_a_test_that_has_some(project):
+    project.write_test(
+        """
+        @pytest.mark.cassette
+        def test_ask(calls_snapshot):
+            ask("x")
+            assert False
+        """
+    )
+    assert "  pytest --snapshot-update test_it.py::test_ask" in project.record().lines
 
 
 def test_no_advice_if_nothing_was_recorded(project):

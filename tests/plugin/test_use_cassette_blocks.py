@@ -39,7 +39,7 @@ def test_ask():
         f"""
         The cassette is unchanged. If the new recording is right:
           multitrack accept {PENDING}
-          pytest --snapshot-update test_it.py::test_ask
+          pytest test_it.py::test_ask
         """
     )
     assert run.has_lines(

@@ -125,17 +125,17 @@ def _paint_marked(line: str, carets: str, colour: str) -> str:
     return painted
 
 
-def pending_advice_lines(pending: Sequence[str], update_hint: str) -> Iterator[str]:
+def pending_advice_lines(pending: Sequence[str], rerun_hint: str) -> Iterator[str]:
     """Yield lines that explain how to accept the ``pending`` recordings of a failed test.
 
     Args:
         pending: The files.
-        update_hint: The command to run afterwards, which updates the snapshots of the test.
+        rerun_hint: The command to run afterwards: it runs the test, and updates its snapshots if it has any.
     """
     cassettes = "cassette is" if len(pending) == 1 else "cassettes are"
     yield f"The {cassettes} unchanged. If the new recording is right:"
     yield f"  multitrack accept {' '.join(map(shlex.quote, pending))}"
-    yield f"  {update_hint}"
+    yield f"  {rerun_hint}"
 
 
 def failed_recording_lines(failed_request: str, record_hint: str) -> Iterator[str]:

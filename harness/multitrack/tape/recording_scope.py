@@ -45,7 +45,7 @@ class RecordingScope:
         name: Callable[[], str],
         *,
         record_hint: Callable[[], str],
-        update_hint: Callable[[], str],
+        rerun_hint: Callable[[], str],
         fingerprint_results: ResultFingerprinter = lambda _: None,
         rebind_hint: Callable[[], str | None] = lambda: None,
         is_test: bool = True,
@@ -55,7 +55,7 @@ class RecordingScope:
         Args:
             name: Returns the node id of the test, or the name of the fixture; stored with its interactions.
             record_hint: Returns the command that records the test or fixture, for messages.
-            update_hint: Returns the command that updates its snapshots from the cassette.
+            rerun_hint: Returns the command that runs the test again, and updates its snapshots if it has any.
             fingerprint_results: Returns the fingerprints of the validated calls of a response.
             rebind_hint: Returns the command that keeps the answers of recordings if only the wording of their requests
                 changed. Its result is None if there is no such command.
@@ -63,7 +63,7 @@ class RecordingScope:
         """
         self._get_name = name
         self._get_record_hint = record_hint
-        self._get_update_hint = update_hint
+        self._get_rerun_hint = rerun_hint
         self.fingerprint_results = fingerprint_results
         self.rebind_hint = rebind_hint
         self.is_test = is_test
@@ -90,9 +90,9 @@ class RecordingScope:
         return self._get_record_hint()
 
     @cached_property
-    def update_hint(self) -> str:
-        """The command that updates its snapshots from the cassette."""
-        return self._get_update_hint()
+    def rerun_hint(self) -> str:
+        """The command that runs the test again, and updates its snapshots if it has any."""
+        return self._get_rerun_hint()
 
     def hold(self, violation: TapeViolation) -> None:
         """Fail the test or fixture with ``violation``, even if the code under test catches it."""
