@@ -266,7 +266,7 @@ def diff(
     markdown: Annotated[bool, typer.Option("--markdown", help="print Markdown")] = False,
     json: _Json = False,
 ) -> None:
-    """Print which requests and tool calls differ between two versions of cassettes.
+    """Print which requests and tool calls differ between two cassettes, folders or git revisions.
 
     Ids, times and the layout of the file do not count. Neither does the text that accompanies tool calls. The exit code
     is 1 if the cassettes differ.
