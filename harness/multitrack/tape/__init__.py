@@ -1,1 +1,1 @@
-"""The tape: the content of a cassette, the search for the recording of a request, and the writing of recordings."""
+"""The tape: it holds a cassette's content, finds the recording for a request, and writes new recordings."""

@@ -1,7 +1,7 @@
 """The active tapes.
 
-They are global, because the requests of a plain thread must reach the tape, although the thread inherits no context.
-The context variable only matters if several blocks of ``use_cassette`` are open side by side, in tasks or threads.
+They are global, because requests from a plain thread must reach the tape, although such a thread inherits no context.
+The context variable only matters if several ``use_cassette`` blocks are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def activate(tape: R, *, keep_interceptors: bool = False) -> Iterator[R]:
         if _of_context.get() is activation:
             _of_context.set(previous)
         with _lock:
-            # by identity and not by position: blocks of two threads may close in either order
+            # by identity and not by position: blocks in two threads may close in either order
             _activations[:] = [other for other in _activations if other is not activation]
         if not keep_interceptors:
             _update_interceptors()

@@ -15,7 +15,7 @@ _LARGEST_DOCUMENT = 20_000_000
 
 
 def may_be_answer(body: bytes) -> bool:
-    """Return whether a response may be the answer of a model.
+    """Return whether a response may be a model's answer.
 
     A JSON object of more than 20 MB, such as a batch of embeddings, is not parsed: it would need several times its size
     in memory. A stream may have any size.
@@ -24,9 +24,9 @@ def may_be_answer(body: bytes) -> bool:
 
 
 def find_wire(interaction: Interaction) -> str | None:
-    """Return the wire format of the response, or None if the response is not the answer of a model.
+    """Return the wire format of the response, or None if the response is not a model's answer.
 
-    Many APIs send errors of the same form, such as Amazon Bedrock's ``{"message": "Too many requests"}``. For such an
+    Many APIs send errors in the same form, such as Amazon Bedrock's ``{"message": "Too many requests"}``. For such an
     error, the request shows the wire format.
     """
     response = interaction.response

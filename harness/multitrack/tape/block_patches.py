@@ -1,4 +1,4 @@
-"""Patches of libraries that are only applied while a block is open."""
+"""Patches to libraries that are only applied while a block is open."""
 
 from __future__ import annotations
 

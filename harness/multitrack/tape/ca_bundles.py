@@ -1,8 +1,8 @@
-"""Load the certificates of CAs (certificate authorities) lazily while a cassette replays.
+"""Load the certificates of certificate authorities (CAs) lazily while a cassette replays.
 
 When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A replay
-never connects. Therefore, while a ``deferring`` block is open, an SSL context for clients only remembers the file. The
-context loads the file before its first handshake, or before its certificates are read, even if the block has ended.
+never connects. Therefore, while a ``deferring`` block is open, an SSL context for clients only remembers which file to
+load. It loads the file before its first handshake, or before its certificates are read, even if the block has ended.
 
 A context trusts the same authorities as without this module:
 
@@ -11,8 +11,8 @@ A context trusts the same authorities as without this module:
   deferred load, the earlier content is loaded.
 - The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are not read later than usual.
 - Each context loads its own certificates. Contexts share nothing.
-- Only a plain ``ssl.SSLContext`` for clients is deferred. Contexts for servers and subclasses, for example of
-  truststore or of a project, load at once.
+- Only a plain ``ssl.SSLContext`` for clients is deferred. Contexts for servers, and subclasses such as truststore's or
+  a project's own, load at once.
 
 One use is not supported: if a deferred context is assigned to the ``context`` of a socket that is already wrapped, the
 context has no authorities, and the handshake fails. Python documents that attribute for servers.
@@ -52,7 +52,7 @@ _deferred: WeakKeyDictionary[ssl.SSLContext, list[DeferredLoad]] = WeakKeyDictio
 
 
 class _Bundle(NamedTuple):
-    """A file of certificates that was loaded without an error."""
+    """A certificate file that was loaded without an error."""
 
     version: tuple[int, ...]
     content: bytes
@@ -136,8 +136,8 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 def _remember(path: str, *, is_default: bool = False) -> None:
     """Store the content of the file at ``path``, which was just loaded.
 
-    If ``is_default``, it is only reused for the default paths: unlike other files, OpenSSL loads the default file
-    without reporting an error in it, so this file may be invalid.
+    If ``is_default``, the content is only reused for the default paths. OpenSSL does not report errors in the default
+    file, as it does for other files, so this file may be invalid.
     """
     if (version := _read_version(path)) is None:
         return
@@ -172,7 +172,7 @@ def _load_file(load: Load, context: ssl.SSLContext, path: str, bundle: _Bundle, 
 
 
 def _load_defaults(context: ssl.SSLContext, path: str, bundle: _Bundle, folders: str) -> None:
-    # the method of the C base class, because other libraries may have patched the method of the class itself
+    # call the C base class's method, because other libraries may have patched the method of the class itself
     load: Load = super(_plain_class(), context).load_verify_locations
     if folders:
         load(None, folders)
@@ -208,7 +208,7 @@ def _plain_class() -> type[ssl.SSLContext]:
 
 @cache
 def _deferred_class() -> type[ssl.SSLContext]:
-    """Return the class of contexts with deferred loads. Its methods load the certificates before they use them."""
+    """Return the class for contexts with deferred loads. Its methods load the certificates before they use them."""
     plain: Any = _plain_class()
 
     def load_first(name: str) -> Callable[..., Any]:

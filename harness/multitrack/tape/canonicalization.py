@@ -16,7 +16,7 @@ from multitrack.tape.settings import MATCHED_BY_VCRPY, Settings
 
 
 def create_matching_rules(settings: Settings, matchers: Sequence[RequestMatcher] = ()) -> MatchingRules:
-    """Return the rules that ``settings`` contain, with the ``matchers`` of the project."""
+    """Return the rules that ``settings`` contain, with the project's ``matchers``."""
     match_on = settings.match_on
     if not match_on and not matchers and settings.vcr_compatible_matching:
         match_on = MATCHED_BY_VCRPY
@@ -30,7 +30,7 @@ def create_canonicalizer(
 
     Args:
         settings: The settings.
-        filters: The functions of the project. None if there are none.
+        filters: The project's functions. None if there are none.
         matchers: The project's own comparisons of requests.
     """
     function = None

@@ -32,14 +32,14 @@ _FIRST_BRACKET = re.compile(rb"\s*\[\s*")
 _STEP = 10
 """Times are rounded to multiples of this many milliseconds."""
 _MIN_GRPC_WAIT = 100
-"""The shortest wait for a gRPC response that is stored, in milliseconds. Waits are stored because callers set
+"""Waits for gRPC responses are stored if they take at least this many milliseconds. They matter because callers set
 deadlines; shorter waits are due to the network.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """The differences between the chunks of a body and its events. Events are counted from 1."""
+    """The differences between a body's chunks and its events. Events are counted from 1."""
 
     joined: tuple[int, ...] = ()
     """The events that arrived in one chunk with the next event."""
@@ -104,7 +104,7 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
         ends = _find_item_ends(body)
         times = _select_item_ends(times, body, ends)
     gaps = _round_gaps(list(times.values()))
-    # if all chunks arrived at once, there is only the time of the response, which differs with each recording
+    # if all chunks arrived at once, the only time is that of the response, which differs between recordings
     at_once = not any(gaps[1:]) and not (_is_grpc(content_type) and sum(gaps) >= _MIN_GRPC_WAIT)
     if len(times) < 2:
         return _EVENTS if at_once else Chunks(gaps=gaps)
@@ -125,7 +125,7 @@ def _select_item_ends(times: Mapping[int, int], body: bytes, ends: Sequence[int]
     first_item, last_end = bracket.end() if bracket else 0, len(body.rstrip(_BETWEEN_ITEMS))
     for offset, time in times.items():
         event = bisect_right(ends, offset)
-        # the bracket of a gRPC stream arrives with its metadata, before any message or the end
+        # the opening bracket of a gRPC stream arrives with its metadata, before any message or the end
         if offset <= first_item and body[:offset].strip() == b"[":
             continue
         if offset >= last_end:

@@ -49,7 +49,7 @@ class RecordedConversation:
             candidates: The recordings that may answer it.
             normalizer: Redacts messages before they are compared.
             make_key: Returns the matching key of a redacted request.
-            lock: The lock of the tape.
+            lock: The tape's lock.
             play: Marks an interaction as replayed and returns its replay.
             add_divergence: Called if no candidate is left.
         """
@@ -99,13 +99,13 @@ class RecordedConversation:
         return None
 
     def abandon(self) -> None:
-        """Handle a client that has gone away: mark the recording that it would have received next as replayed."""
+        """Handle a client that has gone away: mark as replayed the recording that it would have received next."""
         with self._lock:
             if not self._candidates.is_decided and (unplayed := self._candidates.unplayed):
                 self._play(self._candidates.choose(unplayed[0]).interaction)
 
     def resolve_stall(self) -> CassetteMiss:
-        """Return the miss for a client that waits for a response although it must send more messages first."""
+        """Return the miss for a client that is waiting for a response although it must send more messages first."""
         with self._lock:
             nearest = self._candidates.nearest
             messages = count_noun(int(self._sent_count), "message")
@@ -129,7 +129,7 @@ class RecordedConversation:
 
 
 class DroppedConversation:
-    """Answers a streaming request to a host whose requests are dropped.
+    """Answers a streaming request that is dropped because of its host.
 
     The response is available once the client has sent everything, or has waited for a while.
     """
@@ -153,5 +153,5 @@ class DroppedConversation:
         """Do nothing."""
 
     def resolve_stall(self) -> None:
-        """Make the response available, because the client waits for it."""
+        """Make the response available, because the client is waiting for it."""
         self._is_over = True

@@ -15,7 +15,7 @@ from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_
 from multitrack.wording import count_noun
 
 Mismatch = tuple[str, Sequence[Difference]]
-"""Why no recording is left: the reason, and how the last message differs from the nearest one."""
+"""Why no recording is left: the reason, and how the last message differs from the nearest recorded one."""
 
 
 class ConversationCandidates:
@@ -43,7 +43,7 @@ class ConversationCandidates:
 
     @property
     def is_decided(self) -> bool:
-        """True after ``choose``."""
+        """True after ``choose`` was called."""
         return self._chosen is not None
 
     @property
@@ -121,7 +121,7 @@ class ConversationCandidate:
 
     @property
     def messages(self) -> list[Any]:
-        """The recorded messages of the client."""
+        """The client's recorded messages."""
         if self._messages is None:
             self._messages = jsontext.parse(self.entry.interaction.request.body)
         return self._messages

@@ -36,7 +36,7 @@ def is_framed(content_type: str | None) -> bool:
 
 
 def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[bytes], str]:
-    """Return the lines of an event stream that arrived in ``parts``, and the framing of the stream.
+    """Return the lines of an event stream that arrived in ``parts``, and its framing.
 
     The list of lines has one item per part, with all lines of that part. A message belongs to the part that completes
     it. A message that is cut off at the end of an incomplete stream is left out.
@@ -104,7 +104,7 @@ def _read_message(message: bytes) -> tuple[Any, str | None]:
 
 
 def is_exception(document: Any) -> bool:
-    """Return whether a document reports an exception: its only key is the name of the exception."""
+    """Return whether a document reports an exception: its only key is the exception's name."""
     return isinstance(document, dict) and len(document) == 1 and next(iter(document)).endswith("Exception")
 
 
@@ -120,7 +120,7 @@ def encode_events(chunks: Sequence[bytes], framing: str) -> Iterator[bytes]:
 
 
 def _fits_header(name: str) -> bool:
-    """Return whether a header of a message can hold ``name``, which an edited cassette may have changed."""
+    """Return whether a message's header can hold ``name``, which an edited cassette may have changed."""
     return len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_HEADER and not _SURROGATE.search(name)
 
 

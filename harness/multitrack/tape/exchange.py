@@ -57,8 +57,8 @@ class Request:
     An interceptor passes the body as it was sent. ``normalize.request_body`` removes its content encoding.
     """
     messages: list[bytes] | None = field(default=None, compare=False)
-    """The messages of a gRPC call that streams its requests, which the interceptor appends as they are sent; ``body``
-    is then an empty JSON array. ``None`` for all other requests."""
+    """The messages of a gRPC call that streams its requests. The interceptor appends each one when it is sent, and
+    ``body`` is an empty JSON array. ``None`` for all other requests."""
     decoding_error: str = field(default="", compare=False)
     """Why the body could not be decoded. Empty if decoding did not fail."""
     unknown_parts: UnknownParts = field(default=UnknownParts(), compare=False)
@@ -77,12 +77,12 @@ class Request:
 
     @property
     def without_messages(self) -> Request:
-        """The same request without the messages that it streams. Any other request is returned unchanged."""
+        """The same request without its streamed messages. Any other request is returned unchanged."""
         return replace(self, body=b"[]") if self.streams_messages else self
 
     @property
     def with_sent_messages(self) -> Request:
-        """The same request, with the messages sent so far in its body."""
+        """The same request, whose body contains the messages sent so far."""
         if self.messages is None:
             return self
         return replace(self, body=b"[" + b", ".join(self.messages) + b"]", messages=None)
@@ -94,7 +94,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response, or a record of the fact that none arrived."""
+    """A response, or a record that none arrived."""
 
     status: int
     """The HTTP status. 599 if no response arrived."""
@@ -118,9 +118,9 @@ class Response:
     is_encoding_requested: bool = True
     """True if the request accepted the ``encoding``."""
     is_raw_deflate: bool = False
-    """True if the ``encoding`` is ``deflate`` without the frame of zlib."""
+    """True if the ``encoding`` is ``deflate`` without the zlib wrapper."""
     encoded_body: bytes | None = field(default=None, compare=False, repr=False)
-    """The body in its ``encoding``, from a cassette of another recorder. ``None`` if only the decoded body is known."""
+    """The body in its ``encoding``, from another recorder's cassette. ``None`` if only the decoded body is known."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header ``name`` (lower case), or ``None``."""
@@ -148,7 +148,7 @@ class Replay:
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, one of ``settings.PACES``.
 
-        If ``recorded`` has a status after which clients retry, the headers of the replay ask them to wait for only one
+        If ``recorded`` has a status after which clients retry, the replay's headers ask them to wait for only one
         millisecond, unless the pace is ``recorded``. The cassette keeps the recorded value.
 
         The body is encoded as it was when it was received. If the recorded request accepted that encoding, but the
@@ -169,7 +169,7 @@ class Replay:
     def chunks(self) -> Iterator[tuple[float, bytes]]:
         """Yield the chunks of the body, each with the seconds to wait before it.
 
-        The interceptor then raises the error that the ``ending`` and the ``failure`` of the response describe.
+        After the last chunk, the interceptor raises the error that the response's ``ending`` and ``failure`` describe.
         """
         response = self.response
         gaps = response.chunks.gaps if self.paced else ()
@@ -222,7 +222,7 @@ class Passthrough:
 class ResponseRecorder(Protocol):
     """Send the request to the network, and report the response to the tape.
 
-    The interceptor calls ``record_head`` once, ``record_chunk`` as often as bytes arrive, and then exactly one of
+    The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and then exactly one of
     ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives, for
     example because its task is cancelled, the interceptor only calls ``record_end("left")``.
     """
@@ -246,7 +246,7 @@ class ResponseRecorder(Protocol):
 
         Args:
             ending: How the response ended.
-            trailers: Headers to add to the headers of the head.
+            trailers: Headers to add to those in the head.
             error: The error that broke the response. None if the caller only learned that the connection was closed.
         """
 
@@ -287,7 +287,7 @@ class Conversation(Protocol):
         """Handle a client that has gone away."""
 
     def resolve_stall(self) -> CassetteMiss | None:
-        """Handle a client that waits for a response although it must send more messages first.
+        """Handle a client that is waiting for a response although it must send more messages first.
 
         Returns the miss for the interceptor to raise, or ``None`` if there is a response by now.
         """
@@ -302,7 +302,7 @@ class Router(Protocol):
 
     @property
     def mode(self) -> str:
-        """The mode of the tape, one of ``settings.MODES``."""
+        """The tape's mode, one of ``settings.MODES``."""
 
     def route(self, request: Request) -> Route:
         """Decide how to proceed with ``request``. Raises ``CassetteMiss`` if no recording matches."""

@@ -14,7 +14,7 @@ During = Literal["connect", "handshake", "send", "read"]
 """The step that failed: opening a connection, negotiating TLS or a tunnel, sending the request, or waiting for the
 response or the rest of it."""
 
-# objects and socket addresses in messages of urllib3, asyncio and aiohttp, and line numbers of Python's source
+# objects and socket addresses in messages from urllib3, asyncio and aiohttp, and line numbers in Python's source
 _MACHINE_DETAILS = re.compile(r" at 0x[0-9a-f]+| \('[^']*', \d+(?:, \d+, \d+)?\)| \(_ssl\.c:\d+\)|_ssl\.c:\d+: ")
 _RESOLVER_CODES = {name: number for name, number in vars(socket).items() if name.startswith("EAI_")}
 
@@ -29,8 +29,8 @@ class Failure:
     """The message of the exception, without addresses."""
     during: During = "read"
     code: str = ""
-    """The name of the system error, such as ``ECONNREFUSED`` or ``EAI_NONAME``. The name is stored because the number
-    of an error differs between systems.
+    """The name of the system error, such as ``ECONNREFUSED`` or ``EAI_NONAME``. The name is stored because an error's
+    number differs between systems.
     """
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Redact cassettes of other recorders, which contain everything that was sent and received.
+"""Redact other recorders' cassettes, which contain everything that was sent and received.
 
 Clients receive the responses unchanged, with all headers, because tests may depend on any part of them. The list of
 kept headers applies only to Multitrack's own recordings. Everything that is matched, written or shown is redacted.
@@ -21,7 +21,8 @@ from multitrack.tape.settings import Settings
 class DeferredResponse(Response):
     """A redacted response that is computed when one of its parts is read.
 
-    A replay only needs the stored response. Redacting the others would take most of the time to open a cassette.
+    A replay only needs the stored response. Redacting the other responses would take most of the time needed to open a
+    cassette.
     """
 
     __slots__ = ("_compute",)
@@ -62,7 +63,7 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_
     Args:
         cassette: The cassette.
         normalizer: Normalizes requests, and knows the secrets.
-        defers_responses: Whether to redact each response when it is first read. The metadata then lack the pseudonyms
+        defers_responses: Whether to redact each response when it is first read. The metadata then lacks the pseudonyms
             that only appear in responses.
     """
     if not cassette.is_foreign:

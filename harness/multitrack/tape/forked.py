@@ -21,7 +21,7 @@ class ForkedTape:
 
     @property
     def mode(self) -> str:
-        """The mode of the tape."""
+        """The tape's mode."""
         return self._tape.mode
 
     def route(self, request: Request) -> Passthrough:

@@ -8,7 +8,7 @@ from multitrack.tape.exchange import Request, Response
 
 
 class InteractionFilter(Protocol):
-    """Functions of the project that change requests and responses before they are recorded and matched."""
+    """A project's functions that change requests and responses before they are recorded and matched."""
 
     def filter_request(self, request: Request, /) -> Request | None:
         """Return the changed ``request``, or ``None`` to send the original without recording it."""
@@ -17,4 +17,4 @@ class InteractionFilter(Protocol):
         """Return the changed ``response``, or ``None`` not to record it."""
 
     def filter_stored_response(self, response: Response, /) -> Response | None:
-        """Return the changed ``response`` of another recorder for its replay, or ``None`` to prevent the replay."""
+        """Return the changed ``response``, which another recorder stored, or ``None`` to prevent its replay."""

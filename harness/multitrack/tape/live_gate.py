@@ -18,10 +18,10 @@ class LiveGate:
         """Create the gate.
 
         Args:
-            violations: The violations of the tape.
+            violations: The tape's violations.
             redact: Removes secrets from a string.
             shown_path: The cassette, as it is shown to the user.
-            mode: The mode of the tape, for the message.
+            mode: The tape's mode, for the message.
         """
         self._violations = violations
         self._redact = redact

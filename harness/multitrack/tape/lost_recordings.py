@@ -71,7 +71,7 @@ class RecordingSearch:
         test: The node id of the test. None outside of any test.
         root: The folder that node ids start from.
         folder: The current directory, from which paths are shown.
-        settings: The settings of the tape.
+        settings: The tape's settings.
         filter_request: Applies the project's filter functions to a request. None if there are none.
         cache: Keeps the cassettes that the searches of a run have read.
     """

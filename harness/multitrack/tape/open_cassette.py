@@ -39,11 +39,11 @@ class OpenCassette:
         """Create an object without content, as if no cassette existed. ``read`` adds the content.
 
         Args:
-            canonicalizer: Computes matching keys. Its normalizer redacts cassettes of other recorders.
+            canonicalizer: Computes matching keys. Its normalizer redacts other recorders' cassettes.
             test: The test that uses the cassette. ``None`` outside of any test.
             is_shared: Whether other tests use the same cassette.
             allow_repeats: Whether a recording may be replayed more than once.
-            filters: The functions of the project. None if there are none.
+            filters: The project's functions. None if there are none.
         """
         self._normalizer = canonicalizer.normalizer
         self._canonicalizer = canonicalizer
@@ -119,7 +119,7 @@ class OpenCassette:
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to the test alone.
 
-        In a shared cassette, an interaction without the name of a test belongs to no test.
+        In a shared cassette, an interaction that names no test belongs to none.
         """
         is_in_cassette = entry.position <= len(self.interactions)
         tests = entry.interaction.tests

@@ -22,7 +22,7 @@ class OutlivingThreads:
     """Finds out which threads outlive the test that started them.
 
     Workers of a ``ThreadPoolExecutor`` do not count, because later tests may use the same pool. Threads that a fixture
-    of a wider scope started do not count either.
+    with a wider scope started do not count either.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class OutlivingThreads:
 
     @contextmanager
     def starting_for_several_tests(self) -> Iterator[None]:
-        """Exempt the threads that are started within the block, which sets up a fixture of a wider scope."""
+        """Exempt the threads that are started within the block, which sets up a fixture with a wider scope."""
         before = set(threading.enumerate())
         try:
             yield

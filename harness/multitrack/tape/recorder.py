@@ -40,7 +40,7 @@ class Recorder:
             normalizer: Redacts requests.
             clock: Returns the current time.
             test: The test that records. ``None`` outside of any test.
-            filters: The functions of the project that change responses. ``None`` if there are none.
+            filters: The project's functions that change responses. ``None`` if there are none.
         """
         self._normalizer = normalizer
         self._redactor = normalizer.redactor
@@ -76,7 +76,7 @@ class Recorder:
             exchange.record_end("left")
 
     def interactions(self, *, include_unanswered: bool = False) -> list[Interaction]:
-        """Return the interactions recorded so far: redacted, and filtered by the functions of the project.
+        """Return the interactions recorded so far: redacted, and filtered by the project's functions.
 
         Args:
             include_unanswered: Whether to include requests for which there is nothing to store.
@@ -127,7 +127,7 @@ class Recorder:
         return None
 
     def metadata(self) -> Mapping[str, Any]:
-        """Return the metadata of a cassette: format, recorder, versions of SDKs, time and pseudonyms."""
+        """Return the metadata of a cassette: format, recorder, SDK versions, time and pseudonyms."""
         return {
             "format": 1,
             "recorder": f"multitrack {distributions.version('multitrack')}",

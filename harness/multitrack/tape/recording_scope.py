@@ -1,4 +1,4 @@
-"""The test, or the fixture of a wider scope, that tapes are opened for within pytest."""
+"""The test, or the fixture with a wider scope, that tapes are opened for within pytest."""
 
 from __future__ import annotations
 

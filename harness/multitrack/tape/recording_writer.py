@@ -38,7 +38,7 @@ class SavedRecording:
     reason: str = ""
     """Why the recording is pending."""
     short_variables: tuple[str, ...] = ()
-    """The variables of the environment whose passwords are too short to be removed from the recording."""
+    """The environment variables whose passwords are too short to be removed from the recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RecordingWriter:
     Args:
         path: The cassette.
         test: The test that records. ``None`` outside of any test.
-        settings: The settings of the tape.
+        settings: The tape's settings.
         appends: Whether to append the recording to the cassette, instead of replacing the earlier recording of the
             test.
         fingerprint_results: Returns the fingerprints to store with a response when the test passed.

@@ -52,7 +52,7 @@ def is_accepted(header: str, accept_encoding: str | None) -> bool:
 
 
 def is_raw_deflate(body: bytes, header: str) -> bool:
-    """Return whether the encoded ``body`` is raw deflate data (without the frame of zlib), which some servers send.
+    """Return whether the encoded ``body`` is raw deflate data (without the zlib wrapper), which some servers send.
 
     In ``header``, raw deflate and zlib data are both called ``deflate``, but a client may read only one of them.
     """
@@ -74,7 +74,7 @@ def encode_chunks(
         chunks: The chunks of the decoded body.
         header: The content encodings.
         is_complete: Whether the body is complete. If it is not, the encoded data has no end either.
-        is_raw_deflate: Whether ``deflate``, as the last encoding, means raw deflate data (without the frame of zlib).
+        is_raw_deflate: Whether ``deflate``, as the last encoding, means raw deflate data (without the zlib wrapper).
     """
     if not any(chunks):
         return list(chunks)

@@ -37,9 +37,9 @@ class ReplayLookup:
         Args:
             index: The recordings.
             make_key: Returns the matching key of a redacted request.
-            filter_recorded: Applies the functions of the project to a recorded request.
+            filter_recorded: Applies the project's functions to a recorded request.
             canonicalize_redacted: Returns the canonical form of a redacted live request.
-            find_mismatch: Called with a sent and a recorded request. Returns why the matchers of the project reject the
+            find_mismatch: Called with a sent and a recorded request. Returns why the project's matchers reject the
                 recorded one, or ``None`` if they accept it. ``None`` if the project has no matchers.
             allow_repeats: Whether to find the last of several equal recordings any number of times.
         """
@@ -81,7 +81,7 @@ class ReplayLookup:
             accepts = None
             found = self.index.take(sent.key) or self._calls.take(sent)
         else:
-            # the matchers of the project cannot compare requests over different transports
+            # the project's matchers cannot compare requests over different transports
             accepts = partial(self._accepts, sent.request)
             found = self.index.take(sent.key, accepts)
         if found is None and self._allow_repeats:

@@ -16,13 +16,13 @@ from multitrack.tape.violations import Violations
 
 
 class RoutingGuard:
-    """Fails the test if Multitrack, or a function of the project, raises an error while it routes a request."""
+    """Fails the test if Multitrack, or one of the project's functions, raises an error while it routes a request."""
 
     def __init__(self, violations: Violations, redact: Callable[[str], str], shown_path: Path) -> None:
         """Create the guard.
 
         Args:
-            violations: The violations of the tape.
+            violations: The tape's violations.
             redact: Removes secrets from a message.
             shown_path: The cassette, as it is shown to the user.
         """

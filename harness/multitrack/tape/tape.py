@@ -148,7 +148,8 @@ class Tape:
         Raises:
             CassetteMiss: No recording matches.
             LiveCall: The request would send a stand-in for a credential.
-            RoutingError: Multitrack or a function of the project failed. Like a miss, it fails the test in any case.
+            RoutingError: Multitrack or one of the project's functions failed. Like a miss, it fails the test in any
+                case.
         """
         with self._guard.watch(request):
             if (route := self._unrecorded.route(request)) is not None:
@@ -164,7 +165,8 @@ class Tape:
         Raises:
             CassetteMiss: No recording of this method is left.
             LiveCall: The request would send a stand-in for a credential.
-            RoutingError: Multitrack or a function of the project failed. Like a miss, it fails the test in any case.
+            RoutingError: Multitrack or one of the project's functions failed. Like a miss, it fails the test in any
+                case.
         """
         with self._guard.watch(request):
             if (route := self._unrecorded.route_stream(request)) is not None:
@@ -176,7 +178,7 @@ class Tape:
 
     @property
     def settings(self) -> Settings:
-        """The options of the tape."""
+        """The tape's options."""
         return self._settings
 
     def allows_connection(self, host: str, port: int) -> bool:
@@ -304,7 +306,7 @@ class Tape:
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to this test alone.
 
-        In a shared cassette, an interaction without the name of a test belongs to no test.
+        In a shared cassette, an interaction that names no test belongs to none.
         """
         return self._cassette.is_own(entry)
 

@@ -41,7 +41,7 @@ class TapeParts:
     """The parts of one tape."""
 
     mode: Mode
-    """The mode of the tape: ``record`` instead of ``record-missing`` if the cassette has expired."""
+    """The tape's mode: ``record`` instead of ``record-missing`` if the cassette has expired."""
     lock: AbstractContextManager[object]
     """The lock that is held while a request is routed."""
     shown_path: Path

@@ -17,7 +17,7 @@ class UnrecordedRequests:
         """Create the router.
 
         Args:
-            settings: The settings of the tape.
+            settings: The tape's settings.
             gate: Checks the requests that are about to be sent.
             is_offline: Whether the tape answers token exchanges, because no request is sent to the network.
             drops_telemetry: Whether the tape answers telemetry requests, instead of sending them.

@@ -35,7 +35,7 @@ class Violations:
 
         Args:
             holder: The test or fixture that fails because of violations. ``None`` outside of tests.
-            lock: The lock of the tape. It must be re-entrant.
+            lock: The tape's lock. It must be re-entrant.
         """
         self.held: list[TapeViolation] = []
         """The violations that fail the test, in order."""

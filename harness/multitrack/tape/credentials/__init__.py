@@ -29,7 +29,7 @@ NOTE = (
     "replay. "
     "Replay a cassette (@pytest.mark.cassette), or set the credential."
 )
-"""The note on the SDK's error, because the text of the error describes a constructor, but a request raises it."""
+"""The note added to the SDK's error, whose text describes a constructor although a request raised it."""
 
 _blocks: BlockPatches[_StandInBlock] = BlockPatches()
 _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", default=False)
@@ -57,13 +57,13 @@ class _StandInBlock:
 def stand_in(*, live: bool = False, keep_patches: bool = False) -> Iterator[None]:
     """Create clients with a stand-in if they find no credential.
 
-    Open this block while test modules are imported and while the cassette of a test replays. Blocks nest, may close in
-    any order, and apply to all threads.
+    Open this block while test modules are imported and while a test's cassette replays. Blocks nest, may close in any
+    order, and apply to all threads.
 
     Args:
-        live: Whether requests of clients created in the block may be sent (``--record``, ``--live``). If true, Google's
-            metadata server is asked before the stand-in is used: a client on a Google Cloud machine then gets the
-            project of that machine. Asking takes three seconds if there is no such server. Default False.
+        live: Whether requests from clients created in the block may be sent (``--record``, ``--live``). If true,
+            Google's metadata server is asked before the stand-in is used: a client on a Google Cloud machine then gets
+            that machine's project. Asking takes three seconds if there is no such server. Default False.
         keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do
             nothing while no block is open. Default False.
     """
@@ -78,7 +78,7 @@ def is_active() -> bool:
 
 
 def may_go_live() -> bool:
-    """Return whether requests of clients created now may be sent."""
+    """Return whether requests from clients created now may be sent."""
     return any(block.live for block in _blocks.blocks)
 
 

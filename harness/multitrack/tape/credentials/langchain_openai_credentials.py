@@ -1,7 +1,7 @@
-"""Stand-in for the key of LangChain's models for OpenAI.
+"""Stand-in for the key that LangChain's OpenAI models need.
 
 If there is no key, the constructors of these models still create an asynchronous client, which gets a stand-in like any
-client of the SDK. The constructors do not create the synchronous client, because the key might be an asynchronous
+of the SDK's clients. The constructors do not create the synchronous client, because the key might be an asynchronous
 function. The patches create this client.
 """
 
@@ -21,7 +21,7 @@ Init = Callable[..., None]
 
 
 def patches(module: ModuleType) -> list[Patch]:
-    """Patch the constructors of the chat models and of the embeddings."""
+    """Patch the constructors of the chat models and the embeddings."""
     classes = (getattr(module, name, None) for name in ("BaseChatOpenAI", "OpenAIEmbeddings"))
     return [
         Patch(model_class, "__init__", _add_sync_client) for model_class in classes if isinstance(model_class, type)

@@ -28,7 +28,7 @@ def _add_stand_in(get_secret: GetSecret) -> GetSecret:
     @wraps(get_secret)
     def get_secret_or_stand_in(secret_name: str, *args: Any, **kwargs: Any) -> Any:
         secret = get_secret(secret_name, *args, **kwargs)
-        # only during replay, because LiteLLM's clients would send the stand-in to a provider
+        # only during replay, because LiteLLM's clients would otherwise send the stand-in to a provider
         if secret is None and is_active() and is_replaying() and _is_key(secret_name):
             return STAND_IN_WORD
         return secret

@@ -43,7 +43,7 @@ _PROVIDERS = (
     "zai",
 )
 
-# the arguments with which a caller passes a client; the client already has a key
+# the arguments that pass a client, which already has a key
 _CLIENTS = ("openai_client", "anthropic_client", "client")
 
 

@@ -14,9 +14,9 @@ class StandInKey(str):
     Every release of OpenAI's SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries,
     and passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.
 
-    Code that reads the key from a client may write the key into a header in other ways, which raise the same error. But
-    these other ways work while modules are being imported, because an application may use the key at that time to
-    create a client of its own. ``Tape`` refuses to send the requests of such a client.
+    Code that reads the key from a client may write the key into a header in other ways, which raise the same error.
+    While modules are being imported, however, they raise no error, because an application may then use the key to
+    create a client of its own. ``Tape`` refuses to send such a client's requests.
     """
 
     missing: Exception
@@ -49,7 +49,7 @@ class StandInKey(str):
 
 
 class EncodedStandInKey(StandInKey):
-    """A key for an Anthropic client, which is never sent.
+    """A key for an Anthropic client. It is never sent.
 
     Old releases of the SDK write the key into a header with ``encode`` instead of an f-string. Therefore, ``encode``
     must also raise the error for a missing key.

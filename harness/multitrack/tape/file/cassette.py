@@ -16,7 +16,7 @@ from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recording
 from multitrack.tape.matching.rules import MatchingRules
 
 FORMAT = 1
-"""The version of the format, in the metadata of each cassette."""
+"""The format version, which is stored in each cassette's metadata."""
 
 _PROVENANCE_PRIORITY: tuple[Provenance, ...] = ("standin", "local", "corpus", "live")
 
@@ -27,7 +27,7 @@ class Cassette:
 
     interactions: tuple[Interaction, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Facts about the recording, as plain values: format, recorder, versions of SDKs, time, pseudonyms."""
+    """Facts about the recording, as plain values: format, recorder, SDK versions, time, pseudonyms."""
     _keys: dict[tuple[MatchingRules, frozenset[str]], Sequence[MatchingKey]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -82,13 +82,13 @@ class Cassette:
 
         Interactions of other tests stay. If ``test`` shared an interaction with other tests, it now belongs to the
         other tests only. An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its
-        request was recorded again. Otherwise, it would be replayed instead of the new interaction. If the content of a
-        response did not change, its previous chunks stay, because chunk times differ with each recording.
+        request was recorded again. It would otherwise be replayed instead of the new interaction. If a response's
+        content did not change, its previous chunks stay, because chunk times differ between recordings.
 
         Args:
             recorded: The new interactions.
             test: The test that recorded them. ``None`` to replace the interactions that belong to no test.
-            metadata: The metadata of the recording.
+            metadata: The recording's metadata.
             is_own: Whether this is the default cassette of ``test`` alone. Other names in it are then earlier names of
                 ``test``.
         """

@@ -35,7 +35,7 @@ class CassetteCache:
         Raises:
             CassetteCorrupt: The file cannot be read.
         """
-        # a run has a cache even if the packages that read cassettes are not installed
+        # imported here, because a run has a cache even if the packages that read cassettes are not installed
         from multitrack.tape.file import cassette_reader, storage
 
         content = storage.read_content(path)

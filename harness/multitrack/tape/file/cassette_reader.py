@@ -34,7 +34,7 @@ _RESOLVE = "resolve the conflict in the file, or keep one side (git checkout --o
 _NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 _KEYS = ("version", "interactions", "metadata")
-# the first lines that `cassette_writer` writes, and that no other recorder does
+# the first lines, which `cassette_writer` writes and no other recorder does
 _OWN_HEAD = re.compile(rb"# 1 \xc2\xb7 [^\n]*\n(?:#[^\n]*\n)*version: 1\n")
 # the text of a body is always indented, so it cannot match
 _CONFLICT = re.compile(rb"^<{7}(?: [^\n]*)?$", re.MULTILINE)
@@ -164,7 +164,7 @@ class _Damage:
         try:
             node: Any = yaml.compose(self._content.decode(), Loader=ForeignLoader)
         except (yaml.YAMLError, *_NOT_UNDERSTOOD):
-            return None  # a file in TOML
+            return None  # a TOML file
         line = node.start_mark.line
         for step in steps:
             if isinstance(node, yaml.SequenceNode) and isinstance(step, int):

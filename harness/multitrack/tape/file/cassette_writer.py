@@ -23,7 +23,7 @@ from multitrack.tape.interaction import Interaction
 _WIDEST_COMMENT = 110
 _LARGE = 1 << 20
 _LARGEST_INDENTED = 10_000_000
-"""The size of the largest body that is indented, in bytes. Nobody reads a larger one in a pull request."""
+"""The maximum size, in bytes, of a body that is indented. Nobody reads a larger one in a pull request."""
 
 
 def dump_cassette(cassette: Cassette) -> str:

@@ -1,7 +1,7 @@
-"""Read cassettes of other recorders: vcrpy, cassetter, and tools that build on vcrpy.
+"""Read other recorders' cassettes: vcrpy, cassetter, and tools that build on vcrpy.
 
-The format is that of https://vcrpy.readthedocs.io. vcrpy's own code is not used, because it imports every HTTP library
-that is installed, and accepts values of any type.
+The format is vcrpy's (https://vcrpy.readthedocs.io). vcrpy's own code is not used, because it imports every HTTP
+library that is installed, and accepts values of any type.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _read_interaction(item: Any) -> Interaction:
     item = require_mapping(item, "the interaction")
     request, response = (dict(require_mapping(item[key], f"the {key}")) for key in ("request", "response"))
     if "status_code" in response:
-        # until version 6.0, vcrpy wrote the responses of httpx in this form
+        # until version 6.0, vcrpy wrote httpx responses in this form
         response = {**response, "status": {"code": response["status_code"]}, "body": response["content"]}
     status = response["status"]
     if isinstance(status, int):
@@ -170,7 +170,7 @@ def _format_bytes(value: object) -> str:
 
 
 def _read_response_body(response: Mapping[str, Any]) -> str | bytes:
-    # some recorders store the JSON document as values of the file, which are easier to read than a string
+    # some recorders store the JSON document as values in the file, which are easier to read than a string
     if "parsed_body" in response:
         return _format_json(response["parsed_body"])
     content = response["body"]
@@ -222,7 +222,7 @@ def _find_times(item: Mapping[str, Any]) -> list[datetime]:
             found = parsedate_to_datetime(next(value for name, value in headers if name == "date"))
         return [found if found.tzinfo else found.replace(tzinfo=UTC)]
     except (StopIteration, *_NOT_UNDERSTOOD):
-        return []  # the time is only used to warn of old cassettes
+        return []  # the time is only used to warn about old cassettes
 
 
 def _read_headers(headers: Any, *, only_first: bool = False) -> Headers:
@@ -247,7 +247,8 @@ def _read_header(value: Any) -> str:
 
 
 def _join_http_chunks(content: bytes, headers: Headers) -> bytes:
-    """Return ``content`` without the chunk sizes of HTTP, which older vcrpy stored for bodies from an iterator."""
+    """Return ``content`` without HTTP's chunk sizes, which older versions of vcrpy stored for bodies from an
+    iterator."""
     if ("transfer-encoding", "chunked") not in headers:
         return content
     chunks: list[bytes] = []
@@ -269,7 +270,7 @@ def _decode(content: bytes, headers: Headers, name: str) -> tuple[bytes, str]:
     """Return the decoded ``content``, and its former content encoding (empty if it had none).
 
     Raises:
-        ValueError: The body of the ``name``, the request or the response, is a compression bomb.
+        ValueError: The body is a compression bomb. ``name`` (request or response) tells the user whose body it is.
         DecoderNotInstalled: The library for the encoding is not installed.
     """
     header = next((value for name, value in headers if name == "content-encoding"), None)

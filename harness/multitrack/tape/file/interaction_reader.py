@@ -1,4 +1,4 @@
-"""Read one interaction from the values of a file, and refuse keys and values that this version does not know."""
+"""Read one interaction from the values in a file, and refuse keys and values that this version does not know."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OWN_RESPONSE_KEYS = frozenset({"layout", "encoding", "chunks", "ending", "failur
 
 
 def read_interaction(item: Any, blobs: Blobs) -> Interaction:
-    """Return the interaction in ``item``, a value of the file.
+    """Return the interaction in ``item``, a value from the file.
 
     Raises:
         UnknownFeature: A key or a value is unknown to this version.
@@ -123,7 +123,7 @@ def _read_response_body(response: Mapping[str, Any]) -> bytes:
 
 
 def _read_encoding(value: Any) -> tuple[str, bool, bool]:
-    """Return the encoding, whether it was requested, and whether it is raw deflate (without the frame of zlib)."""
+    """Return the encoding, whether it was requested, and whether it is raw deflate (without the zlib wrapper)."""
     is_requested, is_raw = True, False
     if isinstance(value, dict):
         found = require_known_keys(value, "the encoding", {"name", "requested", "raw"})

@@ -1,7 +1,7 @@
-"""Remember the interactions of a cassette that this process records to, with their texts in the file.
+"""Remember the text of each interaction in a cassette that this process records to.
 
-If many tests record into one cassette, the file is read and written for each test. Without this module, all
-interactions of the file would be parsed and formatted each time.
+If many tests record into one cassette, the file is read and written for each test. Without this module, all its
+interactions would be parsed and formatted each time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from multitrack.tape.interaction import Interaction
 
 @dataclass(frozen=True, slots=True)
 class InteractionText:
-    """The text of an interaction in the file."""
+    """An interaction's text in the file."""
 
     position: int
     """The position that the comments name."""
@@ -36,7 +36,7 @@ class KnownTexts:
     def read_all(
         self, texts: list[bytes], pieces: Mapping[str, str], read: Callable[[bytes], Interaction]
     ) -> list[Interaction]:
-        """Return the interactions for the ``texts`` of a file. Call ``read`` only for texts that are new.
+        """Return the interactions for the ``texts`` in a file. Call ``read`` only for texts that are new.
 
         ``pieces`` are the large pieces of base64 at the end of the file, by name. The texts contain only the names.
         """

@@ -29,7 +29,7 @@ _OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 # cached, because both the collection and the setup of a test compute the name
 @lru_cache(maxsize=4096)
 def file_name(name: str) -> str:
-    """Return ``name`` as the name of a file, without a suffix.
+    """Return ``name`` as a file name, without a suffix.
 
     ASCII characters that some file system refuses are percent-encoded. The ending that is reserved for pending
     recordings is percent-encoded, too. Other characters are only percent-encoded if they are not printable or not in
@@ -79,7 +79,7 @@ def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readab
 
 
 def is_default_path(path: Path, test: str) -> bool:
-    """Return whether ``path`` is the default cassette of ``test`` (a node id), for any of its parameters."""
+    """Return whether ``path`` is the default cassette of ``test`` (a node id), with any parameters."""
     module, _, name = test.partition("::")
     function = name.partition("[")[0].replace("::", ".")
     return path.parent.name == file_name(Path(module).stem) and path.name.removesuffix(".yaml").partition("[")[
@@ -113,11 +113,11 @@ def named_cassette_path(folder: Path, name: str) -> Path:
 
 
 def find_cassette_folders(root: Path, *, limit: int | None = None) -> Iterator[Path]:
-    """Yield each folder ``cassettes`` in ``root`` or below, except in hidden folders and in installed packages.
+    """Yield each ``cassettes`` folder in ``root`` or below it, except in hidden folders and in installed packages.
 
     Args:
         root: The folder in which to look.
-        limit: The number of folders to look into. Default: no limit.
+        limit: The maximum number of folders to look into. Default: no limit.
     """
     for folder, names, _ in islice(os.walk(root), limit):
         if "cassettes" in names:
@@ -136,7 +136,7 @@ def cassette_path(path: Path) -> Path:
 
 
 def find_other_formats(path: Path) -> Iterator[Path]:
-    """Yield the cassettes of other recorders with the same name as the cassette at ``path``, but another suffix."""
+    """Yield the other recorders' cassettes with the same name as the cassette at ``path``, but another suffix."""
     if path.name.endswith(".yaml"):
         for suffix in _OTHER_FORMATS:
             if (other := path.with_name(path.name.removesuffix(".yaml") + suffix)).is_file():
@@ -154,7 +154,7 @@ def list_cassettes(folder: Path, *, pending: bool = False) -> list[Path]:
     """
     found = (path for path in folder.rglob("*") if path.name.endswith(_LISTED_SUFFIXES) and path.is_file())
     listed = (path for path in found if pending or not path.name.endswith(PENDING_SUFFIX))
-    # the order of paths, but a path that is compared by itself divides itself into its parts each time
+    # the same order as that of paths, but comparing paths would split each one into its parts every time
     return sorted(listed, key=attrgetter("parts"))
 
 
@@ -178,7 +178,7 @@ def current_folder() -> Path:
     return _make_path(os.getcwd())
 
 
-# each test with a cassette needs the same few folders, and shows its cassette more than once
+# cached, because each test with a cassette needs the same few folders, and shows its cassette more than once
 @lru_cache(maxsize=64)
 def _make_path(text: str) -> Path:
     return Path(text)

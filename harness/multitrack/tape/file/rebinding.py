@@ -33,7 +33,7 @@ class Rebinding:
 
 
 def apply_rebindings(cassette: Cassette, rebindings: Iterable[Rebinding]) -> tuple[Cassette, Sequence[Rebinding]]:
-    """Return ``cassette`` with new requests, and those of the ``rebindings`` whose interactions it does not contain.
+    """Return ``cassette`` with new requests, and the ``rebindings`` whose interactions it does not contain.
 
     If other tests have recorded the same interaction, it stays for them, and a copy gets the new request.
     """
@@ -52,7 +52,7 @@ def apply_rebindings(cassette: Cassette, rebindings: Iterable[Rebinding]) -> tup
 def _apply(interactions: list[Interaction], rebinding: Rebinding) -> bool:
     result, test = rebinding.result, rebinding.test
     original = _find(interactions, rebinding.recorded, test)
-    # another test, or another block of the same test, may have rebound it before
+    # another test, or another block in the same test, may have rebound it before
     done = _find(interactions, result, test)
     if done is not None and interactions[done].rebound and (original is None or test not in interactions[done].tests):
         interactions[done] = _add_test(interactions[done], test)

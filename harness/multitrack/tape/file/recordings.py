@@ -81,7 +81,7 @@ class PendingRecordings:
         return PendingRecordings(tuple(one for one in self.recordings if one.test not in tests))
 
     def with_recording(self, recording: Recording) -> PendingRecordings:
-        """Return these recordings with ``recording``, which replaces an earlier one of the same test."""
+        """Return these recordings with ``recording``, which replaces an earlier one from the same test."""
         return PendingRecordings((*self.without(recording.test).recordings, recording))
 
     def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
@@ -110,7 +110,7 @@ def is_appended(interaction: Interaction, pending: Cassette) -> bool:
 
 
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
-    """Join the recordings of several blocks, each of which uses the same cassette from its start.
+    """Join the recordings from several blocks, each of which uses the same cassette from its start.
 
     For each request, the result contains the recordings of the block that sent it most often. If several blocks sent it
     equally often, the last of them counts.

@@ -21,11 +21,11 @@ from multitrack.tape.file.recordings import PendingRecordings, Recording
 from multitrack.tape.redaction.shapes import has_credential_shape
 
 RedactForeign = Callable[[Cassette], Cassette]
-"""Returns a cassette of another recorder as Multitrack would have written it."""
+"""Returns another recorder's cassette as Multitrack would have written it."""
 
 
 class RecordingCache(Protocol):
-    """The cache of the cassettes that a process records to."""
+    """The cache for the cassettes that a process records to."""
 
     def read(self, path: Path) -> Cassette | None:
         """Return the cassette at ``path``, as ``read`` does."""
@@ -99,9 +99,9 @@ def save_recording(
     *,
     cache: RecordingCache,
 ) -> None:
-    """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording of the same test.
+    """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording from the same test.
 
-    Raises the errors of ``read`` and ``write``.
+    Raises the same errors as ``read`` and ``write``.
     """
     with _locked(path):
         cassette = redact_foreign(cache.read(path) or Cassette())
@@ -118,9 +118,10 @@ def save_recording(
 def save_rebindings(
     path: Path, rebindings: Sequence[Rebinding], *, cache: RecordingCache, allowed: Collection[str] = ()
 ) -> None:
-    """Give interactions of the cassette at ``path`` new requests.
+    """Give interactions in the cassette at ``path`` new requests.
 
-    Raises the errors of ``read`` and ``write``, and ``CassetteCorrupt`` if the cassette no longer has an interaction.
+    Raises the same errors as ``read`` and ``write``, and ``CassetteCorrupt`` if the cassette no longer has an
+    interaction.
     """
     with _locked(path):
         cassette, lost = apply_rebindings(cache.read(path) or Cassette(), rebindings)
@@ -135,7 +136,7 @@ def save_rebindings(
 def save_pending(path: Path, recording: Recording) -> Path:
     """Add ``recording`` to the pending recordings of the cassette at ``path``, and return their file.
 
-    Raises the errors of ``read`` and ``write``.
+    Raises the same errors as ``read`` and ``write``.
     """
     pending_path = paths.pending_path(path)
     with _locked(path):
@@ -168,7 +169,7 @@ class AcceptedFile:
     accepted: int
     """The number of recordings that were merged into the cassette."""
     refused: tuple[tuple[str | None, str], ...] = ()
-    """The test of each refused recording, and the reason."""
+    """Each refused recording's test, and the reason."""
 
 
 def accept_pending(
@@ -178,7 +179,7 @@ def accept_pending(
 
     Args:
         path: The file with the pending recordings. Refused recordings stay in it.
-        redact_foreign: Redacts a cassette of another recorder before the merge.
+        redact_foreign: Redacts another recorder's cassette before the merge.
         refuse: Returns why a recording is refused.
         dry_run: Whether to change nothing. Default False.
 
@@ -193,8 +194,8 @@ def accept_pending(
         reasons = {one.test: reason for one in pending.recordings if (reason := refuse(one, cassette)) is not None}
         accepted = pending.without(*reasons)
         refused = pending.without(*(one.test for one in accepted.recordings))
-        # the recordings were checked for secrets when they became pending, and the strings that their tests allow are
-        # unknown here
+        # not checked for secrets again: the recordings were checked when they became pending, and the strings that
+        # their tests allow are unknown here
         if dry_run:
             return AcceptedFile(len(accepted.recordings), tuple(reasons.items()))
         if accepted.recordings:
@@ -224,6 +225,6 @@ def _write(path: Path, content: Sequence[bytes | bytearray]) -> None:
 
 
 def _replace(path: Path, content: Sequence[bytes | bytearray]) -> None:
-    # the cassette and its pending recordings have the same lock
+    # the cassette and its pending recordings share a lock
     owner = paths.cassette_path(path) if path.name.endswith(paths.PENDING_SUFFIX) else path
     replace_file(path, content, lock_name=lock_name(owner))

@@ -1,4 +1,4 @@
-"""The summary of an interaction: in the heading of a cassette, and in the output of ``multitrack show``."""
+"""The summary of an interaction, for the comment above it in a cassette and for the output of ``multitrack show``."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Read cassettes in the layout of ``cassette_writer`` by their indentation.
+"""Read cassettes that have ``cassette_writer``'s layout, by their indentation.
 
 This is four times as fast as parsing YAML, and needs a third of the memory.
 
-The lines of a block are indented more than its key, so no text of a body is mistaken for a key. A value on one
-line is parsed as YAML. If any line of a cassette differs from the layout, or is invalid, the YAML parser reads the
-whole cassette.
+The lines of a block are indented more than its key, so no text in a body is mistaken for a key. A value on one line is
+parsed as YAML. If any line of a cassette differs from the layout, or is invalid, the YAML parser reads the whole
+cassette.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class UnknownLayout(ValueError):
 
 
 def read_metadata(content: bytes) -> Any:
-    """Return the metadata in the cassette ``content``. Raises ``UnknownLayout``, or an error of PyYAML."""
+    """Return the metadata in the cassette ``content``. Raises ``UnknownLayout``, or a PyYAML error."""
     start = content.rfind(_METADATA)
     if start < 0:
         raise UnknownLayout
@@ -92,7 +92,7 @@ def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
 
     A long string is returned in UTF-8. The text of the interaction is not copied, because it may be large.
 
-    Raises ``UnknownLayout`` if it has another layout, or an error of PyYAML.
+    Raises ``UnknownLayout`` if it has another layout, or a PyYAML error.
     """
     request = _match(_REQUEST, content, start, end)
     request_body, position = _read_body(content, request.end(), end, 6)
@@ -191,7 +191,7 @@ def _require_printable(content: bytes) -> None:
         if content.translate(None, _PLAIN):
             raise UnknownLayout
         return
-    # part by part, because a text with emoji needs four times the memory of its bytes
+    # part by part, because text with emoji needs four times as much memory as its bytes
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(content), _PART):
         if _odd().search(decoder.decode(content[start : start + _PART])):
@@ -229,7 +229,7 @@ def _load(text: str) -> Any:
 
 
 def _parse_lists(text: str) -> dict[str, list[int] | list[str]] | None:
-    """Return the lists of numbers or of strings such as ``3+17`` in ``text``. ``None`` if YAML may read it differently.
+    """Return the lists of numbers or strings such as ``3+17`` in ``text``. ``None`` if YAML may read it differently.
 
     libyaml takes ten microseconds for each number.
     """

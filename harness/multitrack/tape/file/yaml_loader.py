@@ -1,7 +1,7 @@
 """Read YAML into plain values, without executing anything that a file contains.
 
-In addition to the safe tags of YAML, the loader knows the tags that vcrpy wrote for strings, tuples, and request bodies
-that were files or iterators: https://github.com/kevin1024/vcrpy/blob/master/vcr/serializers/yamlserializer.py
+In addition to YAML's safe tags, the loader knows the tags that vcrpy wrote for strings, tuples, and request bodies that
+were files or iterators: https://github.com/kevin1024/vcrpy/blob/master/vcr/serializers/yamlserializer.py
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BAD_VALUE = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """The loader of cassettes. Raises an error of PyYAML, with the line, for everything that it does not accept.
+    """The loader for cassettes. Raises a PyYAML error that names the line for everything that it does not accept.
 
     It rejects repeated keys, because a reader would silently use one of the two values. It rejects aliases, because
     Multitrack does not write any.
@@ -82,7 +82,7 @@ def _explain(error: Exception, node: Any) -> yaml.constructor.ConstructorError:
 
 
 class ForeignLoader(Loader):
-    """The loader of other recorders' cassettes, which may have aliases.
+    """The loader for other recorders' cassettes, which may have aliases.
 
     PyYAML writes an alias if the same object is stored twice: vcrpy stores the arguments of aiohttp, and a test may
     send the same payload several times. A few aliases of aliases let a file of one kilobyte fill the memory, so the
@@ -159,8 +159,8 @@ for _tag, _constructor in {
 }.items():
     Loader.add_constructor(f"{_TAG}python/{_tag}", _constructor)
 
-# PyYAML reads YAML 1.1, and quotes texts that look like these types. In YAML 1.2, which cassetter writes, a time
-# without quotes such as 2020-10-01 or 12:30 is a text, and so are = and <<.
+# PyYAML reads YAML 1.1, and quotes strings that look like these types. In YAML 1.2, which cassetter writes, an unquoted
+# time such as 2020-10-01 or 12:30 is a string, and so are = and <<.
 for _tag, _constructor in {
     "timestamp": _load_text,
     "int": _load_int,

@@ -16,13 +16,13 @@ from typing import Any
 import yaml
 
 _ESCAPES = {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}
-# half of a surrogate pair, to which clients decode a byte that is not UTF-8; no loader of YAML accepts it
+# half of a surrogate pair: clients decode a byte that is not UTF-8 to one, and no YAML loader accepts it
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _OFTEN_ESCAPED = '\\"\n\r\t'  # the backslash first, because the other escapes contain it
 _LONG = 1000
 _LARGE = 1 << 20
 _BASE64_PART = 57 * 10_000
-"""Bytes that are a whole number of lines in base64."""
+"""A number of bytes that fills whole lines in base64."""
 # a longer key can only be read after a question mark
 _LONGEST_KEY = 127
 _LINE = re.compile(r"\n(?=[^\n])")

@@ -1,1 +1,1 @@
-"""Google's formats: protobuf messages, errors and calls independent of their transport, and token exchanges."""
+"""Google's formats: protobuf messages, transport-independent errors and calls, and token exchanges."""

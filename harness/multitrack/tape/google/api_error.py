@@ -1,7 +1,7 @@
-"""Convert an error of a Google API between the error object of a REST body and the status of a gRPC call.
+"""Convert a Google API error between the error object in a REST body and a gRPC call's status.
 
 https://google.aip.dev/193 describes both. The HTTP status of each code is from
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. The details of an error are left out unless
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. An error's details are left out unless
 googleapis-common-protos, which defines their types, is installed.
 """
 

@@ -24,8 +24,8 @@ _CONVERSION_ERRORS = (json_format.Error, ValueError, TypeError, RecursionError)
 def message_type(coder: Callable[..., Any] | None) -> type[Message] | None:
     """Return the message class of a serializer or deserializer. None if it is unknown.
 
-    The class is known for ``Message.FromString`` and for ``serialize`` and ``deserialize`` of proto-plus. It is unknown
-    for ``SerializeToString`` of a plain message, which is not bound to a class.
+    The class is known for ``Message.FromString`` and for proto-plus's ``serialize`` and ``deserialize``. It is unknown
+    for a plain message's ``SerializeToString``, which is not bound to a class.
     """
     return _find_generated_class(getattr(coder, "__self__", None))
 
@@ -103,5 +103,5 @@ def _format_with_wire(readable: dict[str, Any], wire: bytes) -> str:
 
 
 def _format_json(value: object) -> str:
-    # the order of map entries, and so of the arguments of a tool call, differs from process to process
+    # the order of map entries, and so of a tool call's arguments, differs from process to process
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

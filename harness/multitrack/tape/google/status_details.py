@@ -18,7 +18,7 @@ from google.protobuf.any_pb2 import Any as PackedMessage
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2  # type: ignore[import-untyped]
 
-# a detail can only be read and written after the module of its type was imported
+# a detail can only be read and written after its type's module was imported
 import_module("google.rpc.error_details_pb2")
 
 
@@ -32,7 +32,7 @@ def pack_details(code: int, message: str, details: Iterable[Any]) -> str | None:
 
 
 def read_details(value: str) -> list[dict[str, Any]]:
-    """Return the details in the header's ``value`` in protobuf JSON. Details of unknown types are left out."""
+    """Return the details in the header's ``value`` as protobuf JSON. Details of unknown types are left out."""
     details: list[dict[str, Any]] = []
     for detail in _parse_status(value).details:
         with suppress(json_format.Error, TypeError, ValueError):

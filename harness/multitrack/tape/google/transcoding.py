@@ -1,4 +1,4 @@
-"""Convert calls of Vertex AI's models and their responses between gRPC and REST.
+"""Convert calls to Vertex AI models, and their responses, between gRPC and REST.
 
 The message is the same in both. In REST, the name of the model is in the path, and the other fields are in the body as
 protobuf JSON (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors with
@@ -27,9 +27,9 @@ METHODS = {
     "computeTokens": "endpoint",
     "predict": "endpoint",
 }
-"""The supported methods by their REST names, each with the field of its message that is in the path of a REST URL."""
+"""The supported methods by their REST names, each with the field of its message that a REST URL has in its path."""
 
-# the service that has a method differs between versions of the API
+# the service that has a method differs between API versions
 _GRPC = re.compile(
     r"grpc://(?P<host>[^/]*)/google\.cloud\.aiplatform\.(?P<version>v1|v1beta1)\."
     r"(?:PredictionService|LlmUtilityService)/(?P<method>\w+)"
@@ -98,7 +98,7 @@ class VertexUrl:
 
     @property
     def message_prefix(self) -> str:
-        """The beginning of the names of the method's messages."""
+        """The prefix of the method's message names."""
         name = self.method.removeprefix("stream")
         return name[0].upper() + name[1:]
 
@@ -106,11 +106,11 @@ class VertexUrl:
 def canonical_call(request: Request, version: str) -> Request:
     """Return the canonical form of a request whose URL is a ``VertexUrl``.
 
-    Equal calls have the same form, regardless of the transport and of the version of the API. google-cloud-aiplatform
-    provides the message classes. If it is not installed, the message is written as google-genai writes it.
+    Equal calls have the same form, regardless of the transport and the API version. google-cloud-aiplatform provides
+    the message classes. If it is not installed, the message is written as google-genai writes it.
 
     Raises:
-        ValueError: The API in this ``version`` lacks a field of the request, or the message cannot be written as
+        ValueError: This ``version`` of the API lacks a field of the request, or the message cannot be written as
             google-genai does.
     """
     url = VertexUrl.parse(request.url)
@@ -142,10 +142,9 @@ def canonical_call(request: Request, version: str) -> Request:
 
 
 def _normalize(value: Any, name: str = "") -> Any:
-    """Return a message of google-genai, or a gRPC message as protobuf JSON, in its normal form.
+    """Return a google-genai message, or a gRPC message as protobuf JSON, in its normal form.
 
-    Both forms use the same names of fields and enums, but they write bytes and the 64-bit numbers of a schema
-    differently.
+    Both forms use the same names of fields and enums, but they write bytes and a schema's 64-bit numbers differently.
     """
     if isinstance(value, dict):
         return {key: _normalize(item, key) for key, item in value.items()}
@@ -157,7 +156,7 @@ def _normalize(value: Any, name: str = "") -> Any:
 
 
 def transcode_response(response: Response, recorded: str, sent: str) -> Response:
-    """Convert the ``response`` to a request for the URL ``recorded`` into a response to a request for the URL ``sent``.
+    """Convert ``response``, which answered a request for the URL ``recorded``, into one for the URL ``sent``.
 
     A converted response arrives in one chunk, and has the headers of the new transport. A response that was cut off
     or cannot be read is returned unchanged.

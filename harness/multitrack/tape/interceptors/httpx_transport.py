@@ -197,7 +197,7 @@ def _correct_length(replay: Replay, request: Any) -> Headers:
 def _create_error(module: ModuleType, failure: Failure, request: Any) -> Exception:
     """Return the exception of ``module`` for ``failure``.
 
-    If httpx raised the recorded exception, the result is this exception. If another client raised it, the result is the
+    If httpx raised the recorded exception, the result is that exception. If another client raised it, the result is the
     nearest equivalent in ``module``.
     """
     cause = failure.to_system_error()

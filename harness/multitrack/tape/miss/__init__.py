@@ -71,7 +71,7 @@ def build_miss(
         nearest: The recording that is nearest to the request. None if there is none, or if it is unknown.
         call_site: Where the user's code sent the request. None if it is unknown.
         lost: A recording of the request in another file. None if there is none, or if it cannot be used.
-        find_rejection: Returns why the matchers of the project reject a recording. None if they accept it.
+        find_rejection: Returns why the project's matchers reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
         brief: Whether the search for the nearest recording was skipped. The search is slow if the cassette is large.
         rebind_hint: The command that keeps the answer of the nearest recording. None if there is no such command.

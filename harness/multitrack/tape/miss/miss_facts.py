@@ -15,7 +15,7 @@ MissKind = Literal[
 
 ``changed``: the nearest recording differs. ``already-replayed``: the recording was used by an earlier request.
 ``no-similar``: no recording uses this method of the API. ``no-cassette``: nothing was recorded. ``other-file``: another
-file has a recording. ``rejected``: a matcher of the project, or the transport, excludes the nearest recording.
+file has a recording. ``rejected``: one of the project's matchers, or the transport, excludes the nearest recording.
 ``diverged``: a streaming request stopped matching. ``unexplained``: the recordings were not compared in detail.
 """
 

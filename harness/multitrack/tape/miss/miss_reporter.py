@@ -89,7 +89,7 @@ class MissReporter:
 
         Args:
             context: The facts that messages contain.
-            violations: The violations of the tape.
+            violations: The tape's violations.
             canonicalizer: Knows the parts of a request that are not compared.
             cassette: The recordings.
             create_search: Returns the search for recordings of the request in other cassettes.

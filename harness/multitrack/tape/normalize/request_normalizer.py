@@ -1,8 +1,8 @@
 """The steps between the request that an interceptor caught and the request that is recorded and compared.
 
-The order matters. Secrets are learned from the request as it was sent, before the functions of the project can remove
-them, because the response may repeat them. The user's placeholders are inserted after redaction, because users write
-their patterns for the text in the cassette.
+The order matters. Secrets are learned from the request as it was sent, before the project's functions can remove them,
+because the response may repeat them. The user's placeholders are inserted after redaction, because users write their
+patterns for the text in the cassette.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RequestNormalizer:
         Args:
             redactor: Removes secrets and private names.
             placeholders: The user's placeholders. Default: none.
-            filters: The functions of the project. None if there are none.
+            filters: The project's functions. None if there are none.
         """
         self.redactor = redactor
         self._placeholders = placeholders or Placeholders()
@@ -36,7 +36,7 @@ class RequestNormalizer:
 
     @property
     def has_filters(self) -> bool:
-        """True if functions of the project change requests."""
+        """True if the project's functions change requests."""
         return self._filters is not None
 
     @property
@@ -55,11 +55,11 @@ class RequestNormalizer:
         self.redactor.learn_request(request)
 
     def filter(self, request: Request) -> Request | None:
-        """Apply the functions of the project. Return None if they exclude ``request`` from recording."""
+        """Apply the project's functions. Return None if they exclude ``request`` from recording."""
         return request if self._filters is None else self._filters.filter_request(request)
 
     def filter_recorded(self, request: Request) -> Request:
-        """Apply the functions of the project to a recorded ``request``."""
+        """Apply the project's functions to a recorded ``request``."""
         # a function may be newer than the cassette; what it would exclude today was recorded nevertheless
         return self.filter(request) or request
 

@@ -112,7 +112,7 @@ class Redactor:
         self._known = KnownSecrets(self._allowed)
         self._known.add(found.values)
         self.short_variables = found.short_variables
-        """The variables of the environment whose passwords are too short to be removed from text."""
+        """The environment variables whose passwords are too short to be removed from text."""
         self._steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, *self._pseudonyms.steps)
         self._function = project_function
         self._redacted_urls: dict[tuple[str, int, int], str] = {}

@@ -39,7 +39,7 @@ class BehaviourSession(Session):
 
         Args:
             source: The answers.
-            violations: The violations of the tape, to which requests without an answer are added.
+            violations: The tape's violations, to which requests without an answer are added.
             pace: The speed of the responses, one of ``settings.PACES``.
         """
         self._source = source

@@ -23,7 +23,7 @@ class RecordSession(Session):
         self._gate = gate
 
     def route(self, request: Request) -> ResponseRecorder | Passthrough:
-        """Record ``request``, unless a function of the project excludes it."""
+        """Record ``request``, unless one of the project's functions excludes it."""
         if (filtered := self._normalizer.filter(request)) is None:
             return self._gate.let_pass(request)
         self._gate.check(filtered)

@@ -55,7 +55,7 @@ class ReplaySession(Session):
             gate: Checks the requests that are about to be sent.
             misses: Reports the requests without a recording.
             guard: Turns errors of a conversation into violations.
-            lock: The lock of the tape.
+            lock: The tape's lock.
             pace: The speed of replayed responses, one of ``settings.PACES``.
             recorder: Records the requests without a recording. ``None`` if they are misses.
         """

@@ -42,7 +42,7 @@ def _is_recreatable(error: BaseException) -> bool:
 def recreate_error(failure: Failure, connector: BaseConnector, request: ClientRequest) -> Exception:
     """Return the exception that aiohttp raises for ``failure``.
 
-    If aiohttp raised the recorded exception, the result is this exception. If another client raised it, the result is
+    If aiohttp raised the recorded exception, the result is that exception. If another client raised it, the result is
     aiohttp's equivalent.
     """
     if failure.error == TimeoutError.__name__ and failure.during == "read":

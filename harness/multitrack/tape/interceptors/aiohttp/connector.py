@@ -160,10 +160,10 @@ class DeferredTransport(asyncio.Transport):
         self.close()
 
     def pause_reading(self) -> None:
-        """Do nothing, because pieces are only replayed when the caller waits for them."""
+        """Do nothing, because pieces are only replayed when the caller is waiting for them."""
 
     def resume_reading(self) -> None:
-        """Do nothing, because pieces are only replayed when the caller waits for them."""
+        """Do nothing, because pieces are only replayed when the caller is waiting for them."""
 
     def get_write_buffer_size(self) -> int:
         """Return 0, because nothing is buffered."""
