@@ -108,7 +108,7 @@ def build_report(
         observations: The observations of all processes.
         outcomes: The outcome of each test that ran: "passed", or another word.
         context: The facts that help to classify changes.
-        has_whole_cassette: Returns whether all tests that may use a cassette ran.
+        has_whole_cassette: Returns whether every test that may use the cassette was run.
         describe_fix: Returns the command that records the tests of a finding again. Empty if there is none.
         previous: How this run compares with the previous one.
     """

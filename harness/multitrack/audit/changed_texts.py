@@ -84,6 +84,6 @@ def _quote(text: str) -> str:
 
 
 def mask_words(text: str) -> str:
-    """Return the masked ``text`` with words in angle brackets, such as <uuid>, instead of the marks."""
+    """Replace each mark in ``text``, which stands for a changing value, with a word such as <uuid>."""
     pieces = text.split("\0")
     return "".join(piece if position % 2 == 0 else f"<{piece}>" for position, piece in enumerate(pieces))

@@ -174,9 +174,9 @@ def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]
 
 
 def _merge(places: Mapping[Hashable, Place], following: Mapping[Hashable, int]) -> Iterator[Finding]:
-    """Yield one finding for all changes in exactly the same requests, and one for each kind of formal change.
+    """Yield one finding for each group of changes in exactly the same requests, and one for each kind of formal change.
 
-    A value that changes in each run is a finding of its own.
+    Each value that changes from run to run gets a finding of its own.
     """
     merged: dict[Hashable, list[tuple[Hashable, Place]]] = {}
     for key, place in places.items():

@@ -1,7 +1,7 @@
 """Interleaving: the order of requests and responses in a call that streams both.
 
-A cassette stores the messages of either side in order. A header of the response says how the two orders combine: for
-each response, and for the end of the call, how many requests had been sent by then.
+A cassette stores each side's messages in order. A response header says how the two orders combine: for each response,
+and for the end of the call, how many requests had been sent by then.
 """
 
 from __future__ import annotations

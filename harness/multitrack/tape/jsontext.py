@@ -9,7 +9,7 @@ from typing import Any
 
 _TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+)', re.DOTALL)
 _SCALAR = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^\s{}\[\],:"]+', re.DOTALL)
-# line breaks of Unicode, which YAML would read as the end of a line in a block
+# Unicode line breaks, which YAML would read as the end of a line in a block
 _BREAKS = {ord(char): f"\\u{ord(char):04x}" for char in "\x7f\x85\u2028\u2029\ufeff"}
 _MAX_DEPTH = 200
 
@@ -169,7 +169,7 @@ def canonical(document: Any) -> str:
 
 
 def canonicalize(text: bytes) -> str:
-    """Return ``canonical`` of the document in ``text``, without a second pass over its numbers.
+    """Return ``canonical(document)`` for the document in ``text``, without a second pass over its numbers.
 
     Raises:
         ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.

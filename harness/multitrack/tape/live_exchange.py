@@ -1,4 +1,4 @@
-"""Record the response of one live request while it arrives."""
+"""Record the response to one live request while it arrives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from multitrack.wires import registry
 Clock = Callable[[], datetime]
 """Returns the current time."""
 
-# not a status of HTTP: tools that read the cassette and know nothing of failures see a server error
+# not an HTTP status: tools that read the cassette and do not know about failures see a server error
 _NO_RESPONSE = 599
 
 
@@ -93,7 +93,7 @@ class LiveExchange:
 
     @property
     def unreplayable_error(self) -> str | None:
-        """The name of the error that prevented a response, if it cannot be replayed.
+        """The name of the error that prevented a response, if that error cannot be replayed.
 
         ``None`` if a response arrived, if it has yet to arrive, or if the error can be replayed.
         """

@@ -1,4 +1,4 @@
-"""Find the recording of a request that misses: in a pending recording, or in the cassette of a test that was renamed.
+"""Find the recording of a request that misses: in a pending recording, or in a renamed test's cassette.
 
 The search runs only after a miss, and is limited, because a project may have thousands of cassettes.
 """
@@ -36,7 +36,7 @@ MAX_FILES = 200
 MAX_BYTES = 20_000_000
 """The maximum total size, in bytes, of the cassettes that one search reads."""
 MAX_BYTES_OF_RUN = 50_000_000
-"""After this many bytes, the searches of a run only read cassettes with the name of the test's cassette.
+"""Once a run's searches have read this many bytes, they only read cassettes with the name of the test's cassette.
 """
 MAX_FOLDERS = 5_000
 """The maximum number of folders of the project in which a search looks for cassettes."""
@@ -49,14 +49,14 @@ RequestFilter = Callable[[Request], Request]
 
 @dataclass(frozen=True, slots=True)
 class LostRecording:
-    """A recording of the request in another file, and the command that makes the test use it."""
+    """A recording in another file that answers the request, and the command that makes the test use it."""
 
     reason: str
     advice: str
     finding: str = ""
-    """The reason for the miss, if other tests may miss for the same reason. Empty if only this test is concerned."""
+    """The reason for the miss, if other tests may miss for the same reason. Empty if it concerns only this test."""
     command: str = ""
-    """The command in ``advice``. Empty if the advice is no command."""
+    """The command in ``advice``. Empty if the advice is not a command."""
     moved_from: tuple[str, str] | None = None
     """The earlier and the new name of the test, its class or its file, as ``multitrack mv`` expects them, relative to
     pytest's root folder. None if the command cannot move the recording."""
@@ -73,7 +73,7 @@ class RecordingSearch:
         folder: The current directory, from which paths are shown.
         settings: The tape's settings.
         filter_request: Applies the project's filter functions to a request. None if there are none.
-        cache: Keeps the cassettes that the searches of a run have read.
+        cache: Keeps the cassettes that a run's searches have read.
     """
 
     path: Path
@@ -168,7 +168,7 @@ class RecordingSearch:
         )
 
     def _find_renaming(self, path: Path, owner: str, *, is_module: bool = False) -> tuple[str, str] | None:
-        """Return the names for ``multitrack mv`` that move the cassette at ``path`` to the test. None if none do.
+        """Return the names with which ``multitrack mv`` moves the cassette at ``path`` to the test, if there are any.
 
         Args:
             path: The cassette.
@@ -188,7 +188,7 @@ class RecordingSearch:
             renaming = old.module, new.module
         elif old.parameters is not None and old.parameters == new.parameters:
             stem = files.default_cassette(replace(new, parameters=None)).name.removesuffix(".yaml")
-            # if a cassette has the new name of the test with other parameters, only this one can move
+            # if the test's new name already has a cassette with other parameters, only this one can be moved
             if not any(self.path.parent.glob(f"{glob.escape(stem)}[[]*")):
                 renaming = owner.partition("[")[0], self.test.partition("[")[0]
         return None if _has_snapshot(files, NodeId.parse(renaming[1])) else renaming
@@ -214,7 +214,7 @@ class RecordingSearch:
         return self._memory.read(key, stat.st_size, lambda: _read_other(path, self.settings, self.filter_request))
 
     def _list_candidates(self) -> Iterator[Path]:
-        """Yield the other cassettes of the project, the most likely ones first.
+        """Yield the project's other cassettes, the most likely ones first.
 
         The first candidates have the same name. The others follow in this order: in the same folder, in folders next to
         it, and elsewhere in the project. Within each group, similar names come first.
@@ -240,7 +240,7 @@ class RecordingSearch:
                 return
             try:
                 size += path.stat().st_size
-            except OSError:  # deleted meanwhile
+            except OSError:  # deleted in the meantime
                 continue
             if size > MAX_BYTES:
                 return
@@ -282,7 +282,7 @@ class RecordingSearch:
         except OSError:
             return False
         if not file.endswith(".py"):
-            return True  # its tests have other names
+            return True  # not Python source, so there are no functions to look for
         is_defined = [_has_definition(source, name) for name in names]
         # a test may be defined in a base class
         is_inherited = all(is_defined[:-1]) and any(
@@ -330,7 +330,7 @@ def _has_definition(source: str, name: str) -> bool:
 
 
 class _SearchMemory:
-    """The cassettes that the searches of one run have read. Many tests with a miss look at the same cassettes."""
+    """The cassettes that one run's searches have read. Many tests with a miss look at the same cassettes."""
 
     def __init__(self) -> None:
         self.bytes_read = 0
@@ -354,7 +354,7 @@ class _SearchMemory:
         return found
 
     def list_project(self, project: Path, root: Path | None) -> Sequence[Path]:
-        """Return the cassettes in the folders ``cassettes`` of ``project``, and in the folder ``root``."""
+        """Return the cassettes in the ``cassettes`` folders of ``project``, and in the folder ``root``."""
         start = monotonic()
         until, found = self._lists.get((project, root), (0.0, ()))
         if start < until:
@@ -395,7 +395,7 @@ class _OtherCassette:
 
     def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
         """Return whether one more request with ``key`` can be answered after ``played`` such requests."""
-        # only the key of an entry decides whether it accepts a request
+        # an entry's key alone decides whether it accepts a request
         accepting = [
             position
             for position, recorded in enumerate(self.keys)
@@ -449,7 +449,7 @@ def format_move_command(path: Path, target: Path, shown_path: str, shown_target:
 
 
 def _is_tracked(path: Path) -> bool:
-    """Return whether the index of git has ``path``. Reads the index file, because a subprocess would take longer."""
+    """Return whether git's index has ``path``. Reads the index file, because a subprocess would take longer."""
     path = path.resolve()
     for folder in path.parents:
         entry = folder / ".git"

@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Passthrough, Request
 
 
 class NetworkBlock:
-    """Refuses the connections of one test."""
+    """Refuses one test's connections."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class NetworkBlock:
             test: The node id of the test, for the message.
             allowed_hosts: Regular expressions. A connection is allowed if one of them matches the beginning of the
                 host's name, of its address, or of the path of a Unix socket.
-            allows_connection: Returns whether the options of the test allow a host and a port.
+            allows_connection: Returns whether the test's options allow a host and a port.
             has_marker: Whether the message suggests allowing the host in the marker ``block_network``.
         """
         self._test = test
@@ -107,7 +107,7 @@ _blocks: list[NetworkBlock] = []
 
 
 def current_block() -> NetworkBlock | None:
-    """Return the block of the running test, or ``None`` if the network is not blocked."""
+    """Return the running test's block, or ``None`` if the network is not blocked."""
     return _blocks[-1] if _blocks else None
 
 

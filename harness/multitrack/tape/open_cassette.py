@@ -86,7 +86,7 @@ class OpenCassette:
         self._additional = [self._prepare(other) for other in additional if other is not None]
 
     def _prepare(self, cassette: Cassette) -> Cassette:
-        """Return ``cassette`` as it is replayed. A cassette of another recorder is filtered and redacted."""
+        """Return ``cassette`` as it is replayed. Another recorder's cassette is filtered and redacted."""
         if cassette.is_foreign and self._filters is not None:
             filter_response = self._filters.filter_stored_response
             filtered = ((one, filter_response(one.response)) for one in cassette.interactions)
@@ -126,10 +126,11 @@ class OpenCassette:
         return is_in_cassette and (self._test in tests or (not tests and not self._is_shared))
 
     def may_rebind(self, entry: RecordedEntry) -> bool:
-        """Return whether the request of ``entry`` may be replaced with a request of the test.
+        """Return whether the request of ``entry`` may be replaced with one of the test's requests.
 
-        This is only possible in the tape's own cassette, in Multitrack's format. If the test has recordings in the
-        cassette, ``entry`` must be one of them. Otherwise, the test would get the answer that another test recorded.
+        This is only possible in the tape's own cassette, and only if it is in Multitrack's format. If the test has
+        recordings in the cassette, ``entry`` must be one of them. Otherwise, the test would get the answer that another
+        test recorded.
         """
         if not self._is_own_format or entry.position > len(self.interactions):
             return False

@@ -25,8 +25,8 @@ Report = Callable[[str, TapeViolation], None]
 class OutlivingThreadRouter:
     """Routes a request from a thread that outlived its test.
 
-    If possible, the tape of the running test answers the request, because the thread may be a worker that later tests
-    share. Otherwise, the request is blocked, and reported for the test that started the thread.
+    If possible, the running test's tape answers the request, because the thread may be a worker that later tests share.
+    Otherwise, the request is blocked, and reported for the test that started the thread.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class OutlivingThreadRouter:
         return "replay" if self._tape is None else self._tape.mode
 
     def route(self, request: Request) -> Route:
-        """Route ``request``. Raises ``LiveCall`` if the tape of the running test does not answer it."""
+        """Route ``request``. Raises ``LiveCall`` if the running test's tape does not answer it."""
         # even if a tape is open: telemetry must not become a violation while a different test is recorded
         if (route := self._route_by_settings(request)) is not None:
             return route

@@ -55,7 +55,7 @@ class OutlivingThreads:
             self._started_before.update(set(threading.enumerate()) - before)
 
     def find_origin(self) -> tuple[RecordingScope, Settings] | None:
-        """Return the ended test that started the current thread, and the settings for requests of its threads.
+        """Return the ended test that started the current thread, and the settings for requests from its threads.
 
         Returns None if the thread has not outlived its test.
         """

@@ -1,4 +1,4 @@
-"""Find the cassettes and the snapshots of a test by its node id."""
+"""Find a test's cassettes and snapshots by its node id."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class OwnedFiles:
         return cls(folder if pyproject is None else pyproject.parent, project.read_nearest(folder).cassettes_dir)
 
     def cassette_folder(self, module: str) -> Path:
-        """Return the folder of the default cassettes of a test file."""
+        """Return the folder for a test file's default cassettes."""
         file = Path(module)
         folder = (
             self.root / file.parent / "cassettes" if self.cassettes_dir is None else self.cassettes_dir / file.parent
@@ -78,12 +78,12 @@ class OwnedFiles:
         return self.cassette_folder(test.module) / f"{paths.file_name(test.readable_name)}.yaml"
 
     def snapshot_file(self, module: str) -> Path:
-        """Return the file with the snapshots of a test file."""
+        """Return the file with a test file's snapshots."""
         file = Path(module)
         return self.root / file.parent / "__snapshots__" / f"{file.stem}.calls"
 
     def list_cassettes(self) -> list[Path]:
-        """Return all cassettes and pending recordings of the project."""
+        """Return all of the project's cassettes and pending recordings."""
         folders = paths.find_cassette_folders(self.root) if self.cassettes_dir is None else [self.cassettes_dir]
         found = {path for folder in folders for path in folder.rglob("*") if path.name.endswith(paths.SUFFIXES)}
         return sorted(path for path in found if path.is_file())

@@ -40,7 +40,7 @@ class PatchSet:
     def are_outermost(self) -> bool:
         """Return whether every patched attribute still has its patch, and no other code has replaced it."""
         with self._lock:
-            # before each test with a tape, so without a call for each patch
+            # runs before each test with a tape, so it makes no function call for each patch
             try:
                 for attributes, name, replacement in self._expected:
                     if attributes[name] is not replacement:

@@ -19,11 +19,11 @@ class Project:
     cassettes_dir: Path | None = None
     """The root of all cassettes. ``None`` for a folder ``cassettes`` next to each test file."""
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
-    """The import paths of the models of recorded tool calls."""
+    """The import paths of the models for recorded tool calls."""
     allow_ci_writes: bool = False
     """True if runs may write cassettes and snapshots while the environment variable ``CI`` is set."""
     block_network: bool = False
-    """True if tests may not connect, unless their cassette is being recorded."""
+    """True if tests must not connect to the network, unless their cassette is being recorded."""
 
 
 def find_pyproject(folder: Path) -> Path | None:

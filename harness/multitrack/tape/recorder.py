@@ -71,7 +71,7 @@ class Recorder:
         return exchange
 
     def close(self) -> None:
-        """End all exchanges that are still open, because no caller waits for them any more."""
+        """End all exchanges that are still open, because no caller is waiting for them any more."""
         for exchange in self._exchanges:
             exchange.record_end("left")
 

@@ -56,8 +56,8 @@ class RecordingScope:
             name: Returns the node id of the test, or the name of the fixture; stored with its interactions.
             record_hint: Returns the command that records the test or fixture, for messages.
             rerun_hint: Returns the command that runs the test again, and updates its snapshots if it has any.
-            fingerprint_results: Returns the fingerprints of the validated calls of a response.
-            rebind_hint: Returns the command that keeps the answers of recordings if only the wording of their requests
+            fingerprint_results: Returns the fingerprints of a response's validated calls.
+            rebind_hint: Returns the command that keeps the recorded answers if only the wording of the requests
                 changed. Its result is None if there is no such command.
             is_test: Whether the scope is a test and not a fixture.
         """
@@ -150,11 +150,11 @@ class RecordingScope:
 
     @property
     def recorded_paths(self) -> Sequence[Path]:
-        """The cassettes with recordings of this scope, or of a fixture whose failure made it fail."""
+        """The cassettes with recordings from this scope, or from a fixture whose failure made it fail."""
         return list(dict.fromkeys(tape.path for tape in self.tapes_with_fixtures if tape.has_recordings))
 
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:
-        """Save the recordings of the closed blocks, and yield the result for each of their tapes.
+        """Save the recordings from the closed blocks, and yield the result for each of their tapes.
 
         The recordings stay pending if the scope, or one of the blocks that use the same cassette, failed.
         """

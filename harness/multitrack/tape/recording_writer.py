@@ -1,4 +1,4 @@
-"""Save the recordings of tapes in the cassette, or next to it as a pending recording."""
+"""Save tapes' recordings in the cassette, or next to it as a pending recording."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from multitrack.tape.settings import Settings
 from multitrack.tape.temporary_errors import find_temporary_error
 
 ResultFingerprinter = Callable[[Interaction], "tuple[str, ...] | None"]
-"""Returns a fingerprint of the validated result of each tool call of a response, with the models that the request
+"""For each tool call in a response, returns a fingerprint of the validated result, using the models that the request
 offered. ``None`` if no models are known."""
 
 
@@ -65,7 +65,7 @@ class RecordingWriter:
     cache: CassetteCache
 
     def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
-        """Save the joint recording of ``recorders``, which were in use one after the other.
+        """Save the joint recording of ``recorders``, which were used one after the other.
 
         The recording is pending if the test failed, if a request got no response, if a response is a temporary error,
         or if a value still looks like a secret. Such a value is not written.
@@ -101,7 +101,7 @@ class RecordingWriter:
         return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)
 
     def save_rebindings(self, rebindings: Sequence[Rebinding]) -> None:
-        """Give interactions of the cassette new requests.
+        """Give interactions in the cassette new requests.
 
         Raises:
             CassetteCorrupt: The cassette cannot be read, or no longer has one of the interactions.

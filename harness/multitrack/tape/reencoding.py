@@ -133,7 +133,7 @@ def _encode_aws_chunks(chunks: Sequence[bytes], is_complete: bool) -> Iterator[b
 
 def _encode_brotli(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
     """Encode as uncompressed meta-blocks, see https://www.rfc-editor.org/rfc/rfc7932#section-9.2."""
-    shift = 1  # the first bit of the data is the size of the window, 0 for 16 bits
+    shift = 1  # the first bit of the data is the window size, 0 for 16 bits
     for position, chunk in enumerate(chunks, start=1):
         blocks = []
         for start in range(0, len(chunk), _BROTLI_BLOCK):
@@ -149,7 +149,7 @@ def _encode_brotli(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes
 def _encode_zstd(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
     """Encode as raw blocks, see https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1."""
     size = sum(map(len, chunks))
-    # decoders of a whole body require its size
+    # functions that decode a whole body at once require its size
     head = struct.pack("<IBBI", _ZSTD_MAGIC, 0b1000_0000, _ZSTD_WINDOW, size)
     if not is_complete or size >= 1 << 32:
         head = struct.pack("<IBB", _ZSTD_MAGIC, 0, _ZSTD_WINDOW)

@@ -1,6 +1,6 @@
-"""Turn errors of routing into violations.
+"""Turn routing errors into violations.
 
-The code under test would mistake such an error for an error of its client, and might swallow or retry it.
+The code under test would mistake such an error for one that its client raised, and might swallow or retry it.
 """
 
 from __future__ import annotations

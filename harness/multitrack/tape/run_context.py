@@ -26,8 +26,9 @@ class RunContext:
 
     Attributes:
         mode: The mode of tapes that do not set one.
-        rebinds: Whether recordings also answer requests whose wording changed, and get these requests.
-        root: The root of the project whose settings apply. ``None`` for the project of the current directory.
+        rebinds: Whether recordings also answer requests whose wording changed, and are updated with these requests.
+        root: The root of the project whose settings apply. ``None`` for the project that contains the current
+            directory.
         command_line_options: The options set on the command line, each group with the flag that set it.
         scope: The test or fixture that is running, if known.
         tape_results: Closed tapes that no report has mentioned yet.
@@ -62,7 +63,7 @@ class RunContext:
 
     @property
     def cassettes(self) -> CassetteCache:
-        """The cache that keeps large cassettes in memory for the tapes of the run."""
+        """The cache that keeps large cassettes in memory for the run's tapes."""
         if self._cassettes is None:
             from multitrack.tape.file.cassette_cache import CassetteCache
 
@@ -152,7 +153,7 @@ def run(
     *,
     rebinds: bool = False,
 ) -> Iterator[RunContext]:
-    """Set the defaults of all tapes that are opened within the block.
+    """Set the defaults for all tapes that are opened within the block.
 
     The defaults are ``mode``, the settings of the project in ``root``, and ``command_line_options``.
     """

@@ -44,20 +44,20 @@ TELEMETRY = (
     "*.langfuse.com",
     "*.posthog.com",
     "*.sentry.io",
-    # the tracing of openai-agents, which a background thread sends at any time
+    # traces from openai-agents, which a background thread sends at any time
     "api.openai.com/v1/traces/ingest",
     "api.smith.langchain.com",
     "*.api.smith.langchain.com",
     "app.phoenix.arize.com",
     "logfire-*.pydantic.dev",
-    # the prices of models, which LiteLLM downloads when it is imported, and again in a background thread if that fails
+    # model prices, which LiteLLM downloads when it is imported, and again in a background thread if that fails
     "raw.githubusercontent.com/BerriAI/litellm",
     "telemetry.crewai.com",
-    # the traces of openai-agents
+    # traces from openai-agents
     "api.openai.com/v1/traces",
 )
-"""The hosts of telemetry and other background traffic, some with a path. Requests to them are dropped. An entry in
-``drop_hosts`` with a leading ``!`` makes an exception.
+"""The hosts that receive telemetry and other background traffic, some with a path. Requests to them are dropped. An
+entry in ``drop_hosts`` with a leading ``!`` makes an exception.
 """
 
 
@@ -83,7 +83,7 @@ class Settings:
     ignore_hosts: tuple[str, ...] = ()
     """Globs of ``host`` or ``host:port``, optionally with a path: ``host/path`` is that path and all below it, and
     ``*`` in a path also matches slashes. Requests to these hosts are sent to the network, and are not recorded. Raw
-    sockets may connect to the hosts without a path.
+    sockets may connect to the hosts whose glob has no path.
     """
     drop_hosts: tuple[str, ...] = ()
     """Globs like those of ``ignore_hosts``.
@@ -214,7 +214,7 @@ def _check_host_glob(glob: str, option: str) -> None:
         raise BadOption(f"{option} must contain hosts such as 'api.example.com' or '*.example.com:8080', not {glob!r}")
 
 
-# cached, because the requests of a run go to few URLs
+# cached, because a run's requests go to few URLs
 @lru_cache(maxsize=1024)
 def _matches_url(url: str, globs: tuple[str, ...]) -> bool:
     host, port = split_host_and_port(url)

@@ -16,7 +16,7 @@ _HTTPS_PORT = 443
 
 
 def is_mocked(url: str) -> bool:
-    """Return whether a mock of sockets is active and answers for the host and the port of ``url``."""
+    """Return whether a socket mock is active and answers for the host and the port of ``url``."""
     active = _find_active()
     if active not in ("mocket", "httpretty"):
         return False

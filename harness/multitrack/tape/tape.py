@@ -37,7 +37,7 @@ from multitrack.tape.violations import ViolationHolder
 class Tape:
     """One open cassette. Threads may share it.
 
-    It holds the violations of its test. The session of its mode decides how to proceed with each request.
+    It holds its test's violations. The session for its mode decides how to proceed with each request.
     """
 
     def __init__(
@@ -324,7 +324,7 @@ class Tape:
 
     @property
     def uses_behaviour(self) -> bool:
-        """True if a behaviour of the library answers the requests, instead of a cassette."""
+        """True if a behaviour from the library, instead of a cassette, answers the requests."""
         return self._uses_behaviour
 
     @property

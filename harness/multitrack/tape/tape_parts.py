@@ -160,7 +160,7 @@ def assemble_parts(
 class _ExpiredCassettes(set[Path]):
     """The cassettes that a run records again.
 
-    They are remembered, because a shared cassette no longer looks old after the first of its tests.
+    They are remembered, because a shared cassette no longer looks old after the first of its tests has recorded it.
     """
 
 

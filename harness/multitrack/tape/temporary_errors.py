@@ -35,7 +35,7 @@ def are_final(interactions: Sequence[Interaction]) -> list[bool]:
 
 
 def describe_temporary_error(response: Response) -> str | None:
-    """Describe a response of 401, 403, 429 or 5xx, or a failed connection, as a verb phrase. ``None`` for others."""
+    """Describe a 401, 403, 429 or 5xx response, or a failed connection, as a verb phrase. ``None`` for others."""
     if response.ending == "unanswered":
         return f"got no response: {response.failure.error}" if response.failure else None
     if response.status in (401, 403, 429) or response.status >= 500:

@@ -11,7 +11,7 @@ from multitrack.tape.settings import Settings
 
 
 class UnrecordedRequests:
-    """Routes the requests of one tape that need no cassette."""
+    """Routes one tape's requests that need no cassette."""
 
     def __init__(self, settings: Settings, gate: LiveGate, *, is_offline: bool, drops_telemetry: bool) -> None:
         """Create the router.

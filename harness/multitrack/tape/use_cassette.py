@@ -33,7 +33,7 @@ _OPTIONS_OF_VCRPY = {
     "record_mode": "mode='replay', 'record' or 'record-missing'",
     "serializer": "nothing: the format is recognized, and recordings are YAML",
 }
-"""The options of vcrpy that ``use_cassette`` does not have, and what to pass instead."""
+"""vcrpy's options that ``use_cassette`` does not have, and what to pass instead."""
 
 
 class use_cassette:  # noqa: N801 - a function to its users

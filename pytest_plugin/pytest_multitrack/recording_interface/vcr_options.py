@@ -114,11 +114,11 @@ def find_default_name(node: pytest.Item | pytest.Collector) -> str:
 
 
 def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Settings) -> ResolvedOptions:
-    """Return the options of the cassette of ``node`` that do not depend on fixtures.
+    """Return the options for the cassette of ``node``, except those that depend on fixtures.
 
-    Until the options of the test are complete, its requests are sent to the network. The same is true of
-    pytest-recording, which opens its cassettes in a fixture. Only fixtures that ``vcr_config`` depends on can send
-    requests so early.
+    Until the test's options are complete, its requests are sent to the network. pytest-recording, which opens its
+    cassettes in a fixture, behaves in the same way. Only fixtures that ``vcr_config`` depends on can send requests this
+    early.
 
     Args:
         node: The test, or the module or class of a fixture.

@@ -1,4 +1,4 @@
-"""Read other recorders' cassettes: vcrpy, cassetter, and tools that build on vcrpy.
+"""Read cassettes from other recorders: vcrpy, cassetter, and tools that build on vcrpy.
 
 The format is vcrpy's (https://vcrpy.readthedocs.io). vcrpy's own code is not used, because it imports every HTTP
 library that is installed, and accepts values of any type.
@@ -247,8 +247,7 @@ def _read_header(value: Any) -> str:
 
 
 def _join_http_chunks(content: bytes, headers: Headers) -> bytes:
-    """Return ``content`` without HTTP's chunk sizes, which older versions of vcrpy stored for bodies from an
-    iterator."""
+    """Return ``content`` without HTTP's chunk sizes, which old versions of vcrpy stored for bodies from iterators."""
     if ("transfer-encoding", "chunked") not in headers:
         return content
     chunks: list[bytes] = []

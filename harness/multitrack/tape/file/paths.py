@@ -136,7 +136,7 @@ def cassette_path(path: Path) -> Path:
 
 
 def find_other_formats(path: Path) -> Iterator[Path]:
-    """Yield the other recorders' cassettes with the same name as the cassette at ``path``, but another suffix."""
+    """Yield other recorders' cassettes with the same name as the cassette at ``path``, but another suffix."""
     if path.name.endswith(".yaml"):
         for suffix in _OTHER_FORMATS:
             if (other := path.with_name(path.name.removesuffix(".yaml") + suffix)).is_file():

@@ -27,7 +27,7 @@ _BAD_VALUE = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """The loader for cassettes. Raises a PyYAML error that names the line for everything that it does not accept.
+    """The loader for cassettes. Raises a PyYAML error, which names the line, for everything that it does not accept.
 
     It rejects repeated keys, because a reader would silently use one of the two values. It rejects aliases, because
     Multitrack does not write any.

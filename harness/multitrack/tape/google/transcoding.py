@@ -156,7 +156,7 @@ def _normalize(value: Any, name: str = "") -> Any:
 
 
 def transcode_response(response: Response, recorded: str, sent: str) -> Response:
-    """Convert ``response``, which answered a request for the URL ``recorded``, into one for the URL ``sent``.
+    """Convert ``response``, which answered a request for the URL ``recorded``, into a response for the URL ``sent``.
 
     A converted response arrives in one chunk, and has the headers of the new transport. A response that was cut off
     or cannot be read is returned unchanged.

@@ -10,7 +10,7 @@ from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Response, Router
 
 _GRACE_SECONDS = 10.0
-"""How many seconds a caller may wait on replay in addition to the time that the recorded caller waited."""
+"""On replay, a caller gets a miss when it has waited this many seconds longer than the recorded caller."""
 
 
 def is_abandoned(response: Response) -> bool:
@@ -19,7 +19,7 @@ def is_abandoned(response: Response) -> bool:
 
 
 def seconds_to_wait(response: Response) -> float:
-    """Return how many seconds a caller may wait on replay before it gets a miss."""
+    """Return how many seconds a caller waits on replay before it gets a miss."""
     return sum(response.chunks.gaps) / 1000 + _GRACE_SECONDS
 
 
@@ -30,7 +30,7 @@ def find_record_hint(tape: Router | None) -> str:
 
 
 def report_miss(tape: Router | None) -> CassetteMiss:
-    """Report a miss to ``tape`` because the caller keeps waiting, so that the test fails. Return the miss."""
+    """Report a miss to ``tape`` because the caller keeps waiting. This fails the test. Return the miss."""
     violation = CassetteMiss(
         "no response was recorded for this request, because its caller stopped waiting during the recording; "
         "this time the caller waited longer\n"

@@ -1,4 +1,4 @@
-"""The tripwire for TLS streams of asyncio, which encrypt before they send over their socket."""
+"""The tripwire for asyncio's TLS streams, which encrypt data before they send it over their socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for both methods of the transport that send."""
+    """Return the patches for both of the transport's sending methods."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

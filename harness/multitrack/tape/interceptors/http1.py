@@ -24,14 +24,14 @@ class BodyFraming(Enum):
 
 
 class HttpMessageParser:
-    """A parser for one message, fed while its bytes arrive.
+    """A parser for one message, fed with bytes as they arrive.
 
     Attributes:
         start_line: The first line, None until the head is complete.
         headers: The header fields, with lower-case names.
         trailers: The fields after a chunked body.
         is_complete: Whether the whole body was parsed.
-        is_within_chunk: Whether only a part of the current chunk was parsed so far.
+        is_within_chunk: Whether only a part of the current chunk has been parsed.
     """
 
     def __init__(self, find_framing: Callable[[str, Headers], BodyFraming | int]) -> None:

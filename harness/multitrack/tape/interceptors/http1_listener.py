@@ -21,7 +21,7 @@ class HttpResponseListener:
         interim: The status codes of interim responses, which are not recorded.
 
     Attributes:
-        parser: The parser, with the bytes that arrived so far.
+        parser: The parser, with the bytes that have arrived so far.
         has_started: Whether the head of the response was recorded.
     """
 

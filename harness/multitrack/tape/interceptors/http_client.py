@@ -1,7 +1,7 @@
 """The interceptor for ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
 
 Instead of a socket, a connection gets a ``_DeferredSocket``. This object receives the request, asks the tape how to
-route it, and only connects if the request must be sent to the network. All code of the client above the socket runs
+route it, and only connects if the request must be sent to the network. All of the client's code above the socket runs
 unchanged.
 """
 
@@ -282,14 +282,14 @@ def _is_urllib3(connection: Connection) -> bool:
 
 
 def _mark_proxy_as_reached(connection: Connection) -> None:
-    """Mark the proxy of ``connection``, if any, as reached. urllib3 uses this to recognize failures of the proxy."""
+    """Mark the proxy of ``connection``, if any, as reached. urllib3 uses this to recognize proxy failures."""
     if hasattr(connection, "has_connected_to_proxy"):
         connection._has_connected_to_proxy = bool(connection.proxy)
 
 
 def _classify_phase(error: BaseException, connection: Connection) -> During:
     """Return the phase of the request in which ``connection`` failed with ``error``."""
-    # urllib3 wraps all errors of connecting except those of TLS and tunnels; other clients wrap none
+    # urllib3 wraps all connection errors except TLS and tunnel errors; other clients wrap none
     is_bare = system_error(error) is error and (type(error).__module__ == "ssl" or _is_urllib3(connection))
     return "handshake" if is_bare else "connect"
 

@@ -1,6 +1,6 @@
 """The tripwire for pycurl, which connects below Python's sockets.
 
-It only refuses requests while the network is blocked. A tape neither records nor refuses the requests of pycurl.
+It only refuses requests while the network is blocked. A tape neither records nor refuses pycurl's requests.
 """
 
 from __future__ import annotations

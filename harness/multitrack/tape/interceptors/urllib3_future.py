@@ -1,8 +1,8 @@
 """Refuses the requests of urllib3-future, which Multitrack cannot record.
 
 urllib3-future is a fork of urllib3 that niquests requires. By default, its installation replaces the package
-``urllib3``, so requests, botocore and other clients use the fork, too. The fork has only the names of its classes in
-common with urllib3: it speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
+``urllib3``, so requests, botocore and other clients use the fork, too. The fork has only its class names in common with
+urllib3: it speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
 """
 
 from __future__ import annotations

@@ -21,14 +21,14 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
     anything else by its bytes.
     """
     kind = _read_media_type(content_type)
-    # For arrays and objects the first byte decides, because some clients of providers send JSON as text/plain, and a
+    # For arrays and objects the first byte decides, because some provider clients send JSON as text/plain, and a
     # cassette stores all of them indented. A number or a string may be plain text.
     if _is_container(body) or _is_json(kind):
         try:
             return jsontext.canonicalize(body)
         except ValueError:
             pass
-    # aiohttp adds the content type of a form below the level at which vcrpy records, so cassettes of vcrpy lack it
+    # aiohttp adds the content type of a form below the level at which vcrpy records, so vcrpy's cassettes lack it
     if kind == _FORM or (not kind and _is_form(body)):
         return jsontext.canonical(_parse_form(body))
     if kind.startswith("multipart/"):
@@ -56,7 +56,7 @@ def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
     if kind and _is_container(body):
         return ()
     if kind and not _is_json(kind):
-        # vcrpy does not store the content type either, so a recorded text can look like a form
+        # vcrpy does not store the content type either, so recorded text can look like a form
         return (_TEXT + decode_text(body),) if _is_form(body) else ()
     try:
         document = jsontext.parse(body)
@@ -71,7 +71,7 @@ def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
 
 _CONTAINER = re.compile(rb"\s*[{\[]")
 _FORM = "application/x-www-form-urlencoded"
-# the prefixes of the strings of `list_stored_forms`, so that a form never equals plain text
+# the prefixes of the strings that `list_stored_forms` returns, so that a form never equals plain text
 _PAIRS, _TEXT = "form:", "text:"
 
 
@@ -98,7 +98,7 @@ def _canonicalize_pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _list_argument_pairs(document: Any) -> list[tuple[str, str]] | None:
-    """Return the fields of a form from the mapping or the pairs that were passed to aiohttp as ``data=``.
+    """Return the form fields in the mapping or the pairs that were passed to aiohttp as ``data=``.
 
     None if ``document`` is neither.
     """

@@ -35,7 +35,7 @@ class CrossTransportCandidates:
 
 
 class CrossTransportIndex:
-    """The interactions of an index that are calls of methods with more than one transport.
+    """An index's interactions that call methods with more than one transport.
 
     Google's packages are only imported when a request and a recording may be the same call.
     """
@@ -67,7 +67,7 @@ class CrossTransportIndex:
         return None
 
     def find_candidates(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
-        """Return all recordings of the method of ``sent`` over other transports. None if there are none."""
+        """Return all recordings of ``sent``'s method over other transports. None if there are none."""
         url = VertexUrl.parse(sent.request.url)
         if url is None or not (entries := list(self._find_entries(url))):
             return None

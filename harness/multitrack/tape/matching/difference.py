@@ -10,8 +10,7 @@ from typing import Any, Final
 from multitrack.tape import jsontext
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
-# Comparing this many pairs of items takes some tenths of a second if many items are equal, as the numbers of a vector
-# are.
+# Comparing this many pairs of items takes some tenths of a second if many items are equal, as in a vector of numbers.
 _MAX_PAIRS = 1_000_000
 
 Path = tuple[str | int, ...]
@@ -51,8 +50,8 @@ def _format_step(step: str | int) -> str:
 def find_differences(recorded: Any, sent: Any, path: Path = ()) -> Iterator[Difference]:
     """Yield the smallest differences between two JSON documents.
 
-    An inserted or removed item of an array is one difference and does not shift the items after it. ``REDACTED`` in
-    a recorded text matches any text.
+    An inserted or removed array item is one difference and does not shift the items after it. ``REDACTED`` in a
+    recorded string matches any text.
     """
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:

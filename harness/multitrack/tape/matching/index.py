@@ -96,7 +96,7 @@ def _adopt_part(target: str, recorded: str, pattern: str) -> str:
 class Index:
     """The recorded interactions of one tape. Each is replayed once; equal interactions are replayed in order.
 
-    The messages of a streaming request are not part of its key. They are compared while they are sent.
+    The messages of a streaming request are not part of its key. They are compared as they are sent.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Index:
         Args:
             interactions: The interactions, in replay order.
             pseudonyms: The pseudonyms in the interactions.
-            keys: The matching key of each interaction. Defaults to the keys of the default rules.
+            keys: The matching key of each interaction. Defaults to the keys that the default rules produce.
         """
         interactions = tuple(interactions)
         keys = keys_of_recordings(interactions, pseudonyms) if keys is None else keys

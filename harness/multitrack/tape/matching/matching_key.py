@@ -41,7 +41,7 @@ class MatchingKey:
         content_type = request.header("content-type")
         content = canonicalize_body(request.body, content_type)
         (origin, target, content), renumbered = renumber_pseudonyms(pseudonyms, url_origin, url_target, content)
-        # the messages of gRPC have no content type, and no recorder stores them as arguments
+        # gRPC messages have no content type, and no recorder stores them as arguments
         stored_forms = () if request.is_grpc else list_stored_forms(request.body, content_type)
         return cls(
             # aiohttp accepts methods in lower case, and vcrpy stores them as the caller wrote them

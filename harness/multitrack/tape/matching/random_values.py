@@ -13,7 +13,7 @@ KNOWN_RANDOM_FIELDS = {
 """Top-level fields of a JSON body that are not compared if their value matches the pattern."""
 
 _GENERATED_ID = re.compile(rb'"pyd_ai_[0-9a-f]{32}"')
-# pydantic-ai generates an id of this form for a call without an id, such as a call of Gemini:
+# pydantic-ai generates an id of this form for a call without an id, such as a Gemini call:
 # https://github.com/pydantic/pydantic-ai/blob/main/pydantic_ai_slim/pydantic_ai/_utils.py (generate_tool_call_id)
 
 _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}
@@ -60,7 +60,7 @@ def _is_known_random(name: str, value: Any) -> bool:
 
 
 # No letter, digit or hyphen is next to a shape, except that a token may follow a prefix such as `call_`. So the dates
-# in the names of models (gpt-4o-2024-08-06) are not random.
+# in model names (gpt-4o-2024-08-06) are not random.
 _RANDOM_PARTS = re.compile(
     r"""
     (?<![0-9A-Za-z-]) (?:

@@ -8,7 +8,7 @@ from multitrack.tape.exchange import Request
 
 
 class RequestMatcher(Protocol):
-    """A comparison of the project, made in addition to the comparison of matching keys."""
+    """One of a project's own comparisons, made in addition to the comparison of matching keys."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Messages of a miss: why no recording matches a request, and what to do next."""
+"""The message for a miss: why no recording matches a request, and what to do next."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
 
 REBIND_ADVICE = "to keep the recorded answer, if it still fits: "
-"""The text before the command that keeps the answer of a recording."""
+"""The text before the command that keeps a recording's answer."""
 _MAX_SHOWN = 5
 # reports show more of the differences than the message
 _MAX_REPORTED = 50
@@ -74,7 +74,7 @@ def build_miss(
         find_rejection: Returns why the project's matchers reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
         brief: Whether the search for the nearest recording was skipped. The search is slow if the cassette is large.
-        rebind_hint: The command that keeps the answer of the nearest recording. None if there is no such command.
+        rebind_hint: The command that keeps the nearest recording's answer. None if there is no such command.
     """
     lines = [f"{_describe_request(request)} has no recording", f"  cassette: {path}", *_format_call_site(call_site)]
     if lost is not None and index is None:

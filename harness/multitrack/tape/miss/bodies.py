@@ -65,7 +65,7 @@ def _parse(body: bytes, content_type: str) -> Any:
 
 
 def name_format(document: Any) -> str:
-    """Return the name of the format of a parsed body."""
+    """Return the name of a parsed body's format."""
     match document:
         case FormFields():
             return "a form"
@@ -79,7 +79,7 @@ def name_format(document: Any) -> str:
 
 
 def _is_form(body: bytes) -> bool:
-    # cassettes of vcrpy lack the content type of a form that aiohttp sent
+    # vcrpy's cassettes lack the content type of a form that aiohttp sent
     text = body.decode("latin-1")
     return bool(text) and "=" in text and urlencode(parse_qsl(text, keep_blank_values=True)) == text
 

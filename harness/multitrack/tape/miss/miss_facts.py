@@ -14,8 +14,8 @@ MissKind = Literal[
 """Why no recording matched.
 
 ``changed``: the nearest recording differs. ``already-replayed``: the recording was used by an earlier request.
-``no-similar``: no recording uses this method of the API. ``no-cassette``: nothing was recorded. ``other-file``: another
-file has a recording. ``rejected``: one of the project's matchers, or the transport, excludes the nearest recording.
+``no-similar``: no recording uses this API method. ``no-cassette``: nothing was recorded. ``other-file``: another file
+has a recording. ``rejected``: one of the project's matchers, or the transport, excludes the nearest recording.
 ``diverged``: a streaming request stopped matching. ``unexplained``: the recordings were not compared in detail.
 """
 
@@ -50,7 +50,7 @@ class MissFacts:
         call_site: Where the user's code sent the request. None if it is unknown.
         nearest: The position of the nearest recording, from 1. None if nothing was similar.
         differences: The places where the nearest recording differs from the request.
-        other_file_command: The command that uses the recording in another file. Empty if there is none.
+        other_file_command: The command that makes the test use the recording in another file. Empty if there is none.
     """
 
     kind: MissKind

@@ -1,4 +1,4 @@
-"""Report the misses of a tape: each fails the test, and the first ones are explained."""
+"""Report a tape's misses: each fails the test, and the first ones are explained."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Without a limit, code that catches hundreds of misses would wait for each compar
 
 @dataclass(frozen=True, slots=True)
 class MissContext:
-    """The facts that the messages of misses contain.
+    """The facts that miss messages contain.
 
     Args:
         shown_path: The cassette, as it is shown to the user.
         record_hint: The command that records the request.
         folder: The current directory when the tape was opened.
-        rebind_hint: Returns the command that keeps the answer of a recording if only the wording of its request
-            changed. Its result is None if there is no such command.
+        rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed. Its
+            result is None if there is no such command.
     """
 
     shown_path: Path
@@ -63,8 +63,8 @@ class MissedRequest:
         nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if it is
             unknown.
         is_only_wording: Whether the request differs from that recording only in its wording.
-        moved_from: The earlier name of the test, and its new name, if the cassette of the earlier name has the request.
-            None if there is no such cassette.
+        moved_from: The earlier name of the test, and its new name, if the cassette with the earlier name has the
+            request. None if there is no such cassette.
     """
 
     violation: TapeViolation | None
@@ -75,7 +75,7 @@ class MissedRequest:
 
 
 class MissReporter:
-    """Reports the requests of one tape that no recording matches."""
+    """Reports one tape's requests that no recording matches."""
 
     def __init__(
         self,
@@ -190,8 +190,8 @@ class MissReporter:
     def list_reworded(self, answered: Iterable[AnsweredRequest]) -> Iterator[MissedRequest]:
         """Yield the answered requests that differ from their recordings only in their wording.
 
-        There are none by default, because a recording then only answers an equal request. The rules of the tape may
-        compare less.
+        By default, there are none, because a recording only answers equal requests. A tape whose rules compare less may
+        have some.
         """
         if (lookup := self._cassette.lookup) is None:
             return

@@ -1,7 +1,7 @@
 """Decide whether only the wording of a request changed, so that its recorded answer may be kept.
 
-Wording is the text of instructions and messages, and the descriptions of tools and of fields. The model, parameters,
-schemas, the number and the roles of messages, tool calls and their results are not wording.
+Wording is the text of instructions and messages, and the descriptions of tools and of fields. These are not wording:
+the model, parameters, schemas, tool calls and their results, and the number and the roles of messages.
 """
 
 from __future__ import annotations

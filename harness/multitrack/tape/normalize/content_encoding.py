@@ -15,12 +15,12 @@ _PIECE_SIZE = 64
 
 
 def largest_decoded_size(size: int) -> int:
-    """Return how many bytes ``size`` compressed bytes of a file may have after they are decompressed."""
+    """Return the maximum number of bytes that ``size`` compressed bytes of a file may expand to."""
     return _LARGEST_SMALL_CONTENT + size * _LARGEST_RATIO
 
 
 class DecodedTooLarge(ValueError):
-    """The body is a compression bomb: it would have more bytes than ``largest_decoded_size`` after it is decoded."""
+    """The body is a compression bomb: it would have more bytes than ``largest_decoded_size`` when decoded."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__(f"its {encoding} data is compressed so much that it cannot come from a real server")

@@ -1,4 +1,4 @@
-"""Decode the bodies of requests. No other module decodes them, whatever the client library and the mode."""
+"""Decode request bodies. No other module decodes them, whatever the client library and the mode."""
 
 from __future__ import annotations
 

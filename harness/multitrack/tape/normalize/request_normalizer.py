@@ -18,7 +18,7 @@ from multitrack.tape.redaction.redactor import Redactor
 
 
 class RequestNormalizer:
-    """Normalizes the requests of one tape. Threads may share it."""
+    """Normalizes one tape's requests. Threads may share it."""
 
     def __init__(
         self, redactor: Redactor, placeholders: Placeholders | None = None, filters: InteractionFilter | None = None

@@ -26,15 +26,15 @@ _HOSTS = frozenset(
         "login.microsoftonline.com",
     }
 )
-# the Vertex SDK sends this if it gets the project from an environment variable, which may contain the number of the
-# project instead of its id
+# the Vertex SDK sends this if it gets the project from an environment variable, which may contain the project's number
+# instead of its id
 _PROJECT_LOOKUP = "grpc://cloudresourcemanager.googleapis.com/google.cloud.resourcemanager.v3.Projects/GetProject"
 _PLACEHOLDER = "placeholder"
 
 
 @lru_cache(maxsize=1024)
 def is_token_exchange(url: str) -> bool:
-    """Return whether ``url`` is a token endpoint, is on a metadata server, or looks up the name of a project."""
+    """Return whether ``url`` is a token endpoint, is on a metadata server, or looks up a project's name."""
     return url == _PROJECT_LOOKUP or urlsplit(url).hostname in _HOSTS
 
 

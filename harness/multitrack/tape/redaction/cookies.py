@@ -1,4 +1,4 @@
-"""Redact ``set-cookie``: the name of a cookie is recorded, its value is not."""
+"""Redact ``set-cookie``: a cookie's name is recorded, but its value is not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
-# Cookies of load balancers, bot protection and Google, which most responses set and no application reads:
+# Cookies from load balancers, bot protection and Google, which most responses set and no application reads:
 # https://developers.cloudflare.com/fundamentals/reference/policies-compliances/cloudflare-cookies/
 _INFRASTRUCTURE = re.compile(r"_?_cf|cf_clearance$|AWSALB|NID$")
 _DELETED = re.compile(r"\b19[67]\d\b")
@@ -16,8 +16,8 @@ def redact_set_cookie(header: str) -> str | None:
     """Return the header with a harmless value, so that code that looks up the cookie by its name finds it.
 
     The time at which the cookie expires is removed, because it would have passed on replay. The time stays if the
-    header deletes the cookie. ``None`` if the header is not recorded, because it sets a cookie of the infrastructure or
-    a cookie without a name.
+    header deletes the cookie. ``None`` if the header is not recorded, because it sets an infrastructure cookie or a
+    cookie without a name.
     """
     pair, *attributes = header.split(";")
     name, _, content = pair.partition("=")

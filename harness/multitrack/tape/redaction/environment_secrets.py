@@ -56,7 +56,7 @@ class EnvironmentSecrets:
     google_account: Mapping[str, str]
     """The text fields of the file that GOOGLE_APPLICATION_CREDENTIALS names. Empty if there is no such file."""
     variables: Mapping[str, str]
-    """All variables of the environment."""
+    """All environment variables."""
 
 
 def find_in_environment(environment: Mapping[str, str]) -> EnvironmentSecrets:

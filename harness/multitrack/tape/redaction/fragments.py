@@ -1,9 +1,9 @@
 """Redact text that a stream splits into fragments, one per event.
 
-If a model repeats a secret in a streamed response, the secret arrives in pieces, and no piece looks like a secret.
-All pieces of a string are therefore redacted together. The events are the ``data:`` of server-sent events, which may be
-JSON or plain text, the lines of JSON lines, or the items of a JSON array. The list of tokens with their log
-probabilities (``logprobs``) also has text in pieces, even in an answer that is not streamed.
+If a model repeats a secret in a streamed response, the secret arrives in pieces, and no piece looks like a secret. All
+pieces of a string are therefore redacted together. The events are the ``data:`` of server-sent events (JSON or plain
+text), the lines of JSON lines, or the items of a JSON array. The list of tokens with their log probabilities
+(``logprobs``) also contains text in pieces, even in an answer that is not streamed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from multitrack.tape.redaction.logprobs import TOKEN_KEYS, find_tokens
 from multitrack.wires import json_rewriting, registry
 
 _TOKENS = object()
-"""The key of the place of the tokens with log probabilities."""
+"""The key of the place for tokens with log probabilities."""
 
 RedactPieces: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 """Redacts the joined pieces of a string. Returns the pieces unchanged if no secret is divided between them."""
 
 _Visit: TypeAlias = Callable[["_Place", str, Any, Any], None]
-"""Called for each string of a document: its place, the string, its container, and its key or position there."""
+"""Called for each string in a document, with its place, the string, its container, and its key or position there."""
 
 
 def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
@@ -55,7 +55,7 @@ class _Place:
         """The places below, by the key or the position that leads to each."""
         self.pieces: list[str] = []
         self.positions: list[int] = []
-        """The position of the document of each piece."""
+        """The position of each piece's document."""
 
     def add_place(self, key: object) -> _Place:
         """Add and return the place that ``key`` leads to."""
@@ -78,7 +78,7 @@ class _Documents:
         self._root = _Place()
         self._keys = registry.fragment_keys()
         self._changes: dict[int, dict[_Place, list[str | None]]] = defaultdict(dict)
-        """For the position of each changed document: for each place, its strings, with None for those that stay."""
+        """By document position and place: the new strings, with None for each string that stays unchanged."""
 
     def add(self, position: int, document: Any) -> None:
         """Collect the strings of the document at ``position``."""
@@ -113,7 +113,8 @@ class _Documents:
     def apply_changes(self, position: int, document: Any) -> None:
         """Change the strings of the document at ``position`` in place."""
         changes = {place: iter(pieces) for place, pieces in self._changes[position].items()}
-        # collected first, because the change of a token also changes other strings, which are then changed as well
+        # all are collected before any is applied: changing a token also changes other strings, which have their own
+        # changes
         leaves: list[tuple[Any, Any, str]] = []
 
         def collect(place: _Place, piece: str, container: Any, key: Any) -> None:
@@ -141,7 +142,7 @@ class _Documents:
         for key, item in enumerate(value) if is_list else value.items():
             kind = type(item)
             if kind is list and not is_list and (tokens := find_tokens(value, str(key))):
-                # the tokens of an event are a part of the text, however many there are
+                # an event's tokens are a part of the text, however many there are
                 place_of_list = children.get(key) or place.add_place(key)
                 place_of_tokens = place_of_list.children.get(_TOKENS) or place_of_list.add_place(_TOKENS)
                 for token in tokens:
@@ -174,7 +175,10 @@ def _redact_events(text: str, mark: str, redact_pieces: RedactPieces) -> str:
 
 
 def _find_lines(text: str, mark: str) -> Iterator[tuple[int, int]]:
-    """Yield the span of the data in each line that begins with ``mark``: ``{``, which is part of it, or ``data:``."""
+    """Yield the span of the data in each line that begins with ``mark``.
+
+    ``mark`` is ``{``, which is part of the data, or ``data:``, which is not.
+    """
     # the methods of str search ten times as fast as a regular expression
     start = 0 if text.startswith(mark) else text.find(f"\n{mark}") + 1 or -1
     while start >= 0:
@@ -187,7 +191,7 @@ def _find_lines(text: str, mark: str) -> Iterator[tuple[int, int]]:
 
 
 def _read_event(text: str) -> tuple[Any, Callable[[Any], str]]:
-    """Return the document of an event, and the function that writes it.
+    """Return an event's document, and the function that writes it.
 
     Plain text, or a JSON document that is a single string, is put into a list, so that its string can be replaced.
     """

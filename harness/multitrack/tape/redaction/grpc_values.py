@@ -12,14 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 Mask = Callable[[str], str]
-"""Replaces each secret in a string by asterisks."""
+"""Replaces each secret in a string with asterisks."""
 
 # the bytes of a protobuf message that protobuf JSON cannot represent
 _WIRE = re.compile(r'("@wire":\s*")((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)(")')
 
 
 def redact_wire_bytes(text: str, mask: Mask) -> str:
-    """Return ``text``, a JSON body, with masked secrets in the wire bytes of messages."""
+    """Mask the secrets in the wire bytes of messages in ``text``, a JSON body."""
 
     def replace_match(match: re.Match[str]) -> str:
         masked = _mask_base64(match[2], mask)
@@ -29,7 +29,7 @@ def redact_wire_bytes(text: str, mask: Mask) -> str:
 
 
 def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callable[[str], str]) -> str:
-    """Return the ``value`` of a binary header with masked secrets.
+    """Return the ``value`` of a binary header with its secrets masked.
 
     Strings in the details of an error are not masked, but redacted like other strings.
 

@@ -1,4 +1,4 @@
-"""The secrets of one tape whose values are known."""
+"""The secrets whose values one tape knows."""
 
 from __future__ import annotations
 

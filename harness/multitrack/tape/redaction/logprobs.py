@@ -1,4 +1,4 @@
-"""The tokens of an answer with their log probabilities. A secret may be split into several tokens.
+"""An answer's tokens with their log probabilities. A secret may be split into several tokens.
 
 https://platform.openai.com/docs/api-reference/chat/object, https://ai.google.dev/api/generate-content#LogprobsResult
 """
@@ -64,7 +64,7 @@ def find_tokens(fields: Mapping[str, Any], key: str) -> Sequence[Token]:
             others = [next((item[name] for name in _ALTERNATIVES if name in item), None) for item in items]
         return [Token(item, "token", other) for item, other in _pair(items, others)]
     if key == "tokens" and "token_logprobs" in fields and all(isinstance(item, str) for item in items):
-        # the older API for completions
+        # the older completions API
         others = _read_list(fields, "top_logprobs")
         return [Token(items, position, other) for position, (_, other) in enumerate(_pair(items, others))]
     return ()

@@ -19,7 +19,7 @@ _BETWEEN_WORDS = re.compile(rf"(?<=[^{re.escape(_CHARACTERS)}])")
 
 @cache_short_texts
 def find_long_words(text: str) -> Sequence[tuple[int, int]]:
-    """Return the span of each word with at least ``MIN_LENGTH`` letters, digits and characters of base64."""
+    """Return the span of each word with at least ``MIN_LENGTH`` letters, digits and base64 characters."""
     return [word for window in find_windows(text, _BETWEEN_WORDS) for word in _find_in_window(text, *window)]
 
 

@@ -1,4 +1,4 @@
-"""The function of a project that removes its own private data, such as names and addresses of people."""
+"""A project's function that removes private data, such as people's names and addresses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IS_FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"{}<>]*(?:&[\w.%+\[\]-]+=[^\s&\"{}<>
 _URL_PART = re.compile(r"(?<=/)[^/?#&=]+|(?<==)[^&#]+")
 _WORD = re.compile(r"\w+|\W")
 _MAX_COMPARED = 2000
-"""The maximum number of words in a string whose changed words are found one by one.
+"""In a string with at most this many words, the changed words are found one by one.
 
 In a longer string, everything from the first change to the last one counts as changed.
 """
@@ -73,7 +73,7 @@ class ProjectFunction:
         """Return ``text`` without private data: the result of the function.
 
         Args:
-            text: One value of a request or a response, or any other string.
+            text: One value from a request or a response, or any other string.
             describe_location: Returns where the text is, for messages. Default: an empty string.
 
         Raises:

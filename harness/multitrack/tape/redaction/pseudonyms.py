@@ -96,7 +96,7 @@ class Pseudonyms:
         return frozenset(self._pseudonyms.values())
 
     def learn(self, kind: str, name: str) -> None:
-        """Replace ``name`` from now on wherever it appears as a word, unless it could be an ordinary word.
+        """From now on, replace ``name`` wherever it appears as a word, unless it could be an ordinary word.
 
         ``acme-prod-7`` is replaced even in prompts and responses. A project called ``weather`` is only replaced in
         resource names.
@@ -111,13 +111,13 @@ class Pseudonyms:
             same_word.sort(key=len, reverse=True)
 
     def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Learn the names in headers of providers."""
+        """Learn the names in providers' headers."""
         for header, value in headers:
             if kind := _HEADERS.get(header):
                 self.learn(kind, value)
 
     def learn_url(self, url: str) -> None:
-        """Learn the names of projects in the URL of a Google API."""
+        """Learn the project names in a Google API URL."""
         if _is_google_url(url):
             for resource in _PROJECT.finditer(url):
                 self.learn("project", resource[0].partition("/")[2])
@@ -211,7 +211,7 @@ class Pseudonyms:
 
 
 def may_have_private_names(url: str) -> bool:
-    """Return whether ``url`` may contain a private name that is recognized by its shape or by what is around it."""
+    """Return whether ``url`` may contain a private name that is recognized by its shape or its context."""
     return (
         _is_google_url(url)
         or ".amazonaws.com" in url

@@ -71,7 +71,7 @@ _MAX_URLS = 256
 _USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 
 
-# all tests of a project send requests to the same few URLs
+# a project's tests all send requests to the same few URLs
 @lru_cache(maxsize=1024)
 def _has_ordinary_shape(url: str) -> bool:
     """Return whether ``url`` contains nothing that must be removed because of its shape.
@@ -181,7 +181,7 @@ class Redactor:
         """Return ``url`` without user information and without secrets in its parameters."""
         if self._function is None and _has_ordinary_shape(url) and not self._finds_known(url):
             return url
-        # cached, because the requests of a tape have the same few URLs and headers
+        # cached, because a tape's requests have the same few URLs and headers
         key = (url, len(self._known), len(self._pseudonyms))
         if (known := self._redacted_urls.get(key)) is None:
             if len(self._redacted_urls) > _MAX_URLS:
@@ -278,7 +278,7 @@ class Redactor:
         return find_shapes(text, self._allowed)
 
     def _mask_secrets(self, text: str) -> str:
-        """Replace each secret in ``text`` by as many asterisks as it has characters."""
+        """Replace each secret in ``text`` with as many asterisks as it has characters."""
         for find in (self._known.find, self._find_shapes):
             text = apply_changes(text, [Change(start, end, "*" * (end - start)) for start, end, _ in find(text)])
         return text

@@ -1,4 +1,4 @@
-"""Find secrets by the name of the field that holds them: in JSON, in the ``repr`` of Python, and in forms."""
+"""Find secrets by the name of the field that holds them: in JSON, in Python's ``repr``, and in forms."""
 
 from __future__ import annotations
 

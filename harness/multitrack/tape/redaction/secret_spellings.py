@@ -1,7 +1,7 @@
 r"""Find a secret whose value is known, in all its spellings.
 
-A secret is found unchanged, in JSON and in the ``repr`` of Python (also several levels deep), in URLs and forms, in
-HTML and XML, with line breaks in it, and in base64, which has three forms, depending on the position of the first byte.
+A secret is found unchanged, in JSON and in Python's ``repr`` (also several levels deep), in URLs and forms, in HTML and
+XML, with line breaks in it, and in base64, which has three forms, depending on the position of the first byte.
 
 No spelling changes ASCII letters and digits. Therefore, the search first compares only letters and digits, and then the
 characters between them. A pattern with all spellings of each character would take a tenth of a second to compile.
@@ -75,7 +75,7 @@ class SearchedText:
         self._marks = marks
 
     def may_contain(self, mark: bytes, *, in_long_word: bool) -> bool:
-        """Return whether the text may contain a secret with this ``mark``. If not, it does not contain the secret."""
+        """Return False only if the text certainly contains no secret with this ``mark``."""
         if len(self.text) > WINDOW:
             return mark in self._found_marks
         return mark in (self._squeezed_words if in_long_word else self._squeezed)

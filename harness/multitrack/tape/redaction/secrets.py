@@ -26,14 +26,14 @@ _SHARED_CREDENTIAL_HEADERS = {
     "cookie",
     "set-cookie",
 }
-"""The headers that hold the credential of more than one provider, in lower case."""
+"""The headers in which more than one provider expects a credential, in lower case."""
 
 CREDENTIAL_PARAMETERS = frozenset(
     {"key", "api_key", "apikey", "access_token", "token", "sig", "x-amz-signature", "x-amz-security-token"}
 )
-"""The parameters of a URL that hold a credential, in lower case."""
+"""The URL parameters that hold a credential, in lower case."""
 
-# the id of the key and the signature in the header of a signed request:
+# the key id and the signature in a signed request's header:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 _AWS_CREDENTIAL = re.compile(r"(?:Credential|Signature)=([^/,\s]+)")
 _MIN_SENT_LENGTH = 8

@@ -1,4 +1,4 @@
-"""The rules for the shapes of secrets, such as the keys of a service.
+"""The rules for the shapes of secrets, such as a service's keys.
 
 Most rules come from gitleaks, in the file ``gitleaks_rules.json``. ``_OWN`` and the other lists add shapes that
 gitleaks lacks or describes more narrowly.
@@ -82,7 +82,7 @@ _OWN_RANDOM: Sequence[tuple[str, str]] = (
     ("ATATT3", r"[0-9A-Za-z_=-]{60,}"),  # Atlassian
     ("ATCTT3", r"[0-9A-Za-z_=-]{60,}"),
     ("ATBB", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])"),
-    # Facebook; base64 of an image may begin in the same way, but contains other characters, too
+    # Facebook; an image in base64 may begin in the same way, but contains other characters, too
     ("EAA", r"[A-Z][0-9A-Za-z]{80,400}(?![0-9A-Za-z+=_-]|\\*/|%2[BFbf]|%3[Dd])"),
     ("CCIPAT_", r"[0-9A-Za-z]+_[0-9a-f]{40}"),  # CircleCI
     ("NRAK-", r"[0-9A-Z]{27}"),  # New Relic
@@ -114,7 +114,7 @@ _DUMMY = re.compile(r"[xX*.-]+|0+")
 
 
 def compute_entropy(text: str) -> float:
-    """Return the Shannon entropy of the characters of ``text``, in bits."""
+    """Return the Shannon entropy of the characters in ``text``, in bits."""
     counts = Counter(text).values()
     return -sum(count / len(text) * math.log2(count / len(text)) for count in counts) if text else 0.0
 
@@ -143,7 +143,7 @@ class ShapeRule:
             allowed_words: Words that no secret contains.
             check: Returns whether a string can be a secret, given the rest of it after its ``beginning``. None accepts
                 any rest.
-            beginning: The fixed beginning of the secret. Empty for the rules of gitleaks.
+            beginning: The fixed beginning of the secret. Empty for gitleaks rules.
         """
         self.name = name
         self._pattern = pattern

@@ -111,7 +111,7 @@ def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
             yield from _find_by_name(text, start)
 
 
-# the names of tools and of JSON fields are the same in each request
+# cached, because tool names and JSON field names are the same in each request
 @lru_cache(maxsize=4096)
 def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
     """Return the positions in ``word`` where a secret may begin, with their rules; and whether it contains a digit."""

@@ -32,7 +32,8 @@ def select_disjoint(changes: Iterable[Change]) -> list[Change]:
     ordered = sorted((change.start, rank, change) for rank, change in enumerate(changes))
     selected: list[tuple[int, Change]] = []
     for _, rank, change in ordered:
-        # an earlier change that ends before this one was compared with all that begin before it
+        # an earlier change that ends before this one begins has already been compared with every change that it
+        # overlaps
         while selected and selected[-1][1].end > change.start and selected[-1][0] > rank:
             selected.pop()
         if not selected or selected[-1][1].end <= change.start:

@@ -1,4 +1,4 @@
-"""``@pytest.mark.behaviour``: a recorded behaviour of a provider answers every request of its wire format."""
+"""``@pytest.mark.behaviour``: a provider's recorded behaviour answers every request in its wire format."""
 
 from __future__ import annotations
 

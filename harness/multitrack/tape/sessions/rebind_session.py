@@ -22,9 +22,9 @@ class RebindSession(ReplaySession):
         super().__init__(*arguments, **options)
         self._test = test
         self.reworded: list[NearestRecording] = []
-        """The recordings that answered a request with another wording."""
+        """The recordings that answered a request with different wording."""
         self.rebindings: list[Rebinding] = []
-        """The changes of the cassette, which are only written if the test passes."""
+        """The changes to the cassette, which are only written if the test passes."""
 
     def _find_replay(self, request: Request, sent: CanonicalRequest) -> Replay | None:
         return super()._find_replay(request, sent) or self._rebind(request, sent)

@@ -54,7 +54,7 @@ class ReplaySession(Session):
             lookup: The recordings. ``None`` if there is no cassette.
             gate: Checks the requests that are about to be sent.
             misses: Reports the requests without a recording.
-            guard: Turns errors of a conversation into violations.
+            guard: Turns errors in a conversation into violations.
             lock: The tape's lock.
             pace: The speed of replayed responses, one of ``settings.PACES``.
             recorder: Records the requests without a recording. ``None`` if they are misses.

@@ -10,7 +10,7 @@ from aiohttp import BaseConnector, ClientRequest, client_exceptions
 
 from multitrack.tape.failure import During, Failure
 
-# before 3.10, aiohttp uses more general classes for these errors
+# before version 3.10, aiohttp used more general classes for these errors
 ConnectionTimeout: type[aiohttp.ServerTimeoutError] = getattr(
     aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeoutError
 )
@@ -46,7 +46,7 @@ def recreate_error(failure: Failure, connector: BaseConnector, request: ClientRe
     aiohttp's equivalent.
     """
     if failure.error == TimeoutError.__name__ and failure.during == "read":
-        # the time limit of the whole request, or the read timeout of another client
+        # the whole request's time limit, or another client's read timeout
         return TimeoutError()
     cause = failure.to_system_error()
     system_error = cause if isinstance(cause, OSError) else ConnectionError(failure.message)

@@ -31,7 +31,7 @@ from multitrack.tape.patching import Patch
 
 Connect = Callable[..., Awaitable[Connection]]
 
-# Connectors that leave the process; others may call an application in the same process.
+# Connectors whose connections leave the process; others may call an application in the same process.
 _NETWORK_CONNECTORS = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.NamedPipeConnector)
 # Responses that aiohttp skips, because another response follows: all except a change to another protocol.
 _INTERIM_CODES = frozenset(range(100, 200)) - {101}
@@ -44,7 +44,8 @@ _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_c
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for aiohttp.
 
-    All connectors of aiohttp inherit the same ``connect``, unless a tracing library has already patched their classes.
+    All of aiohttp's connectors inherit the same ``connect``, unless a tracing library has already patched their
+    classes.
     """
     del module
     connects = [
@@ -246,7 +247,7 @@ class DeferredTransport(asyncio.Transport):
             self.handler.fail(recreate_error(failure, self._connector, self._request))
             return
         error = None if failure is None else failure.to_system_error()
-        # if the body is shorter than announced, the parser notices that by itself
+        # if the body is shorter than announced, the parser notices by itself
         self._close_with(error if isinstance(error, OSError) else None)
 
     def _receive(self, data: bytes) -> None:

@@ -84,7 +84,7 @@ class DeferredResponseHandler(ResponseHandler):
         return transport
 
     def find_timeout(self) -> TimeoutError | None:
-        """Return the error of the request's time limit. None if the limit has not expired."""
+        """Return the timeout error if the request's time limit has expired. None otherwise."""
         try:
             self._time_limit.assert_timeout()
         except TimeoutError as error:
@@ -92,7 +92,7 @@ class DeferredResponseHandler(ResponseHandler):
         return None
 
     def fail(self, error: Exception) -> None:
-        """Raise ``error`` to the caller, which waits for a response or for the rest of a response."""
+        """Raise ``error`` in the caller, which is waiting for a response or for the rest of one."""
         payload = self._payload
         self.set_exception(error)
         if payload is not None:
@@ -113,12 +113,12 @@ class DeferredResponseHandler(ResponseHandler):
             super()._reschedule_timeout()
 
     def notify_read(self) -> None:
-        """Signal that the caller waits for more of the body."""
+        """Signal that the caller is waiting for more of the body."""
         if self._events is not None:
             self._events.on_read()
 
     def notify_read_to_end(self) -> None:
-        """Signal that the caller waits for the end of the body without reading."""
+        """Signal that the caller is waiting for the end of the body without reading."""
         if self._events is not None:
             self._events.on_read_to_end()
 

@@ -1,8 +1,8 @@
 """The interceptor for gRPC's asyncio channels, below the calls that they create.
 
-grpc creates a call with the core of its channel, and the channel's core creates the core of the call. This interceptor
-gives the call a core that asks the tape first. Therefore, channels, stubs and callables created earlier are
-intercepted, too. gRPC interceptors run above this one, and the caller gets grpc's own calls.
+grpc creates a call with its channel's core, which creates the call's own core. This interceptor gives the call a core
+that asks the tape first. Therefore, channels, stubs and callables created earlier are intercepted, too. gRPC
+interceptors run above this one, and the caller gets grpc's own calls.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class _RequestSerializer:
 
 
 def _find_sent_bytes(wire: bytes | None) -> bytes:
-    # if a message cannot be serialized, gRPC logs it, and sends an empty message
+    # if a message cannot be serialized, gRPC logs the error and sends an empty message
     return wire or b""
 
 
@@ -127,7 +127,7 @@ class _ChannelCore:
         """Create the core of a call to ``method``."""
         create_live = functools.partial(self._real.call, method, deadline, *rest)
         if self._real.closed():
-            return create_live()  # raises the error of a closed channel
+            return create_live()  # raises the error for a closed channel
         return RoutedCore(
             self._tape,
             self._method,

@@ -1,7 +1,7 @@
-"""The core below a call of an asyncio channel, which asks the tape how to route the call.
+"""The core below a call on an asyncio channel. It asks the tape how to route the call.
 
-The caller gets grpc's own calls, ``grpc.aio.UnaryUnaryCall`` and its siblings. Their methods call the methods of a
-core, so the cores here have the names, results and errors of grpc's core
+The caller gets grpc's own calls, ``grpc.aio.UnaryUnaryCall`` and its siblings. Their methods call a core's methods, so
+the methods here have the same names, results and errors as those of grpc's core
 (https://github.com/grpc/grpc/blob/master/src/python/grpcio/grpc/_cython/_cygrpc/aio/call.pyx.pxi).
 """
 
@@ -32,7 +32,7 @@ class RoutedCore:
     Args:
         tape: The open tape.
         method: The method that is called.
-        channel: The core of the channel.
+        channel: The channel's core.
         create_live: Creates the real core.
         create_request: Returns the request for a serialized message and the metadata.
         to_json: Converts the last serialized message to protobuf JSON, given its bytes.
@@ -124,7 +124,7 @@ class RoutedCore:
         try:
             yield
         except CassetteMiss as miss:
-            # raised where the call is awaited, because an error in a task of gRPC may never be noticed
+            # raised where the call is awaited, because an error in one of gRPC's tasks may never be noticed
             self._core.fail(miss)
         finally:
             self._routed.set()

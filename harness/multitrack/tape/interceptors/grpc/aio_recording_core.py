@@ -93,7 +93,7 @@ class RecordingCore:
 
     def _record_start(self) -> None:
         if self._live.done() and not self._live.is_ok():
-            # the caller may never read a call that has already ended
+            # recorded now, because the caller may never read from a call that has already ended
             self._recording.record_status(_find_status(self._live))
         else:
             self._recording.record_messages(callables.find_initial_metadata(self._live))

@@ -146,7 +146,7 @@ class ReplayedCore:
                 match(self._replay)
             self._changed.set()
         if self._uses_write:
-            # only here, because the miss would cancel the call in the task that reads the caller's iterator
+            # not for an iterator: if the task that reads the iterator raised the miss, it would cancel the call
             self._raise_miss()
 
     async def _response(self) -> bytes | None:
@@ -247,7 +247,7 @@ class ReplayedCore:
 
 
 async def _let_others_run() -> None:
-    """Yield to other tasks, as a live call does. A task that only replays calls would block the loop."""
+    """Yield to other tasks, as a live call does. A task that only replays calls would otherwise block the loop."""
     await asyncio.sleep(0)
 
 

@@ -78,7 +78,7 @@ class ResponseStyle(ResponseAndCallStyle):
 
 
 class FutureStyle(CallStyle):
-    """``future``: returns a future of the response."""
+    """``future``: returns a future for the response."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None

@@ -69,7 +69,7 @@ def asyncio_channel_target(channel: Any) -> str:
 
 
 def multi_callables() -> Callables:
-    """Return the classes of the multi-callables of synchronous channels."""
+    """Return the multi-callable classes of synchronous channels."""
     channel = import_module("grpc._channel")
     return Callables(
         unary_unary=(channel._UnaryUnaryMultiCallable,),
@@ -111,7 +111,7 @@ def with_serializers(callee: Any, serializer: Serializer | None, deserializer: D
 
 @dataclass(frozen=True, slots=True)
 class AsyncioCalls:
-    """The classes of the calls of asyncio channels.
+    """The classes of calls on asyncio channels.
 
     Attributes:
         plain: The classes whose objects are one RPC each.
@@ -123,7 +123,7 @@ class AsyncioCalls:
 
 
 def asyncio_calls() -> AsyncioCalls:
-    """Return the classes of the calls of asyncio channels."""
+    """Return the classes of calls on asyncio channels."""
     call, interceptor = import_module("grpc.aio._call"), import_module("grpc.aio._interceptor")
     kinds = ("UnaryUnaryCall", "UnaryStreamCall", "StreamUnaryCall", "StreamStreamCall")
     return AsyncioCalls(
@@ -133,10 +133,10 @@ def asyncio_calls() -> AsyncioCalls:
 
 
 class AioCallArguments:
-    """The arguments of the constructor of an asyncio call.
+    """The arguments to an asyncio call's constructor.
 
     Args:
-        names: The names of its parameters.
+        names: The names of the constructor's parameters.
         positional: The positional arguments.
         named: The keyword arguments.
 
@@ -149,7 +149,7 @@ class AioCallArguments:
 
     @property
     def channel(self) -> Any:
-        """The core of the channel. Its method ``call`` creates the core of a call."""
+        """The channel's core. Its method ``call`` creates a call's core."""
         return self.by_name["channel"]
 
     @property
@@ -207,7 +207,7 @@ def _read_pointer(owner: object, offset: int) -> int:
 
 
 def create_core_status(code: int, details: str, trailing: Metadata) -> Any:
-    """Return a status as the core of a call returns it."""
+    """Return a status as a call's core returns it."""
     return import_module("grpc._cython.cygrpc").AioRpcStatus(code, details, trailing, details)
 
 

@@ -1,7 +1,7 @@
 """Implementations of grpc's own interfaces ``grpc.Call`` and ``grpc.Future``: finished calls, and calls that delegate.
 
-gRPC interceptors and api_core check calls with ``isinstance``, and call ``.result()``. They treat these classes like
-the calls of a live channel.
+gRPC interceptors and api_core check calls with ``isinstance``, and call ``.result()``. They treat instances of these
+classes like calls on a live channel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The interceptor for gRPC's synchronous channels: the classes of their multi-callables.
+"""The interceptor for gRPC's synchronous channels. It patches the classes of their multi-callables.
 
 Channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run above this one. Each streamed
 request is sent and matched when the caller produces it, because the caller may wait for a response before it produces
@@ -126,7 +126,7 @@ def _wrap_stream_requests(current_tape: CurrentTape, style: CallStyle) -> Callab
 
 
 class _BoundCall:
-    """A call of a multi-callable with its arguments."""
+    """A call to a multi-callable, with its arguments."""
 
     def __init__(self, original: Function, style: CallStyle, bound: inspect.BoundArguments) -> None:
         self._original = original
@@ -219,7 +219,7 @@ def _record_end_of_requests(requests: Iterator[Any], recording: GrpcCallRecordin
             recording.abandon()
             if isinstance(error, Exception):
                 raise
-            # anything else would end the thread of gRPC, and the call would never end
+            # anything else would end gRPC's thread, and the call would never end
             raise RuntimeError("the request iterator failed") from error
         yield message
 

@@ -80,7 +80,7 @@ class GrpcMethod:
             return []
         if not self.streams_responses:
             return [json_to_wire(response.body, self.response_type)]
-        # a stream that was still open when the tape was closed has no bracket after its last message
+        # a stream that was still open when the tape was closed has no closing bracket after its last message
         unclosed = response.ending == "left" and not response.body.endswith(b"]")
         elements = json.loads(response.body + b"]" if unclosed else response.body)
         if not isinstance(elements, list):
@@ -225,7 +225,7 @@ class GrpcCallRecording:
 
 
 def method_url(target: str, method: str) -> str:
-    """Return ``grpc://host[:port]/package.Service/Method`` for a method of a channel to ``target``.
+    """Return ``grpc://host[:port]/package.Service/Method`` for a method that is called on a channel to ``target``.
 
     Port 443 is omitted, because gRPC uses it by default. The path of a unix socket is percent-encoded.
     """

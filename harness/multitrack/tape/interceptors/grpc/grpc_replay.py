@@ -19,10 +19,10 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcMethod, GrpcStatus
 from multitrack.tape.interleaving import CLOSED, Interleaving
 
 STALL_SECONDS = 10.0
-"""How many seconds a client may send nothing although the recording has more requests before the next response."""
+"""A client gets a miss if it sends nothing for this many seconds although the next response requires more requests."""
 
 Step = tuple[float, bytes | GrpcStatus | None]
-"""Seconds to wait, then a serialized message or the final status.
+"""The seconds to wait, and then a serialized message or the final status.
 
 The second item is None if the recording ends there because its caller gave up.
 """
@@ -37,7 +37,7 @@ class RecordedGrpcResponse:
         status: The final status.
         ending: How the recording ended.
         delays: The seconds to wait before each message.
-        seconds_to_wait: How many seconds a caller may wait if no response was recorded.
+        seconds_to_wait: How many seconds a caller waits before it gets a miss, if no response was recorded.
         interleaving: How many requests were sent before each message.
         report_miss: Returns the error for a caller that keeps waiting after the end of the recording.
     """
@@ -130,7 +130,7 @@ class GrpcReplay(Protocol):
         """Signal that the caller gave up."""
 
     def resolve_stall(self) -> CassetteMiss | None:
-        """Return the error for a caller that waits in vain for another step. None if there is a step by now."""
+        """Return the error for a caller that is waiting in vain for another step. None if there is a step by now."""
 
 
 class UnaryRequestReplay:

@@ -48,7 +48,7 @@ class ReplayedCall(DelegatingCall):
         """Continue after the client sent more messages."""
 
     def send_message(self, replay: StreamRequestReplay, message: bytes) -> None:
-        """Match the next ``message`` of the client, as protobuf JSON."""
+        """Match the client's next ``message``, as protobuf JSON."""
         self._match(lambda: replay.match_message(message))
 
     def end_requests(self, replay: StreamRequestReplay) -> None:
@@ -303,7 +303,7 @@ def send_requests(
     Args:
         find_call: Returns the call, or None if the call was dropped. May be a weak reference to the call.
         replay: The replay of the call.
-        requests: The messages of the caller.
+        requests: The caller's messages.
         to_json: Converts a message to protobuf JSON.
     """
     while True:
@@ -319,7 +319,7 @@ def send_requests(
         else:
             call.fail(outcome)
             return
-        # the next request may take long, and this reference would keep the call alive if the caller drops it
+        # the next request may take long to produce, and this reference would keep the call alive if the caller drops it
         del call
 
 
