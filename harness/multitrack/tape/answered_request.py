@@ -9,7 +9,7 @@ from multitrack.tape.exchange import Headers, Request
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest:
-    """A live request, and the ``position`` of the recording that answered it, from 1.
+    """A live request, and the ``position`` (from 1) of the recording that answered it.
 
     ``sent`` is the request as it was compared. ``headers`` are all headers that the client sent.
     """

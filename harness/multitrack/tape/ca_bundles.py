@@ -136,8 +136,8 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 def _remember(path: str, *, is_default: bool = False) -> None:
     """Store the content of the file at ``path``, which was just loaded.
 
-    If ``is_default``, the content is only reused for the default paths. OpenSSL does not report errors in the default
-    file, as it does for other files, so this file may be invalid.
+    If ``is_default``, the content is only reused for the default paths. OpenSSL reports errors in other files, but not
+    in the default file, so this file may be invalid.
     """
     if (version := _read_version(path)) is None:
         return

@@ -42,7 +42,7 @@ class Chunks:
     """The differences between a body's chunks and its events. Events are counted from 1."""
 
     joined: tuple[int, ...] = ()
-    """The events that arrived in one chunk with the next event."""
+    """The events that arrived in the same chunk as the next event."""
     cut: tuple[tuple[int, int], ...] = ()
     """The chunks that ended within an event: pairs of an event and the offset in this event, in bytes."""
     gaps: tuple[int, ...] = ()

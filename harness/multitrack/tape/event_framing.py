@@ -3,7 +3,7 @@
 A cassette stores the body of such a stream as lines of JSON, which can be read and redacted.
 
 Each line is the document of one event. Replay writes the binary messages again, with new checksums. A cassette lists
-the name of the framing among the content encodings of the body, although the name never appears in a header.
+the framing's name among the body's content encodings, although the name never appears in a header.
 """
 
 from __future__ import annotations

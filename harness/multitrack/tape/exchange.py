@@ -298,7 +298,7 @@ StreamRoute = Conversation | Passthrough | ResponseRecorder
 
 
 class Router(Protocol):
-    """The interface of the tape for interceptors."""
+    """The tape's interface for interceptors."""
 
     @property
     def mode(self) -> str:

@@ -1,4 +1,4 @@
-"""A failure: why no response arrived, or why it broke off, independent of the client and the machine."""
+"""A failure: why no response arrived or why it broke off, in a form that is the same for all clients and machines."""
 
 from __future__ import annotations
 

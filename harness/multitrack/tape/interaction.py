@@ -30,7 +30,7 @@ class Interaction:
     models: tuple[tuple[str, str], ...] = ()
     """The names of the offered tools, each with the import path of its model."""
     results: tuple[str, ...] | None = None
-    """A fingerprint of the validated result of each tool call, from a test that passed. ``None`` if no test passed."""
+    """A fingerprint of each tool call's validated result, from a test that passed. ``None`` if no test passed."""
     source: str = ""
     """The id of the response in the collection that it comes from. Empty unless ``provenance`` is ``corpus``."""
     rebound: bool = False

@@ -39,7 +39,7 @@ MAX_BYTES_OF_RUN = 50_000_000
 """Once a run's searches have read this many bytes, they only read cassettes with the name of the test's cassette.
 """
 MAX_FOLDERS = 5_000
-"""The maximum number of folders of the project in which a search looks for cassettes."""
+"""The maximum number of project folders that a search looks into for cassettes."""
 _TIMES_REUSED = 20
 """How long a list of the project's cassettes is used, as a multiple of the time that it took to make the list."""
 _MAX_REMEMBERED = 4 * MAX_FILES
@@ -64,7 +64,7 @@ class LostRecording:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSearch:
-    """A search for recordings that could replace the cassette of a test.
+    """A search for recordings that could replace a test's cassette.
 
     Args:
         path: The cassette.

@@ -30,7 +30,7 @@ class NetworkBlock:
         Args:
             test: The node id of the test, for the message.
             allowed_hosts: Regular expressions. A connection is allowed if one of them matches the beginning of the
-                host's name, of its address, or of the path of a Unix socket.
+                host's name, of its address, or of a Unix socket's path.
             allows_connection: Returns whether the test's options allow a host and a port.
             has_marker: Whether the message suggests allowing the host in the marker ``block_network``.
         """

@@ -70,7 +70,7 @@ class OpenCassette:
             additional_paths: The cassettes that are replayed with it.
             record_hint: The command that records the cassette.
             cache: Reads files.
-            load: Reads the tape's own cassette instead of ``cache``, if given.
+            load: If given, reads the tape's own cassette, which ``cache`` then does not read.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.

@@ -1,4 +1,4 @@
-"""Route the requests of threads that are still alive after the end of the test that started them."""
+"""Route requests from threads that are still alive after the end of the test that started them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Settings
 
 Report = Callable[[str, TapeViolation], None]
-"""Reports a violation of a finished test. Called with the node id of the test and the violation."""
+"""Reports a violation for a finished test. Called with the node id of the test and the violation."""
 
 
 class OutlivingThreadRouter:

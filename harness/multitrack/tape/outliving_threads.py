@@ -1,8 +1,7 @@
 """Threads that are still alive after the end of the test that started them.
 
 Such a thread may send a request while another test runs. Without this module, the request would be sent to the network
-if the running test has no tape. If the running test has a tape, the request would fail that test, which did not send
-it.
+if the running test had no tape. If it had one, the request would fail that test, which did not send it.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class OutlivingThreads:
             self._started_before.update(set(threading.enumerate()) - before)
 
     def find_origin(self) -> tuple[RecordingScope, Settings] | None:
-        """Return the ended test that started the current thread, and the settings for requests from its threads.
+        """Return the finished test that started the current thread, and the settings for requests from its threads.
 
         Returns None if the thread has not outlived its test.
         """

@@ -112,7 +112,7 @@ class Recorder:
         ]
 
     def find_unanswered(self) -> str | None:
-        """Describe the first request that got no response, either at first or when it was sent again.
+        """Describe the first request that got no response, not even when it was sent again.
 
         ``None`` if there is none.
         """

@@ -76,7 +76,7 @@ class RecordingScope:
         self._closed_blocks: list[_ClosedBlock] = []
         self._failed_fixtures: list[RecordingScope] = []
 
-    # the properties below are computed only when a tape or a message needs them, because most tests of a run may have
+    # the properties below are computed only when a tape or a message needs them, because most tests in a run may have
     # no tape
 
     @cached_property
@@ -176,8 +176,8 @@ class RecordingScope:
 def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
     """Return ``text`` without the secrets and private names that any of ``tapes`` knows.
 
-    The last tape is applied first. It is the test's own tape; the tapes of fixtures may have other pseudonyms for the
-    same names.
+    The last tape is applied first. It is the test's own tape; the tapes of fixtures may have different pseudonyms for
+    the same names.
     """
     for tape in reversed(tapes):
         text = tape.redact(text)

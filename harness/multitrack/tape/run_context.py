@@ -72,7 +72,7 @@ class RunContext:
 
     @property
     def has_results(self) -> bool:
-        """True if a tape was closed, a violation occurred after its test, or a test is still open."""
+        """True if a tape was closed, a violation occurred after its test had ended, or a test is still open."""
         return bool(self.played_positions or self.tape_results or self.late_violations or self.scope)
 
     def restrict_mode(self, mode: Mode) -> Mode:

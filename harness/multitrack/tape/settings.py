@@ -81,8 +81,8 @@ class Settings:
     """Words, each with a regular expression. The word replaces what the expression matches in a request, both in the
     cassette and in the comparison."""
     ignore_hosts: tuple[str, ...] = ()
-    """Globs of ``host`` or ``host:port``, optionally with a path: ``host/path`` is that path and all below it, and
-    ``*`` in a path also matches slashes. Requests to these hosts are sent to the network, and are not recorded. Raw
+    """Globs of ``host`` or ``host:port``, optionally with a path: ``host/path`` is that path and everything below it,
+    and ``*`` in a path also matches slashes. Requests to these hosts are sent to the network, and are not recorded. Raw
     sockets may connect to the hosts whose glob has no path.
     """
     drop_hosts: tuple[str, ...] = ()
@@ -101,7 +101,8 @@ class Settings:
     allow_secrets: tuple[str, ...] = ()
     """Strings that look like secrets but are not."""
     redact: str = ""
-    """A function of the project, as ``module:function``, that receives a string and returns it without private data."""
+    """One of the project's functions, as ``module:function``, that receives a string and returns it without private
+    data."""
     keep_errors: bool = False
     """True if a final 401, 403, 429, 5xx or failed connection is stored."""
     allow_repeats: bool = False

@@ -12,7 +12,8 @@ class StandInKey(str):
     """A key for headers that only works while a cassette replays. At other times, its use raises the missing-key error.
 
     Every release of OpenAI's SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries,
-    and passes the key to copies of a client unchanged. So nothing is sent, and no private name of the SDK is needed.
+    and passes the key to copies of a client unchanged. So nothing is sent, and none of the SDK's private names is
+    needed.
 
     Code that reads the key from a client may write the key into a header in other ways, which raise the same error.
     While modules are being imported, however, they raise no error, because an application may then use the key to

@@ -80,10 +80,10 @@ class Cassette:
     ) -> Cassette:
         """Return this cassette with ``recorded`` instead of the interactions that ``test`` had recorded before.
 
-        Interactions of other tests stay. If ``test`` shared an interaction with other tests, it now belongs to the
-        other tests only. An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its
-        request was recorded again. It would otherwise be replayed instead of the new interaction. If a response's
-        content did not change, its previous chunks stay, because chunk times differ between recordings.
+        Other tests' interactions stay. If ``test`` shared an interaction with other tests, it now belongs to the other
+        tests only. An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its request
+        was recorded again. It would otherwise be replayed instead of the new interaction. If a response's content did
+        not change, its previous chunks stay, because chunk times differ between recordings.
 
         Args:
             recorded: The new interactions.

@@ -50,7 +50,7 @@ class CassetteCache:
         return known[1]
 
     def find_written_texts(self, path: Path) -> KnownTexts:
-        """Return the texts of the cassette at ``path``, which this process is about to write."""
+        """Return the ``KnownTexts`` of the cassette at ``path``, which this process is about to write."""
         from multitrack.tape.file.known_texts import KnownTexts
 
         texts = self._written.pop(path) if path in self._written else KnownTexts()

@@ -68,7 +68,7 @@ def decompress(content: bytes, path: Path) -> bytes:
     Raises:
         CassetteCorrupt: The file at ``path`` is damaged, or a compression bomb.
     """
-    # the custom serializer of langchain-tests, and similar ones, compress the YAML
+    # some custom serializers, such as that of langchain-tests, compress the YAML
     if not content.startswith(b"\x1f\x8b"):
         return content
     most = largest_decoded_size(len(content))
@@ -214,7 +214,7 @@ def _is_our_own(item: Any) -> bool:
 def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
     """Return ``document`` in the usual format if it has two lists, one of requests and one of responses.
 
-    vcrpy passes these two lists to a custom serializer. The serializer of langchain-tests writes them unchanged.
+    vcrpy passes these two lists to a custom serializer. langchain-tests' serializer writes them unchanged.
     """
     requests, responses = document.get("requests"), document.get("responses")
     if not isinstance(requests, list) or not isinstance(responses, list) or len(requests) != len(responses):
@@ -226,7 +226,8 @@ def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
 def _require_known_version(document: Any, path: Path) -> None:
     """Raise ``CassetteCorrupt`` if the format version is unknown.
 
-    The version is checked before anything else, because a cassette of another version may have no list of interactions.
+    The version is checked before anything else, because a cassette with another version may have no list of
+    interactions.
     """
     if not isinstance(document, dict):
         return

@@ -64,11 +64,11 @@ class BadInteraction(ValueError):
 
 
 def read(document: Mapping[str, Any]) -> Cassette:
-    """Return the cassette of another recorder from its parsed ``document``, which has a list of ``interactions``.
+    """Return another recorder's cassette, given its parsed ``document``, which has a list of ``interactions``.
 
     Raises:
         BadInteraction: An interaction is invalid.
-        NotSupported: Only the recorder can replay the cassette.
+        NotSupported: Only the recorder that wrote the cassette can replay it.
     """
     if document.get("ws_interactions"):
         raise NotSupported(

@@ -17,7 +17,7 @@ class InteractionText:
     """An interaction's text in the file."""
 
     position: int
-    """The position that the comments name."""
+    """The interaction's position, which the comments mention."""
     comments: bytes
     content: tuple[bytes | bytearray, ...]
     """The text, in parts if it is large."""

@@ -62,7 +62,7 @@ def _shorten(encoded: str, name: str) -> str:
 
 
 def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readable_name: str) -> Path:
-    """Return the cassette of a test.
+    """Return the path of a test's cassette.
 
     A cassette that an earlier version recorded keeps its all-ASCII name.
 

@@ -77,7 +77,7 @@ class PendingRecordings:
         )
 
     def without(self, *tests: str | None) -> PendingRecordings:
-        """Return these recordings without the recordings of ``tests``."""
+        """Return these recordings without those of ``tests``."""
         return PendingRecordings(tuple(one for one in self.recordings if one.test not in tests))
 
     def with_recording(self, recording: Recording) -> PendingRecordings:

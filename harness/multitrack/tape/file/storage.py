@@ -31,7 +31,7 @@ class RecordingCache(Protocol):
         """Return the cassette at ``path``, as ``read`` does."""
 
     def find_written_texts(self, path: Path) -> KnownTexts:
-        """Return the texts of the cassette at ``path``, which this process is about to write."""
+        """Return the ``KnownTexts`` of the cassette at ``path``, which this process is about to write."""
 
 
 def read(path: Path) -> Cassette | None:

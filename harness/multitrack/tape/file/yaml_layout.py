@@ -92,7 +92,7 @@ def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
 
     A long string is returned in UTF-8. The text of the interaction is not copied, because it may be large.
 
-    Raises ``UnknownLayout`` if it has another layout, or a PyYAML error.
+    Raises ``UnknownLayout`` if it has a different layout, or a PyYAML error.
     """
     request = _match(_REQUEST, content, start, end)
     request_body, position = _read_body(content, request.end(), end, 6)

@@ -84,9 +84,9 @@ def _explain(error: Exception, node: Any) -> yaml.constructor.ConstructorError:
 class ForeignLoader(Loader):
     """The loader for other recorders' cassettes, which may have aliases.
 
-    PyYAML writes an alias if the same object is stored twice: vcrpy stores the arguments of aiohttp, and a test may
-    send the same payload several times. A few aliases of aliases let a file of one kilobyte fill the memory, so the
-    loader raises ``AliasError`` if the aliases expand to more than ``MAX_ALIASED_VALUES`` values.
+    PyYAML writes an alias if the same object is stored twice: vcrpy stores the arguments that were passed to aiohttp,
+    and a test may send the same payload several times. With a few aliases of aliases, a file of one kilobyte could fill
+    the memory, so the loader raises ``AliasError`` if the aliases expand to more than ``MAX_ALIASED_VALUES`` values.
     """
 
     MAX_ALIASED_VALUES = 1_000_000

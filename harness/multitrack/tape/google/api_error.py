@@ -55,7 +55,7 @@ def build_error_object(response: Response) -> dict[str, Any] | None:
 
 
 def build_trailers(error: dict[str, Any] | None) -> Headers:
-    """Return the trailers of a gRPC call that failed with a REST error object. None stands for success."""
+    """Return a gRPC call's trailers for the REST error object ``error``. None stands for success."""
     if error is None:
         return (("grpc-status", "0"),)
     number = _NUMBERS.get(error.get("status", ""), _NUMBER_BY_STATUS.get(error.get("code", 0), _UNKNOWN))

@@ -1,6 +1,6 @@
 """Convert calls to Vertex AI models, and their responses, between gRPC and REST.
 
-The message is the same in both. In REST, the name of the model is in the path, and the other fields are in the body as
+The message is the same in both. In REST, the model's name is in the path, and the other fields are in the body as
 protobuf JSON (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors with
 an HTTP status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because
 Google's generated clients do not contain the service descriptors that define them.

@@ -172,7 +172,7 @@ class _DeferredSocket:
     def fileno(self) -> int:
         """Return a descriptor on which the client can wait for the response.
 
-        The descriptor is readable at once if the client waits for permission to send the body.
+        The descriptor is readable at once if the client is waiting for permission to send the body.
         """
         waits = self._awaits_continue()
         if self._real is not None and not waits:

@@ -30,7 +30,7 @@ class ReplayedResponseFile(io.RawIOBase):
             wait, self._piece = next(self._pieces, (0.0, b""))
             if wait:
                 time.sleep(wait)
-        # if the body is shorter than announced, the client notices that by itself
+        # if the body is shorter than announced, the client notices by itself
         if not self._piece and self._failure is not None and self._failure.error != "IncompleteRead":
             raise self._failure.to_system_error()
         count = min(len(buffer), len(self._piece))

@@ -166,7 +166,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             raise create_end_error(response, request)
         return module.Response(
             response.status,
-            # httpx only accepts ASCII text here, but file names in responses may have other letters
+            # httpx only accepts ASCII text here, but file names in responses may contain other characters
             headers=[
                 (http1.encode_text(name), http1.encode_text(value)) for name, value in _correct_length(replay, request)
             ],
@@ -181,7 +181,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
 
 
 def _correct_length(replay: Replay, request: Any) -> Headers:
-    """Return the headers of a response, with a header that correctly says where the body ends."""
+    """Return a response's headers, including one that correctly says where the body ends."""
     response = replay.response
     if http1.has_no_body(response.status, request.method) or response.ending != "complete":
         return response.headers

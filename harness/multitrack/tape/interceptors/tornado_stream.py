@@ -17,7 +17,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, _: CurrentTape) -> list[Patch]:
-    """Return the patch for ``tornado.iostream``. It makes the client raise the violation where the caller waits."""
+    """Return the patch for ``tornado.iostream``. It makes the client raise the violation in the waiting caller."""
 
     def end_if_blocked(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

@@ -1,4 +1,4 @@
-"""Reduce bodies to a canonical text, so that equivalent bodies compare as equal."""
+"""Reduce bodies to canonical text, so that equivalent bodies compare as equal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multitrack.tape import jsontext
 
 
 def canonicalize_body(body: bytes, content_type: str | None) -> str:
-    """Return the same text for all bodies that mean the same.
+    """Return the same text for all bodies with the same meaning.
 
     JSON is compared as a document, a form by its decoded pairs, multipart by its parts without the boundary, and
     anything else by its bytes.

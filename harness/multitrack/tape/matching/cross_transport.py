@@ -18,9 +18,9 @@ from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_
 class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
-    All requests and keys are in the canonical form of ``transcoding.canonical_call``. ``problem`` is the reason why one
-    of the calls has no canonical form. If the live call has none, ``request`` is the unchanged live request, and
-    ``recorded`` is empty.
+    All requests and keys are in the canonical form that ``transcoding.canonical_call`` returns. ``problem`` is the
+    reason why one of the calls has no canonical form. If the live call has none, ``request`` is the unchanged live
+    request, and ``recorded`` is empty.
     """
 
     request: Request
@@ -44,7 +44,7 @@ class CrossTransportIndex:
         """Create the index.
 
         Args:
-            index: All interactions of the tape.
+            index: All of the tape's interactions.
             make_key: Returns the matching key of a call.
             filter_request: Applies the user's filters to a recorded request.
         """

@@ -21,7 +21,7 @@ from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
 AcceptsEntry = Callable[["RecordedEntry"], bool]
 """Returns whether a recording whose key matches may answer the request."""
 
-# one character of a redacted secret in the path or the query of a URL, and one inside a JSON string
+# one character of a redacted secret in a URL's path or query, and one inside a JSON string
 _CHAR_IN_URL = r"[^&/?#]"
 _CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 
@@ -133,7 +133,7 @@ class Index:
         return [entry for entry in self.entries if entry.key.has_wildcards]
 
     def take(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
-        """Return the first entry that answers ``key`` and was not replayed yet, and mark it as replayed.
+        """Return the first entry that answers ``key`` and has not been replayed yet, and mark it as replayed.
 
         Args:
             key: The key of the request.

@@ -70,7 +70,7 @@ def build_miss(
         played: The recordings of the request, which were all replayed before.
         nearest: The recording that is nearest to the request. None if there is none, or if it is unknown.
         call_site: Where the user's code sent the request. None if it is unknown.
-        lost: A recording of the request in another file. None if there is none, or if it cannot be used.
+        lost: A recording in another file that answers the request. None if there is none, or if it cannot be used.
         find_rejection: Returns why the project's matchers reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
         brief: Whether the search for the nearest recording was skipped. The search is slow if the cassette is large.
@@ -124,7 +124,7 @@ def build_divergence(
         found: The differences between the message that does not match and the nearest recorded message.
         path: The cassette, as it is shown to the user.
         record_hint: The command that records the request.
-        might_go_live: Whether the mode sends missing requests to the provider.
+        might_go_live: Whether the mode sends unrecorded requests to the provider.
         call_site: Where the user's code sent the message. None if it is unknown.
     """
     title = f"{_describe_request(request)} stopped matching its recording"

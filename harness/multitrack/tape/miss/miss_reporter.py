@@ -92,7 +92,7 @@ class MissReporter:
             violations: The tape's violations.
             canonicalizer: Knows the parts of a request that are not compared.
             cassette: The recordings.
-            create_search: Returns the search for recordings of the request in other cassettes.
+            create_search: Returns a search for the request's recordings in other cassettes.
         """
         self._context = context
         self._violations = violations
@@ -137,7 +137,7 @@ class MissReporter:
             request: The redacted request.
             reason: Why it stopped matching.
             found: The differences in its last message.
-            might_go_live: Whether the mode sends missing requests to the provider.
+            might_go_live: Whether the mode sends unrecorded requests to the provider.
         """
         violation = miss.build_divergence(
             request,
@@ -158,7 +158,7 @@ class MissReporter:
         return self._build_miss(sent, self._find_nearest(sent), self._find_lost(sent), interaction.offered_models)
 
     def _find_lost(self, sent: CanonicalRequest) -> LostRecording | None:
-        """Return a recording of ``sent`` in another file."""
+        """Return a recording in another file that answers ``sent``."""
         lookup = self._cassette.lookup
         played = lookup.index.find_played(sent.key) if lookup is not None else ()
         return self._create_search().find(sent.key, played=len(played))

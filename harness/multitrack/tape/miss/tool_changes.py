@@ -100,7 +100,7 @@ def _find_tool(request: Request, path: Sequence[str | int]) -> tuple[str | None,
 
 
 def _locate_field(tool: str, model: type[BaseModel] | None, steps: Sequence[str | int]) -> str:
-    """Return the class and the field at ``steps`` into the declaration of ``tool``, such as ``Street.number``.
+    """Return the class and the field that ``steps`` lead to in the declaration of ``tool``, such as ``Street.number``.
 
     Nested classes are found through ``model``. Without it, the result is the name of the tool and a path of fields.
     """

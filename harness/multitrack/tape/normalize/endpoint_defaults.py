@@ -18,7 +18,7 @@ API_VERSION = "version-0"
 
 _VERSION_PARAMETER = "api-version"
 _VERSION = re.compile(rf"(?<=[?&]{_VERSION_PARAMETER}=)[^&]*")
-# A client for Vertex AI without a region has no endpoint either. `global` is not replaced with a pseudonym.
+# A Vertex AI client without a region has no endpoint either. `global` is not replaced with a pseudonym.
 _LOCATIONS = "locations"
 
 

@@ -45,7 +45,7 @@ def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
 class _Place:
     """A place in the documents of a stream, and the strings there, in order.
 
-    Places form a tree. A place is reached by keys of objects and positions in lists.
+    Places form a tree. Object keys and list positions lead to a place.
     """
 
     __slots__ = ("children", "pieces", "positions")

@@ -1,4 +1,4 @@
-"""Redact the binary values of gRPC: headers whose names end in ``-bin``, and wire bytes in a JSON body.
+"""Redact gRPC's binary values: headers whose names end in ``-bin``, and wire bytes in a JSON body.
 
 A secret is masked with as many asterisks as it has characters, because protobuf writes the length of a field before its
 value.

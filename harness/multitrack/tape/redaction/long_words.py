@@ -1,4 +1,4 @@
-"""Find the long words of a string. A secret is always in one of them, and most strings have few."""
+"""Find the long words in a string. A secret is always in one of them, and most strings have few."""
 
 from __future__ import annotations
 

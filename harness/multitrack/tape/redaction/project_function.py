@@ -99,7 +99,7 @@ class ProjectFunction:
         return [] if redacted == text else list(_compare(text, redacted))
 
     def redact_body(self, text: str) -> str:
-        """Apply the function to each string of a JSON body, each value of a form, or any other body as a whole.
+        """Apply the function to each string in a JSON body, each value in a form, or any other body as a whole.
 
         The names of JSON fields are not passed to the function.
         """

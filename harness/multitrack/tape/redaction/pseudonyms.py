@@ -2,7 +2,7 @@
 
 They let a cassette that was recorded in one project replay in any other project.
 ``projects/acme-prod-7/locations/us-central1`` is stored and looked up as ``projects/project-0/locations/location-0``.
-Equal names get equal numbers. Pseudonyms have no braces, because HTTP clients percent-encode braces.
+Equal names get equal numbers. Pseudonyms contain no braces, because HTTP clients percent-encode braces.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _HEADERS = {
 
 
 class Pseudonyms:
-    """The private names that one tape has met so far, each with its pseudonym. Thread-safe."""
+    """The private names that one tape has seen so far, each with its pseudonym. Thread-safe."""
 
     def __init__(self, environment: EnvironmentSecrets) -> None:
         self._pseudonyms: dict[str, str] = {}

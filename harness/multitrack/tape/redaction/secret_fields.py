@@ -42,7 +42,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)+|[A-Z]?[a-z]+(?:[A-Z][a-z
 
 
 def find_fields(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of the secret values of fields such as ``client_secret``, if name and value are quoted."""
+    """Yield the spans of secret values in fields such as ``client_secret``, if name and value are quoted."""
     if not _may_have_fields(text):
         return
     for match in _FIELD.finditer(text):

@@ -150,7 +150,7 @@ class SecretSpellings:
 
     @property
     def marks(self) -> Iterator[bytes]:
-        """Yield the letters and digits of a part of each form. A string without them does not contain the form."""
+        """Yield the letters and digits in a part of each form. A string without them does not contain the form."""
         return (form.mark for form in self._forms)
 
     def find(self, searched: SearchedText) -> Iterator[Change]:
@@ -221,7 +221,7 @@ class _Form:
         return next((len(part) for part in parts if self._normalize(part) == expected), 0)
 
     def _normalize(self, text: str) -> str:
-        """Return ``text`` with decoded escape sequences and without ignored characters, such as line breaks."""
+        """Return ``text`` with its escape sequences decoded and without ignored characters, such as line breaks."""
         previous = None
         while text != previous:
             previous = text

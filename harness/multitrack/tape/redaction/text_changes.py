@@ -1,4 +1,4 @@
-"""Changes to a string: which spans are replaced, and by what."""
+"""Changes to a string: which spans are replaced, and with what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a large string in windows, so that no step of redaction needs several copies of it."""
+"""Read a large string in windows, so that no redaction step needs several copies of it."""
 
 from __future__ import annotations
 

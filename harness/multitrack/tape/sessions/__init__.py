@@ -1,1 +1,1 @@
-"""The behaviour of a tape in each of its modes: one session for each mode."""
+"""A tape's behaviour in each of its modes: one session for each mode."""

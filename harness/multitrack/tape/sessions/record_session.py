@@ -1,4 +1,4 @@
-"""``--record``: every request is sent to the network, and the new recording of the test replaces the earlier one."""
+"""``--record``: every request is sent to the network, and the test's new recording replaces the earlier one."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from multitrack.tape.replay_lookup import ReplayLookup
 
 
 class Session(ABC):
-    """Decides how to proceed with the requests of one tape.
+    """Decides how to proceed with one tape's requests.
 
     A session receives one request at a time. The tape has already decoded the request and learned its secrets.
     """

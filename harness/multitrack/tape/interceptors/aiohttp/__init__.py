@@ -1,1 +1,1 @@
-"""The interceptor for the connectors of aiohttp."""
+"""The interceptor for aiohttp's connectors."""

@@ -33,7 +33,7 @@ Connect = Callable[..., Awaitable[Connection]]
 
 # Connectors whose connections leave the process; others may call an application in the same process.
 _NETWORK_CONNECTORS = (aiohttp.TCPConnector, aiohttp.UnixConnector, aiohttp.NamedPipeConnector)
-# Responses that aiohttp skips, because another response follows: all except a change to another protocol.
+# Interim responses, which aiohttp skips because another response follows: all except a protocol switch.
 _INTERIM_CODES = frozenset(range(100, 200)) - {101}
 
 # The connector that is connecting for real. A patched `connect` calls the `connect` of its base class, which is
@@ -125,7 +125,7 @@ class DeferredTransport(asyncio.Transport):
             self._loop.call_soon(self._receive, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_request_sent(self) -> None:
-        """Route the request at the end of this iteration of the event loop, when the whole request has been written."""
+        """Route the request at the end of this event loop iteration, when the whole request has been written."""
         self._loop.call_soon(self._start_routing)
 
     def on_read(self) -> None:

@@ -196,7 +196,7 @@ class ReplayedCore:
 
     async def _sleep(self, seconds: float) -> None:
         due = time.monotonic() + seconds
-        # a caller that asks for the status in the meantime waits as long
+        # a caller that asks for the status in the meantime has to wait just as long
         self._is_delayed = True
         while not self.done() and (remaining := due - time.monotonic()) > 0:
             await self._wait(remaining)

@@ -165,7 +165,7 @@ class GrpcCallRecording:
         self._unrecorded.append(wire)
 
     def record_messages(self, initial_metadata: Pairs | None) -> None:
-        """Record the messages since the last call of this method. The first call also records the initial metadata."""
+        """Record the messages since the last call to this method. The first call also records the initial metadata."""
         with self._lock:
             if self._has_ended:
                 return
