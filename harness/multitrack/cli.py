@@ -119,7 +119,7 @@ def _show_json(found: Sequence[Path], *, requests: bool) -> None:
             cassettes.append({"path": str(path), "problem": str(error)})
         else:
             cassettes.append({"path": str(path), **cassette_data.describe_cassette(cassette, requests=requests)})
-    # outside of the strings of JSON, there is nothing that looks like a secret
+    # outside JSON strings, nothing looks like a secret
     echo(_make_text_redactor()(dumps({"command": "show", "cassettes": cassettes}, indent=2)))
     if any("problem" in one for one in cassettes):
         raise typer.Exit(1)
@@ -160,7 +160,7 @@ def _make_text_redactor() -> Callable[[str], str]:
 
 
 def _require_cassettes(command: str, path: Path) -> None:
-    """Raise ``CassetteMissing`` if ``path`` is neither a file that may be a cassette nor a folder with such files."""
+    """Raise ``CassetteMissing`` if ``path`` is neither a possible cassette file nor a folder with such files."""
     from multitrack.errors import CassetteMissing
     from multitrack.reporting.check import find_cassettes
     from multitrack.tape.file import paths

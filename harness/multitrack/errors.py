@@ -1,4 +1,4 @@
-"""All errors of Multitrack, in two trees.
+"""Multitrack's errors, in two trees.
 
 ::
 
@@ -54,7 +54,7 @@ class ExtractionError(MultitrackError):
     and for an error that the provider returned instead of a response.
 
     Attributes:
-        calls: All tool calls of the response, valid and invalid, in order.
+        calls: All tool calls in the response, valid and invalid, in order.
         models: The validated models of the valid calls.
         errors: One error for each invalid call. Its attribute ``call`` is that call.
         text: The text next to the calls or instead of them; None if there was none.
@@ -170,7 +170,7 @@ class CassetteNotWritten(MultitrackError):
 
     Args:
         path: The cassette, or the file for pending recordings.
-        error: The error of the system.
+        error: The error that the system reported.
 
     Attributes:
         record_hint: The command that repeats the recording.

@@ -1,6 +1,6 @@
 """Locks between processes that write the same file.
 
-The lock of a file is another file in the temporary folder of the system. It is removed when the lock is released. On
+The lock for a file is another file, in the system's temporary folder. It is removed when the lock is released. On
 Windows, filelock implements the locks. It is not used on other systems, because it leaves its files behind there.
 """
 
@@ -46,11 +46,11 @@ def try_lock(name: str) -> Iterator[bool]:
 
 
 def remove_abandoned_locks() -> None:
-    """Remove the locks of killed processes, and the locks of earlier versions, which did not remove their locks."""
+    """Remove locks left by killed processes, and by earlier versions, which did not remove their locks."""
     with suppress(OSError), os.scandir(_find_lock("").parent) as entries:
         # earlier versions left a lock for each cassette, so there may be many
         for entry in islice(entries, _MOST_REMOVED):
-            # a process of an earlier version may wait for a recent lock, and would not notice that it was removed
+            # a process running an earlier version may be waiting for a recent lock, and would not notice its removal
             if entry.stat(follow_symlinks=False).st_mtime < time() - _DAY:
                 with suppress(OSError), _hold(Path(entry), wait=False):
                     pass  # releasing a lock removes its file
@@ -58,7 +58,7 @@ def remove_abandoned_locks() -> None:
 
 def _find_lock(name: str) -> Path:
     # Not next to the locked file, where it would appear in version control.
-    # One folder per user, because other users may not write into it.
+    # One folder per user, because a user may lack the permission to write to another user's folder.
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     return Path(tempfile.gettempdir()) / f"multitrack-locks-{user}" / f"{name}.lock"
 

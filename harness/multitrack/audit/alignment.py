@@ -21,7 +21,7 @@ from multitrack.tape.redaction.word_boundaries import REDACTED
 
 # two strings or objects that are less alike than this are unrelated
 _MIN_LIKENESS = 0.5
-# comparing each pair of this many items takes some tenths of a second
+# comparing every pair of this many items takes a few tenths of a second
 _MAX_ITEMS = 200
 _MAX_BEGINNING = 30
 _WORD = re.compile(r"\w+")
@@ -47,8 +47,8 @@ class AlignedDifference:
         labels: For each step of the path, the label of the list item, such as "system" or "get_weather". Empty for
             the keys of objects and for items without a label.
         recorded: The recorded value. ``ABSENT`` if there is none; ``ORDER`` if only the order of the items changed.
-        sent: The live value. ``ABSENT`` if there is none. For a changed order, the labels of the items in their old and
-            in their new order.
+        sent: The live value. ``ABSENT`` if there is none. If the order changed, the labels of the items in the old and
+            in the new order.
         inner: The path within a JSON document that is stored as a string, such as the arguments of a call. Empty if the
             difference is not in such a document.
     """
@@ -119,7 +119,7 @@ def _compare_texts(recorded: str, sent: str, place: _Place) -> Iterator[AlignedD
         before, after = _parse_json(recorded), _parse_json(sent)
         if before is not None and after is not None:
             found = list(_compare(before, after, _Place(place.recorded, place.sent, place.labels, ())))
-            # the same JSON with different white space is a difference of the text
+            # JSON that differs only in its white space is reported as a changed string
             yield from found or [place.differ(recorded, sent)]
             return
     yield place.differ(recorded, sent)

@@ -1,4 +1,4 @@
-"""The result of an audit: the findings, and what else the run found out about the cassettes."""
+"""The result of an audit: the findings, and whatever else the run revealed about the cassettes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class AuditReport:
         different: The number of requests that differ from their recordings.
         different_tests: The tests that sent a request that differs.
         passed_tests: The number of ``different_tests`` that passed.
-        superseded: The tests with a request that equals another, unused recording, by cassette.
+        superseded: By cassette, the tests with a request that equals an unused recording and not the one that answered
+            it.
         swapped: The tests in which requests received each other's recordings.
         addresses: The number of requests whose URL differs from the recorded one, by the part of the URL that differs.
         unused: The unused recordings.
@@ -77,7 +78,7 @@ class AuditReport:
     errors: Sequence[str] = ()
 
     def count_cost(self, finding: Finding) -> int:
-        """Return the number of requests that are sent if the tests of a finding are recorded again."""
+        """Return the number of requests that are sent if a finding's tests are recorded again."""
         return sum(self.costs.get(test, 0) for test in finding.tests)
 
 
@@ -109,7 +110,7 @@ def build_report(
         outcomes: The outcome of each test that ran: "passed", or another word.
         context: The facts that help to classify changes.
         has_whole_cassette: Returns whether every test that may use the cassette was run.
-        describe_fix: Returns the command that records the tests of a finding again. Empty if there is none.
+        describe_fix: Returns the command that records a finding's tests again. Empty if there is none.
         previous: How this run compares with the previous one.
     """
     findings, unchanged = find_findings(observations.differing, context)

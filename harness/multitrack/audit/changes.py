@@ -120,7 +120,7 @@ class _ChangeFinder:
         }
 
     def _find_ambiguous_ids(self) -> Collection[str]:
-        """Return the recorded ids that several live ids replaced: these live ids no longer refer to the same thing."""
+        """Return each recorded id that became several live ids, which no longer refer to the same thing."""
         live: dict[str, set[str]] = {}
         for difference in self._differences:
             for before, after in find_noise(difference.recorded, difference.sent) or ():
@@ -215,7 +215,7 @@ class _ChangeFinder:
         kind = self._choose_kind(difference, Kind.PARAMETER)
         subject = self._name_subject(difference)
         if _is_number(recorded) and _is_number(sent):
-            # the values differ from test to test, for example because a default depends on the model
+            # report no values: they differ from test to test, for example because a default depends on the model
             return self._make(kind, difference, explanation or f"{subject} changed", ())
         pair = _mask(recorded)[: 4 * CLIPPED], _mask(sent)[: 4 * CLIPPED]
         is_word = isinstance(recorded, str) and isinstance(sent, str)

@@ -48,8 +48,8 @@ class Change:
         recorded: The recorded value. ``ABSENT`` if there is none.
         sent: The live value. ``ABSENT`` if there is none.
         path: The path of the value in the body. Empty if it has none.
-        parts: The parts of two texts that are the same, removed or added. Empty for other values.
-        explanation: What changed in the tools, in the words of a miss. Empty if this is unknown.
+        parts: The parts of two texts that stayed the same, were removed or were added. Empty for other values.
+        explanation: What changed in the tools, worded as in a miss. Empty if this is unknown.
         noise: The kinds of values in the difference that change in each run, such as ``uuid``.
         is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
         is_consequence: Whether the value belongs to an earlier answer of the conversation, or to the result of an
@@ -99,7 +99,7 @@ class ChangeContext:
         previous: The live bodies of the previous run that differed from their recordings, by test and position.
         previous_counts: The number of requests that each test sent in the previous run.
         find_version: Finds the installed package that has a version.
-        header_names: The headers that at least one recording of the run has.
+        header_names: The headers of at least one recording in the run.
     """
 
     previous: Mapping[tuple[str, int], Any] = field(default_factory=dict)

@@ -42,7 +42,7 @@ COOKIE = "a cookie in the headers of a request"
 
 _LONG_BASE64 = re.compile(r"[A-Za-z0-9+/]{160,}={0,2}")
 _ID = re.compile(rb'"([A-Za-z][A-Za-z0-9_:.-]{7,})"')
-# the id of a chat message or a call may be longer than a word, but is not as long as a prompt
+# the id of a chat message or a call can be longer than a word, but is never as long as a prompt
 _MAX_ID = 128
 
 
@@ -229,8 +229,8 @@ class RequestComparer:
     def _has_credential(self, text: str) -> bool:
         """Return whether a line of a cassette looks like a credential, apart from files in base64.
 
-        A clean line of an earlier cassette is not searched again. Cassettes repeat headers, prompts and responses: of
-        the 13.7 MB in openllmetry's suite for openai, 4.5 MB are left to search.
+        A line that was clean in an earlier cassette is not searched again. Cassettes repeat headers, prompts and
+        responses: of the 13.7 MB in openllmetry's suite for openai, 4.5 MB are left to search.
         """
         for line in dict.fromkeys(text.splitlines()):
             if line not in self._clean_lines:
@@ -266,7 +266,7 @@ def _looks_real(value: str) -> bool:
 
 
 def _without_base64(request: Request) -> Request:
-    """Return ``request`` with descriptions instead of base64 in its JSON body, because redacting files takes long."""
+    """Return ``request`` with descriptions instead of base64 in its JSON body, because redacting files is slow."""
     try:
         document = jsontext.parse(request.body)
     except ValueError:

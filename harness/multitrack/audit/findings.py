@@ -54,7 +54,7 @@ class Finding:
     Args:
         places: What changed, the most important change first.
         requests: The requests that changed.
-        following: The number of later requests of the same conversations that only repeat the change.
+        following: The number of later requests in the same conversations that only repeat the change.
         clients: The recorded and the live versions of a client library, by its name, if its upgrade may be the cause.
     """
 
@@ -150,7 +150,7 @@ def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) 
 
 
 def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
-    """Merge the places of a word that is different in each request, such as a name or an id."""
+    """Merge places that differ only in a word, such as a name or an id, that is different in each request."""
     joined: dict[Hashable, Place] = {}
     for key, place in places.items():
         if place.change.is_word and len(place.requests) == 1 and isinstance(key, tuple):
@@ -167,7 +167,7 @@ def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
 
 
 def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]) -> bool:
-    """Return whether a change is only there because an earlier request of the same conversation changed."""
+    """Return whether a change only exists because an earlier request in the same conversation changed."""
     if request.history is None or not seen:
         return False
     return change.key in seen or change.is_consequence
@@ -206,7 +206,7 @@ def _sort_key(finding: Finding) -> tuple[int, int, int, str]:
 def _find_common_upgrade(
     finding: Finding, clients: Mapping[RequestId, Mapping[str, tuple[str, str]]]
 ) -> Mapping[str, tuple[str, str]]:
-    """Return the clients that were upgraded for all requests of a finding. Empty if no upgrade can be the cause."""
+    """Return the clients that were upgraded for all of a finding's requests. Empty if no upgrade can be the cause."""
     if not all(place.change.comes_with_client for place in finding.places):
         return {}
     found = [clients[request] for request in finding.requests]

@@ -12,7 +12,7 @@ from multitrack.tape import jsontext
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
 # The patterns are used twice: to recognize a value, and as a placeholder that the user can paste. A timestamp next to a
-# letter, a digit or a hyphen does not count, because names of models contain dates (gpt-4o-2024-08-06).
+# letter, a digit or a hyphen does not count, because model names contain dates (gpt-4o-2024-08-06).
 _START, _END = r"(?<![0-9A-Za-z-])", r"(?![0-9A-Za-z-])"
 _DATE = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z| ?[+-]\d\d:?\d\d)?)?"
 PATTERNS: Mapping[str, str] = {
@@ -102,8 +102,8 @@ def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, Nois
 
 
 def format_placeholder(kind: str, pattern: str) -> str:
-    """Return the entry of the setting ``placeholders`` for strings that match ``pattern``."""
-    # a literal string of TOML has no escapes, but cannot contain a single quote
+    """Return an entry for the setting ``placeholders`` that replaces strings matching ``pattern``."""
+    # a TOML literal string has no escapes, but cannot contain a single quote
     value = f"'''{pattern}'''" if "'" in pattern else f"'{pattern}'"
     return f"{kind.upper()} = {value}"
 

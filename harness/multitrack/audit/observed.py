@@ -116,8 +116,8 @@ class CassetteUse:
         tests: The tests that opened it.
         silent_tests: The tests that opened it and sent no request while it was open.
         played: The positions, from 0, of the recordings that answered a request.
-        unused: For the position, from 0, of each unused recording: ``repetition`` (of a used one), ``host`` (no
-            test called the host) or ``rest``.
+        unused: Why each unused recording is unused, by its position from 0: ``repetition`` (of a used one), ``host``
+            (no test called the host) or ``rest``.
         hosts: The hosts that no test called, by the position of their recordings.
         records: The record mode, if the cassette may have recorded requests in this run.
         recorded: The number of requests that this run recorded.
@@ -154,11 +154,13 @@ class Observations:
     """The observations of one process or of the whole run, as plain data.
 
     Args:
-        requests: The number of replayed requests of each test.
+        requests: The number of replayed requests, by test.
         equal: The number of requests that equal their recordings.
         differing: The requests that differ.
-        superseded: Test and cassette of each request that equals another recording, which no request used.
-        swapped: Test and cassette of each request that equals a recording that answered another request of the test.
+        superseded: The test and cassette of each request that equals an unused recording and not the one that answered
+            it.
+        swapped: The test and cassette of each request whose equal recording answered a different request from the same
+            test.
         addresses: The test of each request whose URL differs from the recorded one, by the part that differs.
         cassettes: The cassettes.
         secrets: The problems with secrets, by cassette.

@@ -62,7 +62,7 @@ def split_changes(recorded: str, sent: str) -> list[TextPart]:
 
 
 def _join_across_spaces(parts: Sequence[TextPart]) -> list[TextPart]:
-    """Join changes that only white space separates, so that a replaced sentence is one change and not one per word."""
+    """Join changes separated only by white space, so that a replaced sentence is one change and not one per word."""
     joined: list[TextPart] = []
     removed = added = ""
     for position, part in enumerate(parts):

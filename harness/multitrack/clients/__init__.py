@@ -151,7 +151,7 @@ def from_bedrock(client: Any, mode: Mode | None = None) -> BedrockClient:
         mode: ``Mode.BEDROCK_PARALLEL_TOOLS``, which is the default.
 
     Raises:
-        TypeError: If ``client`` is not a client of boto3 for ``bedrock-runtime``.
+        TypeError: If ``client`` is not a boto3 client for ``bedrock-runtime``.
         ValueError: If ``mode`` is the mode of a different client.
         ImportError: If the boto3 package is not installed.
     """

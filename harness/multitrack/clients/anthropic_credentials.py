@@ -151,7 +151,7 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
 
 
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
-    """Do not sign requests of ``client`` while a cassette replays. At any other time, raise ``missing``.
+    """Keep ``client`` from signing requests while a cassette replays. At any other time, raise ``missing``, if given.
 
     The guards are set on the client itself, because the client may outlive the block in which it was created.
     """

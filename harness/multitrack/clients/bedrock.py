@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Response = dict[str, Any]
-"""A response of boto3. If it is streamed, its ``stream`` is an iterator over the events."""
+"""A boto3 response. If it is streamed, its ``stream`` is an iterator over the events."""
 
 _SERVICE = "bedrock-runtime"
 
 
 class BedrockClient:
-    """Extracts models through ``client``, a client of boto3."""
+    """Extracts models through ``client``, a boto3 client."""
 
     def __init__(self, client: Any, mode: Mode | None = None) -> None:
         resolve_mode(mode, Mode.BEDROCK_PARALLEL_TOOLS, function="from_bedrock")
@@ -96,19 +96,19 @@ class BedrockClient:
 
         Args:
             response_model: ``Iterable[A | B]`` of Pydantic models, offered to the model as tools. None, the default,
-                returns the response of boto3.
+                returns boto3's response.
             stream: Whether to call ``converse_stream`` and return an ``ExtractionStream``. Default False.
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
             strict: Whether to use strict schemas, which Bedrock enforces on some language models. Default False.
-            context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
+            context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
             **arguments: The arguments of ``converse``: ``modelId``, ``messages``, ``system``, ``inferenceConfig`` and
                 others. ``toolConfig`` may have a ``toolChoice``. Without one, the model decides.
 
         Returns:
-            An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, the
-            response of boto3.
+            An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, boto3's
+            response.
 
         Raises:
             TypeError: If an argument above is invalid, if ``toolConfig`` has ``tools``, or if boto3 is too old for
@@ -148,7 +148,7 @@ class BedrockClient:
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], Response]:
-        """Call ``create``. Return its extraction and the response of boto3."""
+        """Call ``create``. Return its extraction and boto3's response."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
             response_model=response_model,
@@ -174,7 +174,7 @@ class BedrockClient:
 
 
 class _BedrockStreamSource(StreamSource):
-    """A streamed response of boto3, whose chunks are events. An exception in the stream is an error of botocore."""
+    """A streamed boto3 response, whose chunks are events. An exception in the stream is a botocore error."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(create_stream_decoder("bedrock.stream"))

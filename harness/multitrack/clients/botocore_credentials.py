@@ -1,4 +1,4 @@
-"""Stand-ins for the credentials and the region of a client of boto3 for Amazon Bedrock.
+"""Stand-ins for the credentials and the region of a boto3 client for Amazon Bedrock.
 
 boto3 looks for credentials when a client is created, which takes seconds if there are none, and raises an error if it
 finds no region.
@@ -24,7 +24,7 @@ _is_creating: ContextVar[bool] = ContextVar("multitrack_bedrock_creating", defau
 
 
 def patches(botocore_session: ModuleType) -> list[Patch]:
-    """Patch the sessions of botocore, unless the module is a project's own fake."""
+    """Patch botocore's sessions, unless the module is a project's own fake."""
     session = getattr(botocore_session, "Session", None)
     own = getattr(session, "__dict__", ())
     wrappers = {"create_client": _wrap_create_client, "get_credentials": _wrap_get_credentials}

@@ -29,7 +29,7 @@ S = TypeVar("S")
 
 
 class Omit(Protocol):
-    """The class of the value with which an SDK marks an argument that is left out: ``openai.omit``, for example."""
+    """The class of an SDK's marker for an argument that is left out, such as ``openai.omit``."""
 
     def __bool__(self) -> Literal[False]: ...
 
@@ -131,7 +131,7 @@ class CreateMixin(_SdkResource, Generic[R, S]):
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
             strict: Whether to use strict schemas, which the provider enforces on the model. Default False.
-            context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
+            context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
             **arguments: Passed to the SDK's own method. By default, ``tool_choice`` lets the model decide.
 
         Returns:
@@ -272,7 +272,7 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Call ``create_with_completion`` asynchronously, as ``CreateMixin.create_with_completion`` does."""
+        """Do the same as ``CreateMixin.create_with_completion``, asynchronously."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = await self.create(
             response_model=response_model,

@@ -110,7 +110,7 @@ class GeminiClient(ABC, Generic[R]):
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
-            context: Passed to the validators of the models as ``info.context``. ``validation_context`` is the same.
+            context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
             **arguments: ``tool_choice``, in OpenAI's format. All other arguments are passed to the SDK's
                 ``generate_content``.
 

@@ -1,9 +1,9 @@
 """Guard the calls of a gRPC channel that was created with stand-in credentials.
 
-gRPC asks credentials for a token only after it has connected, and converts an error of the credentials to a status. An
-interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also adds the
-stand-in token to the metadata of the call. The tape refuses to send a call that has this token, for example to a host
-in ``ignore_hosts``.
+gRPC asks credentials for a token only after it has connected, and converts an error that the credentials raise to a
+status. An interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also
+adds the stand-in token to the metadata of the call. The tape refuses to send a call that has this token, for example to
+a host in ``ignore_hosts``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import grpc
 import grpc.aio
 
 FindMetadata = Callable[[], tuple[tuple[str, str], ...]]
-"""Returns what to add to the metadata of a call. Raises if the call must not be sent."""
+"""Returns the entries to add to a call's metadata. Raises if the call must not be sent."""
 
-# The method of each kind of interceptor, by the name that its class has in both `grpc` and `grpc.aio`.
+# The method that each kind of interceptor implements, by the name of its class in both `grpc` and `grpc.aio`.
 _KINDS = {
     "UnaryUnaryClientInterceptor": "intercept_unary_unary",
     "UnaryStreamClientInterceptor": "intercept_unary_stream",
@@ -38,7 +38,7 @@ def create_guard(find_metadata: FindMetadata) -> Any:
 
     def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         if added := find_metadata():
-            # interceptors of other libraries leave out the later fields
+            # interceptors from other libraries leave out the fields that grpc added later
             fields: dict[str, Any] = {name: getattr(details, name, None) for name in _FIELDS}
             details = _CallDetails(**{**fields, "metadata": (*(details.metadata or ()), *added)})
         return continuation(details, request)

@@ -97,7 +97,7 @@ def add_follow_up(arguments: dict[str, Any], request: CreateRequest[Any]) -> dic
 def view_response(raw: Any) -> Mapping[str, Any]:
     """Return a read-only view of ``raw``, which a decoder can read.
 
-    The SDK's objects are read in place, because dumping them takes as long as reading them.
+    The SDK's objects are read in place, because dumping them first would double the time.
     """
     return dump_response(raw) if isinstance(raw, str) else as_object(raw)
 

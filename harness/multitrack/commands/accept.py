@@ -29,7 +29,7 @@ def accept_recordings(files: Iterable[Path], settings: Settings, *, keep_errors:
 
     Args:
         files: The files with pending recordings.
-        settings: The settings of the project.
+        settings: The project's settings.
         keep_errors: Whether to accept recordings in which a request failed.
         dry_run: Whether to change nothing.
     """

@@ -17,7 +17,7 @@ from multitrack.tape.file.paths import relative_to_cwd
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """The change of one file."""
+    """A change to one file."""
 
     path: Path
     before: bytes | None
@@ -27,7 +27,7 @@ class FileChange:
     moved_from: Path | None = None
     """The earlier path of a moved file. A second change removes the file at that path."""
     moved_to: Path | None = None
-    """The new path of a file that is removed here because it moves."""
+    """The new path of a file that is removed here because it is moved."""
 
     @property
     def action(self) -> str:

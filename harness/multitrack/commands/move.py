@@ -163,7 +163,7 @@ def _list_tests(content: bytes) -> list[str]:
 
 
 def _find_test_names(path: Path, text: str) -> list[yaml.ScalarNode]:
-    """Return the nodes with names of tests, in the order of the file."""
+    """Return the nodes that hold test names, in file order."""
     try:
         document = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:

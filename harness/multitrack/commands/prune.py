@@ -33,7 +33,7 @@ def plan_pruning(cassettes: Iterable[Path], facts: RunFacts) -> Pruning:
 
     Args:
         cassettes: The cassettes to prune.
-        facts: The facts of the last run.
+        facts: The facts about the last run.
 
     Raises:
         MultitrackError: The last run did not cover all tests, or did not pass.

@@ -64,12 +64,12 @@ class RebindingPlan:
 
 
 def plan_rebinding(facts: RunFacts, tests: Sequence[str], settings: Settings) -> RebindingPlan:
-    """Return the changes that replace recorded requests with those of the last run, if only their wording changed.
+    """Return the changes that replace recorded requests with those from the last run, if only their wording changed.
 
     Args:
-        facts: The facts of the last run.
-        tests: The node ids of tests, test files or folders. Empty for all tests of the run.
-        settings: The settings of the project.
+        facts: The facts about the last run.
+        tests: The node ids of tests, test files or folders. Empty for all tests in the run.
+        settings: The project's settings.
     """
     plan = RebindingPlan()
     found = list(_select(facts, tests, plan))

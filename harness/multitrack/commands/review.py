@@ -1,8 +1,7 @@
 """``multitrack review``: everything that needs a decision, with an id for each item.
 
-The items are the pending recordings of the project, and what the last run of pytest reported: changed snapshots,
-misses, drift, and the findings of an audit. No request is sent. An item that only a live request can settle has a
-command.
+The items are the project's pending recordings, and what the last run of pytest reported: changed snapshots, misses,
+drift, and the findings of an audit. No request is sent. An item that only a live request can settle has a command.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ class ReviewItem:
 
     @property
     def decisions(self) -> tuple[str, ...]:
-        """What can be decided without a live request."""
+        """The decisions that need no live request."""
         if self.kind == "pending recording":
             return "accept", "reject"
         return () if self.command else ("accept",)
@@ -109,7 +108,7 @@ class ReviewItem:
 
 
 def is_id(text: str) -> bool:
-    """Return whether ``text`` has the form of the id of an item."""
+    """Return whether ``text`` has the form of an item's id."""
     return _ID.fullmatch(text) is not None
 
 
@@ -180,7 +179,7 @@ def _review_pending(file: Path) -> ReviewItem:
     changes: list[FieldDifference] = []
     request: list[str] = []
     for diff in compare_cassettes(before, after):
-        # a pending file has only the recordings of the tests that did not pass
+        # a pending file only has recordings from tests that did not pass
         if diff.kind == REMOVED and not set(diff.tests) & set(tests):
             continue
         lines += [f"{diff.kind}: {diff.summary}", *(f"  {line}" for line in diff.lines)]
@@ -218,7 +217,7 @@ def _load(path: Path) -> Cassette:
     return cassette_reader.load_cassette(path.read_bytes(), path) if path.exists() else Cassette()
 
 
-# the facts of the last run
+# the facts about the last run
 
 
 def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts) -> ReviewItem | None:
@@ -286,13 +285,13 @@ class Decision:
 def decide(
     words: Mapping[str, Word], items: Sequence[ReviewItem], facts: RunFacts | None, settings: Settings
 ) -> Decision:
-    """Return what the decisions change.
+    """Return the changes that carry out the decisions.
 
     Args:
         words: The decision about each item, by its id.
         items: All items.
         facts: The facts about the last run. None if there are none.
-        settings: The settings of the project.
+        settings: The project's settings.
     """
     decision = Decision([], [], {})
     known = {item.id: item for item in items}

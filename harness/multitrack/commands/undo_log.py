@@ -32,7 +32,7 @@ class EarlierFile:
 
 
 class UndoLog:
-    """The log of the project in the folder ``root``. It is in pytest's cache, which git ignores.
+    """The undo log for the project in the folder ``root``. It is in pytest's cache, which git ignores.
 
     The log holds one command. The next command replaces it.
     """

@@ -66,7 +66,7 @@ def fingerprint(text: str) -> str:
 
 
 def parse_answer(body: bytes) -> WireAnswer | None:
-    """Read the answer of a model from a response body. None if no wire format recognizes it."""
+    """Read a model's answer from a response body. None if no wire format recognizes it."""
     if not may_be_answer(body):
         return None
     document: Any = body
@@ -95,12 +95,12 @@ def is_model_class(found: object) -> TypeGuard[type[BaseModel]]:
 
 
 def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list[CallResult]:
-    """Validate each call of ``answer``.
+    """Validate each call in ``answer``.
 
     Args:
-        answer: The answer of the model.
+        answer: The model's answer.
         models: The models by tool name.
-        offered: Whether ``models`` contains the model of every offered tool. If true, a call of any other tool is an
+        offered: Whether ``models`` contains the model of every offered tool. If true, a call to any other tool is an
             error. If false, the result of such a call is unknown.
     """
     of = len(answer.calls)
@@ -128,7 +128,7 @@ class ResponseValidator:
         self._paths = paths
 
     def validate(self, interaction: Interaction) -> list[CallResult] | None:
-        """Validate each call of a response.
+        """Validate each call in a response.
 
         None if the response is not a model's answer, or if no tool's model is known.
         """
@@ -141,7 +141,7 @@ class ResponseValidator:
         return validate_calls(answer, models, offered=bool(interaction.offered_models))
 
     def result_fingerprints(self, interaction: Interaction) -> tuple[str, ...] | None:
-        """Validate each call of a response, and return the fingerprints of the results.
+        """Validate each call in a response, and return the fingerprints of the results.
 
         Each call is validated twice. If the results differ, for example because a default is the current time, the
         fingerprint is ``UNKNOWN``.

@@ -31,7 +31,7 @@ _MAX_SHOWN = 3
 def current_fingerprints(
     tapes: Sequence[Tape], validator: ResponseValidator, *, only_live: bool = False
 ) -> list[ExchangeFingerprint]:
-    """Return the fingerprints of all interactions of ``tapes`` so far, tape by tape.
+    """Return the fingerprints of all interactions on ``tapes`` so far, tape by tape.
 
     Args:
         tapes: The tapes.
@@ -253,9 +253,9 @@ def _pair_by_request(
     A rebound request replaced another one, but kept its reply. It is paired with an unpaired request by the reply.
 
     Args:
-        then: The fingerprints of the snapshot or of the cassette.
-        now: The fingerprints of this run.
-        rebound: Whether each request of ``now`` is rebound.
+        then: The fingerprints from the snapshot or the cassette.
+        now: The fingerprints from this run.
+        rebound: Whether each request in ``now`` is rebound.
 
     Returns:
         The pairs, and the fingerprints in ``then`` whose requests were not sent again.

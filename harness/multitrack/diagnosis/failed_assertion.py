@@ -27,7 +27,7 @@ class FailedAssertion:
     Args:
         expected: The expected calls.
         received: The calls that were received.
-        difference: The result of comparing them, with the options of the assertion.
+        difference: The result of comparing them, with the assertion's options.
         fingerprints: The fingerprints in the snapshot. Empty if the calls were not compared with a snapshot, or if
             the snapshot was written without a cassette.
         is_snapshot: Whether the calls were compared with a snapshot.

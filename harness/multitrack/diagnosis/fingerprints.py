@@ -48,7 +48,7 @@ class ExchangeFingerprint:
 
 
 def format_fingerprints(fingerprints: Iterable[ExchangeFingerprint]) -> str:
-    """Return the comments of ``fingerprints``, one per line."""
+    """Return ``fingerprints`` as comments, one per line."""
     return "\n".join(map(str, fingerprints))
 
 

@@ -42,8 +42,8 @@ class ModelImporter:
 
     Args:
         paths: The settings.
-        own_folders: The folders with the modules of the project. If the settings allow no package, cassettes may name
-            the modules in these folders.
+        own_folders: The folders with the project's modules. If the settings allow no package, cassettes may name the
+            modules in these folders.
 
     Attributes:
         is_configured: Whether the settings name a package or a model.
@@ -117,7 +117,7 @@ class ModelImporter:
     def _allows(self, module_name: str) -> bool:
         if self._paths.packages:
             return self._paths.allows(module_name)
-        # does not import anything
+        # find_spec imports nothing here, because the name has no dots
         return PathFinder.find_spec(module_name.partition(".")[0], self._own_folders) is not None
 
     def add_test_folders(self, root: Path, tests: Iterable[str]) -> None:
@@ -126,7 +126,7 @@ class ModelImporter:
         ``tests`` are node ids relative to ``root``.
         """
         for test in tests:
-            # a file usually has many tests, and each has many interactions
+            # handle each file only once: it usually has many tests, and each of them has many interactions
             name, separator, _ = test.partition("::")
             if not separator or (root, name) in self._seen_files:
                 continue

@@ -39,7 +39,7 @@ def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: Re
             if not added:
                 continue
             found = dict.fromkeys(_locate_invalid_calls(interaction, validator))
-            # the models of other clients are usually unknown, but the request quotes their errors
+            # other clients' models are usually unknown, but the request quotes their errors
             found = found or dict.fromkeys(_locate_quoted_errors(added))
             if found:
                 return Diagnosis(

@@ -1,4 +1,4 @@
-"""Compared calls as data of the report of a run."""
+"""Compared calls as data for a run's report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARTS: dict[str, Literal["tool", "id", "arguments"]] = {TOOL: "tool", ID: "id",
 def report_comparison(
     comparison: CallComparison, expected_in: Literal["snapshot", "test", "cassette"]
 ) -> ReportedComparison:
-    """Convert a ``comparison`` to the form of a report: first the calls that differ, in the order of a failure."""
+    """Convert a ``comparison`` for a report: first the calls that differ, in the order that a failure message uses."""
     return ReportedComparison(expected_in=expected_in, calls=list(_report_pairs(comparison)))
 
 
@@ -71,7 +71,7 @@ def _report_change(change: FieldChange) -> ReportedChange:
 
 
 def _to_json(node: Expression) -> JsonValue:
-    """Return the value of an expression. A value that JSON does not have is represented by its Python text."""
+    """Return the value of an expression. A value that JSON cannot represent is replaced by its Python text."""
     match node:
         case None | bool() | int() | float() | str():
             return to_json_value(node)

@@ -32,7 +32,7 @@ class BrokenCall:
         model: The name of the class.
         field: The field of the class. Empty if the error concerns the whole class.
         path: The JSON path in the arguments.
-        error: The message of the error.
+        error: The error message.
     """
 
     tape: str

@@ -116,7 +116,8 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str], accep
     details = [*(_detail_lines(first) if len(runs) == 1 else _sample_lines(runs))]
     all_verdicts = {verdict for run in runs for verdict in run.verdicts}
     differs = not any(_HARMLESS.issuperset(run.verdicts) for run in runs)
-    # the details of a changed request have the command already, and a test that fails or sends nothing records nothing
+    # the details of a changed request already contain the command, and a test that fails or sends nothing records
+    # nothing
     if differs and not all_verdicts & {*_IN_TROUBLE, CHANGED}:
         details.append(f"  {_format_advice(first.record_hint, accept_hint, has_failed=bool(failures))}")
     return DriftRow(

@@ -1,4 +1,4 @@
-"""The cassettes that ``multitrack diff`` compares: two files, two folders, or two revisions of git."""
+"""The cassettes that ``multitrack diff`` compares: two files, two folders, or two git revisions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _read(name: str, content: bytes | None, redact: Callable[[Cassette], Cassett
 
 
 def is_revision_range(text: str) -> bool:
-    """Return whether ``text`` names two revisions of git, such as ``main..HEAD``."""
+    """Return whether ``text`` names two git revisions, such as ``main..HEAD``."""
     return ".." in text and not text.startswith((".", "/")) and not Path(text).exists()
 
 

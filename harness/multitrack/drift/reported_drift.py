@@ -1,4 +1,4 @@
-"""The drift of a request as data of the report of a run."""
+"""The drift of a request as data for a run's report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from multitrack.reporting.run_report import ReportedDriftRequest, ReportedProper
 
 
 def report_drift(request: RequestDrift, run: int) -> ReportedDriftRequest:
-    """Return the drift of ``request`` in the run with the number ``run``, from 1."""
+    """Return the drift of ``request`` in run number ``run``, counted from 1."""
     drift = request.drift
     return ReportedDriftRequest(
         run=run,

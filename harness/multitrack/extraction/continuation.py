@@ -33,7 +33,7 @@ class Continuation(NamedTuple):
         wire_format: The format of the responses.
         earlier: Each response before the last one, with the follow-up that was sent after it.
         response: The last response: its document, or an object that ``dump`` converts to a document.
-        calls: The calls of the last response, in order. If the model was asked again, the extraction may have other
+        calls: The calls in the last response, in order. If the model was asked again, the extraction may have other
             calls, too.
         dump: Returns the document of ``response``. None if ``response`` is already a document.
         convert: Converts the messages to the SDK's objects. None if the SDK accepts them unchanged.
@@ -81,7 +81,7 @@ def assign_results(
 
     Args:
         calls: The calls of the extraction.
-        errors: The errors of the extraction. Each error for an invalid call has the call as its ``call``.
+        errors: The errors of the extraction. The error for an invalid call has that call as its ``call``.
         results: The results of the caller's functions.
 
     Raises:

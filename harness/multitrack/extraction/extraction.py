@@ -19,7 +19,7 @@ class Extraction(Sequence[T_co]):
     equal models.
 
     Attributes:
-        calls: All tool calls of the response, valid and invalid, in order.
+        calls: All tool calls in the response, valid and invalid, in order.
         errors: One error for each invalid call, followed by the error of the whole response if there is one. Empty
             without ``on_error="collect"``.
         raw: The SDK's response object; None if the calls were passed to ``Toolset.parse``.

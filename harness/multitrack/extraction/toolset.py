@@ -90,7 +90,7 @@ class Toolset(Generic[T]):
             calls: The tool calls of one response, in order.
             on_error: ``"raise"`` raises an error for invalid calls; ``"collect"`` stores it in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls.
-            context: Passed to the validators of the models as ``info.context``.
+            context: Passed to the models' validators as ``info.context``.
 
         Returns:
             The models of the valid calls, in call order.

@@ -1,4 +1,4 @@
-"""Write other calls into a recorded answer, and keep how the answer was sent."""
+"""Replace the calls in a recorded answer, but keep the way in which it was sent."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from multitrack.wires.lenient_json import as_objects, as_text
 from multitrack.wires.stream_text import parse_stream
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
-"""Characters for private use, which mark the numbers of fragments."""
+"""Private-use characters, which mark the numbers of fragments."""
 
 
 def rewrite_calls(body: bytes, wire: str, calls: Sequence[ToolCall]) -> bytes:
     """Return ``body``, an answer in the format ``wire``, with its calls replaced by ``calls``.
 
-    ``calls`` has one call for each call of the answer, in the same order.
+    ``calls`` has one call for each call in the answer, in the same order.
     """
     answer = wires.read_answer(body, wire)
     if [(call.name, call.arguments) for call in answer.calls] == [(call.name, call.arguments) for call in calls]:
@@ -34,7 +34,7 @@ def rewrite_calls(body: bytes, wire: str, calls: Sequence[ToolCall]) -> bytes:
 def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> bytes:
     """Spread the arguments of each call over the deltas that contained its recorded arguments.
 
-    The decoder says to which call a delta belongs: it decodes the stream with a number in place of each text.
+    To find out which call a delta belongs to, the stream is decoded with a number in place of each string.
     """
     stream = parse_stream(body)
     chunks = [chunk._replace(document=deepcopy(chunk.document)) for chunk in stream.chunks]
@@ -57,7 +57,7 @@ def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Seque
 
 
 def _list_fragments(chunks: Sequence[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield the function of a delta and the key of a string in it, for all strings that are not empty."""
+    """Yield each non-empty string in the deltas, as the function object that contains it and its key there."""
     for chunk in chunks:
         for choice in as_objects((chunk.document or {}).get("choices")):
             delta: Any = choice.get("delta")

@@ -41,7 +41,7 @@ class Behaviour:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Where the behaviour is described or was seen: pages of providers, issues, and the corpus."""
+        """Where the behaviour is described or was seen: provider pages, issues, and the corpus."""
         return BY_NAME[self.name].seen
 
     @property
@@ -70,7 +70,7 @@ class Behaviour:
 
     @property
     def status(self) -> int:
-        """The HTTP status of the last response, 599 if there was no response."""
+        """The HTTP status of the last response; 599 if there was none."""
         return self.interactions[-1].response.status
 
     @property

@@ -51,11 +51,11 @@ class BehaviourAnswers:
 
     @property
     def path(self) -> Path:
-        """A path that names the behaviour in reports. There need not be such a file."""
+        """A path that names the behaviour in reports. The file need not exist."""
         return Path("multitrack.library", self._wire, f"{self._name}.yaml")
 
     def answer(self, request: Request) -> Interaction:
-        """Return the interaction that answers ``request``, with calls of the tools that the request offers."""
+        """Return the interaction that answers ``request``, with calls to the tools that the request offers."""
         wire = find_wire(request)
         behaviour = self._by_wire.get(wire or "")
         if behaviour is None:
@@ -100,7 +100,7 @@ def _explain_absence(wire: str, name: str) -> str:
 
 
 def _adapt_response(recorded: Interaction, behaviour: Behaviour, request: Request) -> Response:
-    """Return the recorded response with calls of the tools that ``request`` offers."""
+    """Return the recorded response with calls to the tools that ``request`` offers."""
     response = recorded.response
     if response.status >= _FIRST_ERROR or not response.body:
         return response

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def _find_folder() -> Traversable:
     packaged = files("multitrack.library") / "cassettes"
-    # the wheel contains the cassettes; an editable install uses those of the clone
+    # the wheel contains the cassettes; an editable install uses those in the clone
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "cassettes" / "library"
 
 

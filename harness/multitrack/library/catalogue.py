@@ -1,7 +1,7 @@
 """The catalogue: every behaviour, and the wire formats in which it does not occur.
 
-A behaviour has one cell for each wire format, in one piece and streamed. The cell is a cassette, unless the catalogue
-says why the behaviour does not occur.
+A behaviour has two cells for each wire format: one for unstreamed and one for streamed answers. Each cell is a
+cassette, unless the catalogue says why the behaviour does not occur there.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class CatalogueEntry:
     Attributes:
         name: The name, the same for all wire formats.
         description: What the provider does, in one sentence.
-        seen: Where the behaviour is described or was seen: pages of providers, and issues.
+        seen: Where the behaviour is described or was seen: provider pages, and issues.
         arguments: How the arguments are adapted to the tools of a test.
         absent: The cells in which the behaviour does not occur, each with the reason.
     """

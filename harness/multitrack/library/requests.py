@@ -1,4 +1,4 @@
-"""What a behaviour needs to know about a request: its wire format, its tools, and whether it ends with tool results."""
+"""The facts about a request that a behaviour needs: its format, its tools, and whether it ends with tool results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multitrack.wires.gemini.gemini_schema import read_schema
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
 
 _STREAMING_URL = re.compile(r"(?::streamGenerateContent|:streamRawPredict|/StreamGenerateContent|-stream)$")
-# these formats are recognized by fields that requests of other APIs also have, such as those for embeddings
+# the path is checked for these formats, because requests to other APIs, such as embeddings, have the same fields
 _PATHS = {"openai.chat": "/chat/completions", "openai.responses": "/responses"}
 _SCHEMA_KEYS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
 _RESULT_KEYS = ("toolResult", "functionResponse", "function_response")
@@ -74,7 +74,7 @@ def read_tools(request: Request) -> list[OfferedTool]:
 
 
 def _list_chosen(choice: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of the functions that a choice of tools allows. Without any, all functions are allowed."""
+    """Yield the names of the functions that a tool choice allows. If it names none, all are allowed."""
     for fields in (choice, as_object(choice.get("function")), as_object(choice.get("tool"))):
         if (name := as_text(fields.get("name"))) is not None:
             yield name
