@@ -1,6 +1,6 @@
-"""The Pydantic models of the tools of the request that is being sent.
+"""The Pydantic models behind the tools in the request that is being sent.
 
-The clients set the models around the call of the SDK, and the tape reads them. A miss can therefore explain a changed
+The clients set the models around the call to the SDK, and the tape reads them. A miss can therefore explain a changed
 tool schema by class and field, although the tape does not depend on any client.
 """
 
@@ -37,5 +37,5 @@ class OfferedModels:
 
 
 def current_models() -> Models:
-    """Return the models of the tools of the request that is being sent, by tool name; empty if unknown."""
+    """Return the models behind the tools in the request that is being sent, by tool name; empty if unknown."""
     return _models.get({})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 # Control characters; characters that change the direction of text; invisible characters, except the joiners that emoji
-# and Persian need; line breaks of Unicode; halves of surrogate pairs. See https://trojansource.codes
+# and Persian need; Unicode line breaks; halves of surrogate pairs. See https://trojansource.codes
 _CONTROLS = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e007f"

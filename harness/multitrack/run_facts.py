@@ -1,7 +1,7 @@
 """Facts about the last run of pytest, for later commands such as ``multitrack prune``.
 
-The facts are in one file of pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each
-run that used a cassette, after it has merged the results of all processes of pytest-xdist. All text is redacted.
+The facts are in one file in pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each
+run that used a cassette, after it has merged the results from all pytest-xdist processes. All text is redacted.
 ``read_facts`` returns the facts; paths are relative to ``RunFacts.root``, with forward slashes.
 """
 
@@ -94,7 +94,7 @@ class ChangedRequest:
             rebind`` can keep the answer.
         pseudonyms: The pseudonyms in the request.
         moved_from: The earlier name of the test, and its new name, as ``multitrack mv`` expects them, if the cassette
-            of the earlier name has the request. None if there is no such cassette.
+            with the earlier name contains the request. None if there is no such cassette.
     """
 
     test: str
@@ -271,7 +271,7 @@ def find_root(folder: Path) -> Path | None:
 
 
 def read_facts(folder: Path) -> RunFacts:
-    """Return the facts of the last run, from pytest's cache in ``folder`` or above it in the same repository.
+    """Return the facts about the last run, from pytest's cache in ``folder`` or above it in the same repository.
 
     Raises:
         MultitrackError: There are no facts, the facts are damaged, or another version of Multitrack wrote the facts.

@@ -23,12 +23,12 @@ def map_calls(
 ) -> list[ToolCall]:
     """Return ``calls`` with the names and arguments of the tools in ``offered``.
 
-    A call of a tool that the recorded request did not offer stays a call of a tool that is not offered.
+    A call to a tool that the recorded request did not offer remains a call to a tool that is not offered.
 
     Args:
         calls: The recorded calls.
         recorded: The tools that the recorded request offered.
-        offered: The tools that the request of the test offers.
+        offered: The tools that the test's request offers.
         style: How the arguments are adapted.
 
     Raises:
@@ -126,7 +126,7 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
 
 
 def _cut_off(recorded: str, value: Any) -> str:
-    """Return the arguments ``value`` without their end: as cut text, or as an object if ``recorded`` is valid JSON."""
+    """Return the arguments ``value`` without their end: as cut-off text, or an object if ``recorded`` is valid JSON."""
     try:
         json.loads(recorded)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The files of ``--calls-audit``: Markdown, JSON and HTML."""
+"""The files that ``--calls-audit`` writes: Markdown, JSON and HTML."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _redact_values(value: Any, redact: Redact) -> Any:
 
 
 def format_markdown(report: AuditReport, redact: Redact) -> str:
-    """Return the report as Markdown, in the dialect of GitHub."""
+    """Return the report as Markdown, in GitHub's dialect."""
     clean = make_cleaner(redact)
 
     def escape(text: str) -> str:

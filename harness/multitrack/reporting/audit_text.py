@@ -1,6 +1,6 @@
 """The report of ``--calls-audit`` as sections of text, and for the terminal.
 
-Every text passes through the redactor, and characters that a terminal would interpret are escaped.
+Every string passes through the redactor, and characters that a terminal would interpret are escaped.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def list_sections(report: AuditReport) -> Iterator[AuditSection]:
 
 
 def _name_upgrade(finding: Finding, report: AuditReport) -> str:
-    """Return the title of the section for the upgrade of a client, with all versions of that client."""
+    """Return the title of the section for a client's upgrade, with all versions of that client."""
     clients = sorted(finding.clients)
     pairs = [one.clients[clients[0]] for one in report.findings if sorted(one.clients) == clients]
     old, new = join_versions(pairs)
@@ -214,7 +214,7 @@ def _describe_formal(place: Place) -> str:
 
 
 def _list_values(place: Place) -> Iterator[str]:
-    """Yield a line with the values. Nothing for a whole body, or if the finding has an excerpt."""
+    """Yield a line with the values. Yield nothing for a whole body, or if the finding has an excerpt."""
     change = place.change
     if change.parts or change.kind is Kind.BODY:
         return

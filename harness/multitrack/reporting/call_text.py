@@ -1,4 +1,4 @@
-"""Tool calls and values of a report as text."""
+"""Format the tool calls and values in a report as text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def name_field(change: ReportedChange) -> str:
 
 
 def describe_pair(pair: ReportedPair) -> Iterator[str]:
-    """Yield the line of a call, and a line for each of its fields that changed."""
+    """Yield a line for the call, and one for each of its fields that changed."""
     call = pair.expected or pair.received
     yield f"{pair.status}: {format_call(call) if call is not None else ''}"
     for change in pair.changes:

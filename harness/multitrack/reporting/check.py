@@ -64,9 +64,9 @@ def find_problems(
 
     Args:
         found: The cassettes.
-        settings: The settings of the project.
+        settings: The project's settings.
         now: The time from which the age is computed.
-        collect: Collects the tests of the project. Only called if the cassettes name tests.
+        collect: Collects the project's tests. Only called if the cassettes name tests.
     """
     readable: list[tuple[Path, Cassette]] = []
     for path in found:

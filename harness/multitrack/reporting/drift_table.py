@@ -23,7 +23,7 @@ class DriftRow:
         holds: Whether the recording is still valid.
         trouble: Whether the test, a request or the comparison failed.
         accept_command: The command that stores the live responses. Empty if there is nothing to store.
-        requests: The compared requests, as ``ReportedDriftRequest`` of a report, as plain data.
+        requests: The compared requests, each a ``ReportedDriftRequest`` as plain data.
     """
 
     test: str

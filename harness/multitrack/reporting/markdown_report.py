@@ -1,4 +1,4 @@
-"""A report as Markdown, in the dialect of GitHub: tests with problems come first, and the size has a limit."""
+"""A report as Markdown, in GitHub's dialect: tests with problems come first, and the size has a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a run as Markdown, JSON and HTML, for ``--calls-report``."""
+"""A run's report as Markdown, JSON and HTML, for ``--calls-report``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STEP_SUMMARY_LIMIT = 1024 * 1024
 
 
 def format_step_summary(report: RunReport, size: int) -> str:
-    """Return the report as Markdown that fits the summary of a GitHub step.
+    """Return the report as Markdown that fits a GitHub step summary.
 
     Args:
         report: The report.

@@ -1,4 +1,4 @@
-"""The JSON Schema of the report of a run. ``report.schema.json`` contains it."""
+"""The JSON Schema of a run's report. ``report.schema.json`` contains it."""
 
 from __future__ import annotations
 

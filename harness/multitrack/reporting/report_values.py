@@ -1,4 +1,4 @@
-"""Values and strings of a run as a report contains them: valid JSON, and not too long."""
+"""Values and strings from a run in the form that a report requires: valid JSON, and not too long."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cut_text(text: str) -> str:
 
 
 def to_json_value(value: Any, depth: int = 0) -> JsonValue:
-    """Return parsed JSON as a report contains it. A value that JSON does not have is represented by its text."""
+    """Return parsed JSON as a report requires it. A value that JSON cannot represent is replaced by its text."""
     match value:
         case None | bool() | int():
             return value

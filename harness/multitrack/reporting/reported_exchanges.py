@@ -1,4 +1,4 @@
-"""Requests, answers, cassettes and misses as data of the report of a run."""
+"""Requests, answers, cassettes and misses as data for a run's report."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _report_exchanges(tape: Tape) -> Iterator[ReportedExchange]:
 
 
 def report_request(request: Request) -> ReportedRequest:
-    """Convert a redacted ``request`` to the form of a report."""
+    """Convert a redacted ``request`` for a report."""
     document: Any = None
     with suppress(ValueError, RecursionError):
         document = json.loads(request.body)
@@ -113,7 +113,7 @@ def _report_call(call: ToolCall) -> ReportedCall:
 
 
 def report_miss(facts: MissFacts) -> ReportedMiss:
-    """Convert the facts of a miss to the form of a report."""
+    """Convert the facts about a miss for a report."""
     return ReportedMiss(
         kind=facts.kind,
         cassette=cut_text(facts.cassette),

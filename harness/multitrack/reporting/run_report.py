@@ -1,6 +1,6 @@
-"""The data of the report of a run. Markdown, HTML, JSON and JUnit properties are made from it, and from nothing else.
+"""The data for a run's report. Markdown, HTML, JSON and JUnit properties are made from it, and from nothing else.
 
-The plugin fills it in the process that runs the tests, as plain data, so that pytest-xdist can transfer it.
+The plugin collects it as plain data in the process that runs the tests, so that pytest-xdist can transfer it.
 ``report.schema.json`` is the JSON Schema of these classes; ``tests/reporting/test_report_formats.py`` writes it.
 """
 

@@ -31,7 +31,7 @@ class TapeSummary:
         record_hint: The command that records the test again. Empty if no request failed.
         days: The age of the cassette in days if it is older than ``max_age``.
         replaced: The cassettes in other formats that this recording has replaced.
-        short_variables: The variables of the environment whose passwords are too short to be removed.
+        short_variables: The environment variables whose passwords are too short to be removed.
         rebound: The differences of each request that replaced a recorded one, as lines.
         tokens: The tokens of the replayed requests and answers, as far as the answers name them.
         seconds: The recorded times of the replayed answers.
@@ -64,7 +64,7 @@ class TapeSummary:
 _REQUIRED = frozenset(field.name for field in fields(TapeSummary) if field.default is MISSING)
 
 PLAIN_FIELDS = _REQUIRED | {"days", "unplayed"}
-"""The fields that hold numbers, and the names of a test, of a mode and of a cassette."""
+"""The fields that hold numbers, or the name of a test, a mode or a cassette."""
 
 
 def format_violation(error: TapeViolation) -> str:

@@ -182,7 +182,7 @@ def _infer_type(schema: Mapping[str, Any]) -> str:
 def _make_text(schema: Mapping[str, Any], location: _Location, number: int) -> str:
     min_length, max_length = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     if "pattern" in schema:
-        # Imported only here, because it needs a private module of Python that a later version may not have.
+        # Imported only here, because it needs a private Python module that later versions may lack.
         from multitrack.schema_values.pattern_text import generate_text
 
         try:

@@ -23,7 +23,7 @@ def assert_calls(
     Unless ``ordered=True``, the order of the calls does not matter.
 
     Args:
-        actual: The calls: an ``Extraction``, models, ``ToolCall``, tool calls of an SDK, or dicts with ``name`` and
+        actual: The calls: an ``Extraction``, models, ``ToolCall``, an SDK's tool calls, or dicts with ``name`` and
             ``arguments``.
         expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object that
             compares with ``==``, such as those of dirty-equals. None, the default, compares no calls: only the tools

@@ -90,7 +90,7 @@ class CallsExtension(StoredExtension):
         for pair in same:
             received[pair.new] = self.options.choose_stored(stored[pair.old], received[pair.new])
         additional = {entry.new for entry in comparison.others}
-        # a call that the option ``subset`` accepts is not added, unless the entry would have no call at all
+        # a call that the option ``subset`` accepts is not added, unless the entry would otherwise have no call at all
         updated = [call for new, call in received.items() if new not in additional] or [*received.values()]
         self.updated_entry = format_entry(updated, ordered=self.options.ordered)
         is_stale = sorted(map(canonical_text, updated)) != sorted(map(canonical_text, stored))
@@ -135,7 +135,7 @@ class CallsExtension(StoredExtension):
         try:
             super().write_snapshot(**arguments)
         except OSError as error:
-            # syrupy writes at the end of the run, where pytest calls any other exception an internal error
+            # syrupy writes at the end of the run, where pytest reports any other exception as an internal error
             raise pytest.exit.Exception(
                 f"multitrack: {arguments.get('snapshot_location')}: the snapshots were not written: {error.strerror}\n"
                 f"  make the file writable, then run the same command again",

@@ -9,7 +9,7 @@ The layout is that of syrupy's amber files::
       # request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e
     # ---
 
-The comment below the calls of an entry is its note, which is not compared.
+The comment below an entry's calls is its note, which is not compared.
 
 A file is written completely or not at all, and processes that write the same file wait for each other. A file that
 cannot be read completely is an error, and is never overwritten.
@@ -33,7 +33,7 @@ _NO_CALLS = "# no calls"
 
 
 MakeNote: TypeAlias = Callable[[], str]
-"""Returns the note of an entry as lines of comments, empty if there is nothing to note."""
+"""Returns an entry's note as comment lines; empty if there is nothing to note."""
 
 
 class DamagedCallsFile(ValueError):

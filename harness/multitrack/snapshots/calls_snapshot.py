@@ -57,7 +57,7 @@ def make_calls_snapshot(
     """Return the fixture ``calls_snapshot`` for one test. Fails the test if syrupy's plugin is not active.
 
     Args:
-        request: The request of the fixture.
+        request: The fixture's request.
         redact_text: Applied to every string in a value before it is compared or written.
         record: Whether to write missing snapshots if the test passes, and to update the notes of existing ones. A
             changed snapshot still requires ``--snapshot-update``.

@@ -23,7 +23,7 @@ _ACCEPTED = (
     "a call is a Pydantic model, a dataclass, a ToolCall, a tool call of an SDK, or a dict with 'name' and 'arguments'"
 )
 _DEFAULT_OPTIONS = ComparisonOptions()
-_ARGUMENTS = ("arguments", "args", "input")  # the keys for the arguments in a dict, in the order of preference
+_ARGUMENTS = ("arguments", "args", "input")  # the keys for the arguments in a dict, in order of preference
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def collect_calls(
     """Collect the calls of an iterable.
 
     Args:
-        value: An ``Extraction``, or an iterable of models, dicts, ``ToolCall``, or tool calls of an SDK.
+        value: An ``Extraction``, or an iterable of models, dicts, ``ToolCall``, or an SDK's tool calls.
         options: The options of the comparison.
         redact_text: Applied to every string in the arguments.
         is_expected: Whether the calls are the expected ones, which may contain matchers.
@@ -66,7 +66,7 @@ def collect_calls(
         raise UnwritableValue(
             "", f"expected an iterable of calls, got one {type(value).__name__}; put it in a list: [call]"
         )
-    if value is None:  # OpenAI's SDK returns this for the calls of a message without calls
+    if value is None:  # OpenAI's SDK returns this if a message has no calls
         raise UnwritableValue(
             "", "expected an iterable of calls, got None; pass [] if there are no calls: message.tool_calls or []"
         )

@@ -66,7 +66,7 @@ class MovedCall:
 
 @dataclass(frozen=True, slots=True)
 class ForbiddenCall:
-    """A call of a tool that must not be called. ``restriction`` is the option that forbids it."""
+    """A call to a tool that must not be called. ``restriction`` is the option that forbids it."""
 
     call: SnapshotCall
     new: int
@@ -85,7 +85,7 @@ class CallComparison:
         added: The calls that were received but not expected.
         removed: The calls that were expected but not received.
         moved: The calls that were received at a different place in the order.
-        forbidden: The calls of tools that must not be called.
+        forbidden: The calls to tools that must not be called.
         others: The additional calls that the option ``subset`` accepts. They are not differences.
     """
 

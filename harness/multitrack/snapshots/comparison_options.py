@@ -37,7 +37,7 @@ class ComparisonKeywords(TypedDict, total=False):
         subset: Accept calls that were received in addition to the expected ones. Default: False.
         subsequence: Compare the order of the calls, and accept other calls before, between and after them. The same as
             ``ordered=True, subset=True``. Default: False.
-        only: The tools that may be called, as names or as model classes. A call of any other tool is a difference.
+        only: The tools that may be called, as names or as model classes. A call to any other tool is a difference.
             Default: all tools.
         never: The tools that must not be called, as names or as model classes. Default: none.
         ids: Compare the ids of the calls. Default: False.
@@ -120,7 +120,7 @@ class ComparisonOptions:
         return self._only is not None or bool(self._never)
 
     def find_restriction(self, tool: str) -> str:
-        """Return the option that forbids calls of ``tool``, with its value. Empty if the tool may be called."""
+        """Return the option that forbids calls to ``tool``, with its value. Empty if the tool may be called."""
         if tool in self._never:
             return f"never={_format_names(self._never)}"
         if self._only is not None and tool not in self._only:
@@ -185,7 +185,7 @@ class ComparisonOptions:
         return stored if self.ids else SnapshotCall(stored.name, stored.positional, stored.keywords)
 
     def find_range(self, tool: str, path: str, node: Expression) -> tuple[Decimal, Decimal] | None:
-        """Return the smallest and the largest number that counts as equal to the number ``node`` at ``path``.
+        """Return the smallest and the largest number that count as equal to the number ``node`` at ``path``.
 
         Returns None if numbers have no tolerance there, or if ``node`` is not a number.
         """

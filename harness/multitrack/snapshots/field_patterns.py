@@ -39,7 +39,7 @@ class FieldPattern:
         self._steps = tuple(_ANY_STEPS if step == "**" else _compile_step(step) for step in steps)
 
     def matches(self, tool: str, path: str) -> bool:
-        """Return whether the pattern matches the value at ``path`` in a call of ``tool``."""
+        """Return whether the pattern matches the value at ``path`` in a call to ``tool``."""
         steps = split_path(path)
         return _match(self._steps, steps) or _match(self._steps, split_path(tool) + steps)
 

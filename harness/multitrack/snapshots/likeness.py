@@ -1,4 +1,4 @@
-"""Measure how similar two calls of one tool are, to decide whether to report them as one changed call."""
+"""Measure how similar two calls to the same tool are, to decide whether to report them as one changed call."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import NamedTuple
 from multitrack.snapshots.expression_paths import Leaf
 from multitrack.snapshots.expressions import canonical_text
 
-# Two calls that agree in no argument are one removed and one added call, unless their texts share more than this part
-# (3 of 10) of their character triples. Reported field by field, they would read as noise.
+# Two calls that agree in no argument are one removed and one added call, unless their texts share more than this
+# fraction (3 of 10) of their character triples. Reported field by field, they would read as noise.
 _ALIKE = 3, 10
 
 # If the calls have more characters than this in total, their texts are compared by words, because comparing triples
@@ -47,7 +47,7 @@ def worth_of_pairs(
     received: Sequence[Sequence[Leaf]],
     agreeing: Sequence[Sequence[int]] | None = None,
 ) -> list[list[int]]:
-    """Return the worth of each pair of an expected call and a received call of the same tool.
+    """Return the worth of each pair of an expected call and a received call to the same tool.
 
     Equal arguments weigh most. If two pairs have the same number of equal arguments, the similarity of the texts
     decides. An argument that is in only one of the two calls lowers the worth of their pair.

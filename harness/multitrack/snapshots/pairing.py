@@ -26,9 +26,9 @@ def pair_calls(
 ) -> dict[int, int]:
     """Map the position of each expected call to the position of the received call that it is paired with.
 
-    Equal calls are paired first. Then calls of one tool are paired: as many pairs as possible count as equal with the
-    given options, and the other pairs are as similar as possible. Last, calls of two tools with equal arguments are
-    paired, because the tool was probably renamed.
+    Equal calls are paired first. Then calls to the same tool are paired: as many pairs as possible count as equal with
+    the given options, and the other pairs are as similar as possible. Last, calls to different tools with equal
+    arguments are paired, because the tool was probably renamed.
 
     If the order is compared and additional calls are accepted, some of several equal calls may be in the right order
     and others not. Then, as many equal calls as possible are paired in order.
@@ -138,7 +138,7 @@ class _TolerantCall:
     """An expected call.
 
     Attributes:
-        ranges: The numbers with a tolerance, by path: the least and the greatest number that is the same.
+        ranges: The numbers with a tolerance, by path: the least and the greatest number that count as equal.
         matchers: The matchers by path.
         count: The number of ranges and matchers together.
         fixed: The strings and numbers that have to be equal, by path.

@@ -85,8 +85,8 @@ def register(config: pytest.Config) -> None:
 
     Call this function in ``pytest_configure``.
 
-    With ``--snapshot-update``, any other extension of syrupy may delete a file in ``__snapshots__`` that it does not
-    know. syrupy's ``--snapshot-ignore-file-extensions`` prevents that.
+    With ``--snapshot-update``, any other syrupy extension may delete a file in ``__snapshots__`` that it does not know.
+    syrupy's ``--snapshot-ignore-file-extensions`` prevents that.
     """
     ignored = getattr(config.option, "ignore_file_extensions", None) or []
     config.option.ignore_file_extensions = sorted({*ignored, SUFFIX})

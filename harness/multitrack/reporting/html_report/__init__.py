@@ -1,4 +1,4 @@
-"""The report of a run as one HTML page, which loads nothing and works without a network.
+"""A run's report as one HTML page, which loads nothing and works without a network.
 
 ``page.html``, ``page.css`` and ``page.js`` are parts of the page. ``page_elements`` writes the tests.
 """
@@ -19,13 +19,13 @@ from multitrack.wording import count_noun
 
 _FOLDER = Path(__file__).parent
 _MAX_OPEN = 25
-"""The number of tests that are unfolded at first. A page with many tests then still opens quickly."""
+"""The most tests that are unfolded at first, so that a page with many failures still opens quickly."""
 
 
 def format_html(report: RunReport) -> str:
     """Return the report as an HTML page."""
     style, script = (_FOLDER.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    # hashes, so that no other style or script runs, even if a string of a test were not escaped
+    # hashes, so that no other style or script runs, even if a string from a test were not escaped
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
         f"form-action 'none'"

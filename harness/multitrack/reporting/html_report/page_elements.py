@@ -1,4 +1,4 @@
-"""The elements of the HTML report that describe one test. Every text goes through ``escape``."""
+"""The elements of the HTML report that describe one test. Every string goes through ``escape``."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _join_names(names: Sequence[str]) -> str:
 
 
 def _format_headline(test: ReportedTest) -> str:
-    """Return the difference that matters most in a few words."""
+    """Return, in a few words, the difference that matters most."""
     comparisons = [test.comparison] if test.comparison is not None else []
     comparisons += [one.comparison for row in test.drift for one in row.requests if one.comparison is not None]
     for pair in (pair for comparison in comparisons for pair in comparison.differing):
