@@ -50,7 +50,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A range of each text; the two ranges differ."""
+    """A range in each string, where the two strings differ."""
 
     old: range
     new: range
@@ -196,7 +196,7 @@ _LOOKALIKES = str.maketrans(
 
 
 def _look_alike(old: str, new: str, change: _Change) -> bool:
-    """Return whether a reader may overlook the difference in ``change``: a space, a mark, or a similar letter."""
+    """Return whether a reader might overlook the difference in ``change``: a space, a mark, or a similar letter."""
     sides = (text[span.start : span.stop] for text, span in ((old, change.old), (new, change.new)))
     before, after = (unicodedata.normalize("NFKD", side).translate(_LOOKALIKES) for side in sides)
     # ignore combining marks, variation selectors, and characters without a width

@@ -10,10 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, init=False)
 class ToolCall:
-    """One tool call of a response.
+    """One tool call in a response.
 
     Args:
-        id: The provider's id of the call; None if the provider sent no id or an empty id.
+        id: The provider's id for the call; None if the provider sent no id or an empty id.
         name: The name of the tool.
         arguments: The arguments exactly as received. Gemini sends an object, which is written as compact JSON, with
             whole numbers as integers. None if the response has no arguments.

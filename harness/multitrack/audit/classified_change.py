@@ -52,7 +52,7 @@ class Change:
         explanation: What changed in the tools, worded as in a miss. Empty if this is unknown.
         noise: The kinds of values in the difference that change in each run, such as ``uuid``.
         is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
-        is_consequence: Whether the value belongs to an earlier answer of the conversation, or to the result of an
+        is_consequence: Whether the value belongs to an earlier answer in the conversation, or to the result of an
             earlier call.
         is_word: Whether the values are single words, such as the name of a model.
         versions: The versions of packages that differ.

@@ -1,4 +1,4 @@
-"""Guard the calls of a gRPC channel that was created with stand-in credentials.
+"""Guard the calls on a gRPC channel that was created with stand-in credentials.
 
 gRPC asks credentials for a token only after it has connected, and converts an error that the credentials raise to a
 status. An interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also
@@ -34,7 +34,7 @@ class _CallDetails(namedtuple("_CallDetails", _FIELDS), grpc.ClientCallDetails):
 
 
 def create_guard(find_metadata: FindMetadata) -> Any:
-    """Return an interceptor that adds metadata to each call of a synchronous channel."""
+    """Return an interceptor that adds metadata to each call on a synchronous channel."""
 
     def intercept(_: object, continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
         if added := find_metadata():

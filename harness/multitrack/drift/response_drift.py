@@ -51,7 +51,7 @@ class ResponseDrift:
     Args:
         verdict: The kind of drift.
         lines: The differences.
-        recorded: The calls of the recorded response.
+        recorded: The calls in the recorded response.
         calls: The comparison of the calls. None if one of the responses does not contain a model's answer.
         properties: The other properties that were compared.
         differs: Whether anything differs that a program can use or a later request can repeat, including the text.

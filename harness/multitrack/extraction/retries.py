@@ -33,7 +33,7 @@ class Retries(Generic[T]):
         self._last: ValidatedResponse | None = None
         self._attempts: tuple[ExtractionError, ...] = ()
         self.latest_calls: Sequence[ToolCall] = ()
-        """The calls of the last response. The ``index`` of each is its position among all calls of the extraction."""
+        """The calls in the last response. The ``index`` of each is its position among all calls of the extraction."""
 
     def handle_response(self, answer: WireAnswer, *, raw: Any, usage: Any) -> Extraction[T] | FollowUp:
         """Return the result, or what to send with the next attempt.
@@ -74,7 +74,7 @@ def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -
     """Replace the invalid calls of ``last`` with ``new_calls``.
 
     A new call replaces the first invalid call with the same name. If no invalid call has that name, the new call
-    replaces the first call of a tool that was not offered, or otherwise the first remaining invalid call. If no invalid
+    replaces the first call to a tool that was not offered, or otherwise the first remaining invalid call. If no invalid
     call remains, the new call is appended.
 
     Returns:

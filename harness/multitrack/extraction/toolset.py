@@ -87,7 +87,7 @@ class Toolset(Generic[T]):
         """Validate tool calls, for example those that ``decode`` returns.
 
         Args:
-            calls: The tool calls of one response, in order.
+            calls: The tool calls in one response, in order.
             on_error: ``"raise"`` raises an error for invalid calls; ``"collect"`` stores it in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls.
             context: Passed to the models' validators as ``info.context``.
@@ -114,7 +114,7 @@ class Toolset(Generic[T]):
         raw: Any = None,
         usage: Any = None,
     ) -> Extraction[T]:
-        """Validate the tool calls of a decoded response.
+        """Validate the tool calls in a decoded response.
 
         Args:
             answer: The decoded response.

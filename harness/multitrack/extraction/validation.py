@@ -1,4 +1,4 @@
-"""Validate the tool calls of a response, and describe what is wrong with a call or with the response itself."""
+"""Validate the tool calls in a response, and describe what is wrong with a call or with the response itself."""
 
 from __future__ import annotations
 

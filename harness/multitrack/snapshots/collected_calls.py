@@ -1,4 +1,4 @@
-"""Collect the calls of any iterable of parallel tool calls, as call expressions."""
+"""Collect the calls in any iterable of parallel tool calls, as call expressions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ARGUMENTS = ("arguments", "args", "input")  # the keys for the arguments in a d
 
 @dataclass(frozen=True)
 class CollectedCalls:
-    """The calls of an iterable.
+    """The calls in an iterable.
 
     Attributes:
         calls: The calls as expressions.
@@ -50,7 +50,7 @@ def collect_calls(
     redact_text: RedactText = unchanged_text,
     is_expected: bool = False,
 ) -> CollectedCalls:
-    """Collect the calls of an iterable.
+    """Collect the calls in an iterable.
 
     Args:
         value: An ``Extraction``, or an iterable of models, dicts, ``ToolCall``, or an SDK's tool calls.
@@ -86,7 +86,7 @@ def collect_calls(
 
 
 def to_snapshot_calls(value: object, *, redact_text: RedactText = unchanged_text) -> tuple[SnapshotCall, ...]:
-    """Return the calls of an iterable that ``collect_calls`` accepts, without any options.
+    """Return the calls in an iterable that ``collect_calls`` accepts, without any options.
 
     Raises:
         UnwritableValue: As for ``collect_calls``.

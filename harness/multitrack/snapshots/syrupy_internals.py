@@ -31,7 +31,7 @@ def get_syrupy_session(config: pytest.Config) -> SnapshotSession:
 def locate_test(item: pytest.Item) -> PyTestLocation:
     """Return where syrupy stores the snapshots of ``item``.
 
-    The repetitions of a test share the snapshots of the test.
+    All repetitions of a test share its snapshots.
     """
     location = PyTestLocation(item)
     name = get_unrepeated_name(item)

@@ -18,7 +18,7 @@ class CertificateAuthority:
 
     @property
     def certificate(self) -> bytes:
-        """The certificate of the authority, as PEM."""
+        """The authority's certificate, as PEM."""
         return self._authority.cert_pem.bytes()
 
     def server_context(self, host: str) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""The gRPC server, over TLS: GenerateContent of Vertex AI and its stream, in v1 and v1beta1, and xAI's chats."""
+"""The gRPC server, over TLS: Vertex AI's GenerateContent, unary and streamed, in v1 and v1beta1, and xAI's chat API."""
 
 from __future__ import annotations
 

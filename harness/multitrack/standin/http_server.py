@@ -102,7 +102,8 @@ class HttpServer(socketserver.TCPServer):
 
 
 def _shut_down(connection: socket.socket) -> None:
-    # SSLSocket.shutdown drops the TLS state while another thread is reading. The plain shutdown only wakes that thread.
+    # SSLSocket.shutdown would drop the TLS state while another thread is reading. The plain shutdown only wakes that
+    # thread.
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
@@ -125,7 +126,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
             self.request.close()
 
     def log_message(self, *_: Any) -> None:
-        """Print nothing, because the requests are in the log of the provider."""
+        """Print nothing, because the requests are in the provider's log."""
 
     def do_CONNECT(self) -> None:
         """Open a tunnel if the stand-in serves the host. Reject any other host."""

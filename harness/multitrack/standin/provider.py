@@ -44,7 +44,7 @@ class Provider:
         log: The requests received, except those in ``auth_log``.
         auth_log: The requests that Google's authentication libraries made on their own.
         abandoned: The requests whose client did not wait for the end of the reply.
-        gates: The gates in the answers of the script.
+        gates: The gates in the script's answers.
     """
 
     def __init__(self, script: Script, recorded: RecordedResponses) -> None:

@@ -40,7 +40,7 @@ class RecordedResponse:
 
 
 class RecordedResponses:
-    """The responses of a file. Each is used once. Thread-safe."""
+    """The responses from a file. Each is used once. Thread-safe."""
 
     def __init__(self, responses: list[RecordedResponse]) -> None:
         self._unused: dict[tuple[str, str], list[RecordedResponse]] = defaultdict(list)

@@ -35,7 +35,8 @@ class HttpReply:
     """A reply over HTTP.
 
     Attributes:
-        streamed: Whether each chunk is a chunk of the transfer encoding. Otherwise a ``content-length`` is sent.
+        streamed: Whether each chunk is sent as one chunk of the chunked transfer encoding. Otherwise a
+            ``content-length`` is sent.
         delay: Seconds between the request and the reply.
         chunk_delay: Seconds between two chunks.
         closes_after: The number of chunks after which the connection is closed; None if all are sent.
@@ -74,7 +75,7 @@ class GrpcReply:
 
 
 def merge_headers(answer: ScriptedAnswer, headers: Headers) -> Headers:
-    """Return ``headers`` updated with the headers of ``answer``, which replace those of the same name."""
+    """Return ``headers`` updated with the headers of ``answer``, which replace those with the same name."""
     scripted = {name.lower(): value for name, value in answer.headers.items()}
     return (*((name, value) for name, value in headers if name not in scripted), *scripted.items())
 

@@ -1,4 +1,4 @@
-"""Ids and times that look like those of a provider but are derived from the request."""
+"""Ids and times that look like a provider's but are derived from the request."""
 
 from __future__ import annotations
 

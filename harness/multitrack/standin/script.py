@@ -64,13 +64,13 @@ class ScriptError(ValueError):
 
 @dataclass(frozen=True, config=_NO_OTHER_KEYS)
 class ScriptedCall:
-    """A tool call of an answer.
+    """A tool call in an answer.
 
     Attributes:
         name: The name of the function.
         arguments: An object, a string, or None for a call without arguments. A string need not be JSON: wire formats
             that send arguments as text send it unchanged.
-        id: The id of the call. By default, it is derived from the request, and a call of Gemini has no id.
+        id: The id of the call. By default, it is derived from the request, and a Gemini call has no id.
         gate: The name of a gate. The call, and everything after it, is held back until ``StandIn.open`` opens the gate.
     """
 
@@ -114,7 +114,7 @@ class ScriptedError:
         status: The HTTP status. Over gRPC, the corresponding gRPC code is sent, see
             https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.
         message: The message; by default the provider's usual one for ``status``.
-        type: The ``type`` of the error object of OpenAI or Anthropic; by default the usual one.
+        type: The ``type`` in OpenAI's or Anthropic's error object; by default the usual one.
         code: The ``code`` of OpenAI's error object; by default the usual one.
         param: The ``param`` of OpenAI's error object.
         grpc_status: The name of a different gRPC code, such as ``UNAVAILABLE``.
@@ -139,14 +139,14 @@ class ScriptedAnswer:
 
     Attributes:
         text: The text of the answer. An answer can have both text and calls.
-        calls: The tool calls of the answer.
+        calls: The tool calls in the answer.
         refusal: The model's refusal; for Anthropic, its explanation. On Gemini, the candidate is withheld with the
             finish reason ``SAFETY``.
         truncated: Whether the token limit cut off the answer, including its last call if it has calls.
         finish_reason: Replaces the usual finish reason, in the spelling of the wire format. In the Responses API it
             is the reason why the response is incomplete, or its status.
-        body: JSON, or a string that is sent unchanged. Replaces the whole body. For a stream of Bedrock, it can be
-            bytes, because these streams are binary.
+        body: JSON, or a string that is sent unchanged. Replaces the whole body. For a Bedrock stream, it can be bytes,
+            because these streams are binary.
         delta_size: The number of characters of text or arguments in one delta of a stream.
         interleave: Whether the deltas of several calls are interleaved instead of sent call after call.
         chunk_size: The number of bytes in one chunk of the connection. By default each event is one chunk.
@@ -159,7 +159,7 @@ class ScriptedAnswer:
         after_calls: The number of calls that are sent before ``error`` or ``close``.
         gate: The name of a gate. The end of a stream, after all calls, is held back until ``StandIn.open`` opens the
             gate. An answer that is not streamed waits at all of its gates before it starts.
-        headers: Additional headers. They replace the usual headers of the same name.
+        headers: Additional headers. They replace the usual headers with the same name.
     """
 
     text: str | None = None
@@ -268,7 +268,7 @@ class Script:
 
 
 def read_rules(path: Path) -> list[Rule]:
-    """Return the rules of a YAML file.
+    """Return the rules in a YAML file.
 
     Raises:
         ScriptError: The file cannot be read or has a mistake. The message names the file, the rule and the key.

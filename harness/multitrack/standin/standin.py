@@ -1,4 +1,4 @@
-"""The stand-in as one object: a context manager that starts its servers and has the addresses for clients."""
+"""The stand-in as one object: a context manager that starts its servers and provides their addresses."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ class StandIn:
 
     @property
     def port(self) -> int:
-        """The port of plain HTTP and of the CONNECT proxy."""
+        """The port for plain HTTP and for the CONNECT proxy."""
         return self._running_server.port
 
     @property
     def grpc_port(self) -> int:
-        """The port of gRPC over TLS, for clients that do not use the proxy. Starts the gRPC server."""
+        """The port for gRPC over TLS, for clients that do not use the proxy. Starts the gRPC server."""
         return self._proxy.grpc.port
 
     @property
@@ -149,7 +149,7 @@ class StandIn:
 
     @cached_property
     def credentials(self) -> Path:
-        """The file that holds the key of the service account."""
+        """The file that holds the service account's key."""
         path = Path(self._folder.name, "service-account.json")
         path.write_text(self.account.key_file, "utf-8")
         return path

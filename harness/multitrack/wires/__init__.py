@@ -1,4 +1,4 @@
-"""Wire formats: decode and encode the tool calls of an answer, and write tools and conversations for a request.
+"""Wire formats: decode and encode the tool calls in an answer, and write tools and conversations for a request.
 
 Each function looks up the wire format in the registry and calls its methods. Live calls, replay, summaries and reports
 all use these functions, so that each answer is decoded in the same way everywhere.
@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
 
 
 def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
-    """Return the tool calls of an answer in order, including those with broken arguments.
+    """Return the tool calls in an answer in order, including those with broken arguments.
 
     Args:
         body: The body as received (bytes or text), or parsed JSON: an object, or the list of a stream's chunks.
@@ -84,7 +84,7 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
 
 
 def count_tokens(answer: WireAnswer, wire: str) -> int | None:
-    """Return the number of tokens of a request and its ``answer``, as the provider counted them.
+    """Return the number of tokens in a request and its ``answer``, as the provider counted them.
 
     None if the answer does not say.
     """
@@ -122,7 +122,7 @@ def encode_stream(answer: WireAnswer, wire: str, original: bytes | None = None) 
     """Return the frames of a streamed answer: its server-sent events, or the items of its JSON array.
 
     Takes the same arguments and raises the same errors as ``encode_answer``. Without an original, the stream consists
-    of server-sent events. If the calls of a chat completion change, all calls of the same choice are written again, one
+    of server-sent events. If the calls in a chat completion change, all calls in the same choice are written again, one
     after the other.
     """
     from multitrack.wires import encoding
@@ -170,8 +170,8 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
 
     Raises:
         ValueError: If ``wire`` is not known.
-        TypeError: If the schema language of the wire format cannot express the parameters of a tool, or if
-            ``strict`` is set and the format has no strict schemas.
+        TypeError: If the schema language of the wire format cannot express a tool's parameters, or if ``strict`` is set
+            and the format has no strict schemas.
     """
     return registry.get_format(wire).write_tools(tools, strict=strict)
 
@@ -183,9 +183,9 @@ def continue_conversation(
 
     Args:
         document: The parsed body of the answer.
-        results: One result for each tool call of the answer, in order.
+        results: One result for each tool call in the answer, in order.
         wire: The wire format, without ``.stream``.
-        remark: Text to add as a message of the user.
+        remark: Text to add as a user message.
 
     Returns:
         The answer, the results and the remark, in the form of the wire format.

@@ -1,4 +1,4 @@
-"""The answer of a model, as every decoder returns it."""
+"""A model's answer, as every decoder returns it."""
 
 from __future__ import annotations
 

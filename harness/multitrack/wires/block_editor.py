@@ -28,7 +28,7 @@ class BlockEvent(NamedTuple):
     """An event of a content block.
 
     Attributes:
-        holder: The object that has the index of the block.
+        holder: The object that contains the block's index.
         is_start: Whether the event starts the block.
         is_stop: Whether the event ends the block.
         block: The fields of the block at its start. If the event does not start the block, these fields are only used
@@ -45,7 +45,7 @@ class BlockSyntax(ABC):
     """The syntax in which an API writes content blocks and the events of a stream."""
 
     index_key: str
-    """The key of the index of a block, in an event."""
+    """The key of a block's index in an event."""
 
     @abstractmethod
     def is_call(self, block: Mapping[str, Any]) -> bool:
@@ -245,7 +245,7 @@ class EventList:
             self._insert(block, before=first_call)
 
     def _find_texts(self, block: _RecordedBlock) -> list[Any]:
-        """Return the objects that have a piece of the text of ``block``."""
+        """Return the objects that contain a piece of the block's text."""
         documents = [as_object(chunk.document) for chunk in block.chunks]
         return [place for document in documents for place in self._syntax.find_event_texts(document)]
 

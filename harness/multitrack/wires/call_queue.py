@@ -1,4 +1,4 @@
-"""The calls of a streamed answer, released one by one in the order of the answer."""
+"""The calls in a streamed answer, released one by one in the order of the answer."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Schema = Mapping[str, Any]
 # Keywords for programs that store or show the schema. They do not change which values are valid.
 IGNORED_KEYWORDS = frozenset({"$schema", "$id", "$comment", "$defs", "readOnly", "writeOnly", "discriminator"})
 
-# Keywords that describe a value but that some dialect lacks. The model can read them in the description.
+# Keywords that describe a value but that some dialects lack. The model can read them in the description.
 DESCRIBED_KEYWORDS = frozenset(
     {
         "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "uniqueItems",
@@ -66,7 +66,7 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 
 
 def has_arbitrary_keys(schema: Schema) -> bool:
-    """Return whether an object has arbitrary keys, as a dictionary has.
+    """Return whether an object has arbitrary keys, like a dictionary.
 
     A model that only allows additional fields does not count, because its schema does not ask for such fields.
     """

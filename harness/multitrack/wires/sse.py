@@ -40,7 +40,7 @@ class SseParser:
 
     def _parse_text(self, text: str) -> list[ServerSentEvent]:
         if self._after_cr and text:
-            # Otherwise a CRLF cut in two would count as two line ends, and would end an event in its middle.
+            # Otherwise a CRLF cut in two would count as two line ends, and would end an event in the middle.
             text = text.removeprefix("\n")
             self._after_cr = False
         if not text:

@@ -75,7 +75,7 @@ class StreamDecoder(ABC):
             self._error = self._error or error_message(chunk.get("error") or chunk)
             return []
         if len(chunk) == 1 and (name := next(iter(chunk))).endswith("Exception"):
-            # an exception of an AWS event stream that a cassette stores as text
+            # an exception from an AWS event stream, which a cassette stores as text
             message = error_message(chunk[name])
             self._error = self._error or (f"{name}: {message}" if message else name)
             return []

@@ -251,6 +251,6 @@ class WireFormat(ABC):
 
         Args:
             document: The parsed body of the answer.
-            results: One result for each call of the answer, in order.
+            results: One result for each call in the answer, in order.
             remark: Text to add as a message of the user.
         """

@@ -1,4 +1,4 @@
-"""OpenAI's error objects: for errors of the script, and for requests that OpenAI would reject."""
+"""OpenAI's error objects: for scripted errors, and for requests that OpenAI would reject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decode an answer of Anthropic's Messages API.
+"""Decode an answer from Anthropic's Messages API.
 
 https://platform.claude.com/docs/en/api/messages
 """
@@ -47,7 +47,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 def _read_error(document: Mapping[str, Any]) -> str | None:
     if (error := document.get("error")) and (message := error_message(error)):
         return message
-    # an error of Bedrock has only a message; the header `x-amzn-ErrorType` names its type
+    # a Bedrock error has only a message; the header `x-amzn-ErrorType` names its type
     return None if "content" in document else as_text(document.get("message")) or as_text(document.get("Message"))
 
 
@@ -60,7 +60,7 @@ def is_call(block: Mapping[str, Any]) -> bool:
 
 
 def read_input(block: Mapping[str, Any]) -> str | None:
-    """Return ``input`` of a block as compact JSON, or None if it is absent. A string is returned unchanged."""
+    """Return a block's ``input`` as compact JSON, or None if it is absent. A string is returned unchanged."""
     return format_arguments(block.get("input"))
 
 

@@ -1,4 +1,4 @@
-"""Change the calls, text, refusal and stop reason of a recorded answer of Anthropic, and nothing else."""
+"""Change the calls, text, refusal and stop reason of a recorded Anthropic answer, and nothing else."""
 
 from __future__ import annotations
 

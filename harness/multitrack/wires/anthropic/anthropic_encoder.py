@@ -1,4 +1,4 @@
-"""Write an answer of Anthropic's Messages API from scratch, in one piece and streamed.
+"""Write an answer in the format of Anthropic's Messages API from scratch, in one piece and streamed.
 
 https://platform.claude.com/docs/en/api/messages and, for streams,
 https://platform.claude.com/docs/en/build-with-claude/streaming

@@ -57,7 +57,7 @@ class AnthropicFormat(WireFormat):
     opaque_keys = frozenset(
         {"id", "tool_use_id", "signature", "data", "encrypted_content", "encrypted_index", "encrypted_stdout"}
     )
-    # a cassette has the event streams of Bedrock as lines of JSON
+    # a cassette stores Bedrock's event streams as lines of JSON
     end_marks = (rb'(?:data: ?|\n)\{"type": ?"message_stop"[^\r\n]*\}',)
     sdks = MappingProxyType({"anthropic": "anthropic"})
 

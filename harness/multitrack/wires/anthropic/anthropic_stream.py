@@ -1,4 +1,4 @@
-"""Decode an answer of Anthropic's Messages API that arrives as server-sent events.
+"""Decode an answer from Anthropic's Messages API that arrives as server-sent events.
 
 https://platform.claude.com/docs/en/build-with-claude/streaming
 """
@@ -129,7 +129,7 @@ class AnthropicStreamDecoder(StreamDecoder):
 
     @property
     def document(self) -> Mapping[str, Any]:
-        # the calls are in the order of the answer, because the results of tools are paired with them by their order
+        # the calls are in the order of the answer, because tool results are paired with them by their order
         calls = iter(self._queue.ordered_calls())
         blocks = sorted(self._blocks, key=lambda block: block.order)
         content = [(next(calls) if block.is_call else block).as_document() for block in blocks]

@@ -1,4 +1,4 @@
-"""Decode an answer of Amazon Bedrock's Converse API.
+"""Decode an answer from Amazon Bedrock's Converse API.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
@@ -66,7 +66,7 @@ def find_call(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def read_input(use: Mapping[str, Any]) -> str | None:
-    """Return ``input`` of a call as compact JSON, or None if it is absent. A string is returned unchanged."""
+    """Return a call's ``input`` as compact JSON, or None if it is absent. A string is returned unchanged."""
     return format_arguments(use.get("input"))
 
 

@@ -1,4 +1,4 @@
-"""Change the calls, text and stop reason of a recorded answer of Bedrock's Converse API, and nothing else."""
+"""Change the calls, text and stop reason of a recorded answer from Bedrock's Converse API, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write an answer of Amazon Bedrock's Converse API from scratch, in one piece and streamed.
+"""Write an answer in the format of Amazon Bedrock's Converse API from scratch, in one piece and streamed.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and, for streams,
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html

@@ -1,4 +1,4 @@
-"""Decode an answer of Amazon Bedrock's Converse API that arrives as an AWS event stream.
+"""Decode an answer from Amazon Bedrock's Converse API that arrives as an AWS event stream.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
 """
@@ -127,7 +127,7 @@ class BedrockStreamDecoder(StreamDecoder):
 
     @property
     def document(self) -> Mapping[str, Any]:
-        # the calls are in the order of the answer, because the results of tools are paired with them by their order
+        # the calls are in the order of the answer, because tool results are paired with them by their order
         calls = iter(self._queue.ordered_calls())
         content = [(next(calls) if block.is_call else block).as_document() for block in self._sorted_blocks()]
         output = {"message": {"role": self._role or "assistant", "content": content}}

@@ -1,4 +1,4 @@
-"""The wire format of Gemini, over the Gemini API and over Vertex AI."""
+"""Gemini's wire format, for the Gemini API and for Vertex AI."""
 
 from multitrack.wires.gemini.gemini_format import GeminiFormat
 from multitrack.wires.registry import register

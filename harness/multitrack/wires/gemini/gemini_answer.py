@@ -1,4 +1,4 @@
-"""Decode answers of ``generateContent`` from the Gemini API and from Vertex AI, over REST or as protobuf JSON.
+"""Decode ``generateContent`` answers from the Gemini API and from Vertex AI, over REST or as protobuf JSON.
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 """

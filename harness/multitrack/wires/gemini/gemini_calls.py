@@ -1,7 +1,7 @@
-"""Convert the tool calls of an assistant message in OpenAI's form, and their answers, to Gemini's ``parts``.
+"""Convert the tool calls in an assistant message in OpenAI's form, and their answers, to Gemini's ``parts``.
 
 Gemini matches answers to calls by the function's name and the order of the parts; newer versions of its API also use
-ids. Gemini requires one answer for each call of a turn, and all answers in the next turn:
+ids. Gemini requires one answer for each call in a turn, and all answers in the next turn:
 https://ai.google.dev/gemini-api/docs/function-calling#parallel_function_calling
 """
 
@@ -145,7 +145,7 @@ def _convert_response(content: object, location: str) -> dict[str, Any]:
 
 
 def convert_response_text(text: str) -> dict[str, Any]:
-    """Convert the text from a tool. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
+    """Convert the text that a tool returned. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
 
     If an object has the key "output" or "error", Gemini reads the values of these keys only:
     https://ai.google.dev/api/caching#FunctionResponse

@@ -1,4 +1,4 @@
-"""Change the calls, text, refusal and finish reason of a recorded answer of ``gemini``, and nothing else."""
+"""Change the calls, text, refusal and finish reason of a recorded ``gemini`` answer, and nothing else."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class _NewParts:
 
 
 def _find_calls(entries: Sequence[_Fields], *, is_stream: bool) -> list[list[tuple[list[Any], _Fields]]]:
-    """Return the parts of each call of a candidate. Each part comes with the list that contains it."""
+    """Return the parts of each call in a candidate. Each part comes with the list that contains it."""
     slots: list[list[tuple[list[Any], _Fields]]] = []
     has_name: bool | None = None
     for parts in map(_get_parts, entries):

@@ -1,4 +1,4 @@
-"""Write an answer of ``gemini`` from scratch, in one piece and streamed.
+"""Write a ``gemini`` answer from scratch, in one piece and streamed.
 
 https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 """

@@ -16,7 +16,7 @@ from multitrack.wires.gemini.gemini_calls import GeminiCall, attach_response, re
 from multitrack.wires.gemini.gemini_parts import convert_content
 from multitrack.wires.lenient_json import as_text
 
-# The placeholder for a call that was made without a thought of Gemini's, in base64 because the field holds bytes:
+# The placeholder for a call that was made without a Gemini thought, in base64 because the field holds bytes:
 # https://ai.google.dev/gemini-api/docs/thought-signatures
 _PLACEHOLDER_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
@@ -33,16 +33,16 @@ def convert_messages(
 ) -> GeminiConversation:
     """Convert messages from OpenAI's form to Gemini's.
 
-    Consecutive messages with the same role become one content. The answers to the calls of one message become one
+    Consecutive messages with the same role become one content. The answers to the calls in one message become one
     content, too, in the order of the calls.
 
     Set ``ids`` and ``signatures`` only if the API has these fields. An API without them refuses the request.
 
     Args:
-        messages: Dictionaries or objects of the SDK. They are not changed. A dictionary with ``parts`` is already in
-            Gemini's form, and is sent unchanged.
+        messages: Dictionaries or SDK objects. They are not changed. A dictionary with ``parts`` is already in Gemini's
+            form, and is sent unchanged.
         ids: Send the ids of calls and answers.
-        signatures: Send the signatures of the thoughts before calls. If no call of a message has one, the first call
+        signatures: Send the signatures of the thoughts before calls. If no call in a message has one, the first call
             gets a placeholder, because Gemini 3 refuses the message otherwise.
 
     Raises:
@@ -161,8 +161,8 @@ class _Turns:
             call.signature = self._check_signature(call.signature, call.location)
             if self.ids and call.id and call.id not in self._used_ids:
                 call.gemini_id = call.id
-                # Some providers number the calls from the start again in each answer. An id that two calls share
-                # identifies neither, so only the first one keeps it.
+                # Some providers restart the numbering of calls in each answer. An id that two calls share identifies
+                # neither, so only the first one keeps it.
                 self._used_ids.add(call.id)
         if self.signatures and self._calls and not any(call.signature for call in self._calls):
             self._calls[0].signature = _PLACEHOLDER_SIGNATURE
@@ -173,7 +173,7 @@ class _Turns:
         attach_response(message, location, self._unanswered)
 
     def finish_calls(self) -> None:
-        """Write the responses of the open calls.
+        """Write the responses to the open calls.
 
         Raises ValueError if one is missing, because Gemini requires as many responses as there were calls.
         """

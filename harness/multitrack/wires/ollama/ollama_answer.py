@@ -1,4 +1,4 @@
-"""Decode an answer of Ollama's own API, in one piece or streamed as JSON lines.
+"""Decode an answer from Ollama's own API, in one piece or streamed as JSON lines.
 
 https://docs.ollama.com/api/chat and https://docs.ollama.com/api/generate
 """
@@ -46,7 +46,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def find_message(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """Return the object that has the text, the thoughts and the calls of an answer or a chunk, and the key of the text.
+    """Return the object that has the text, the thoughts and the calls in an answer or a chunk, and the key of the text.
 
     ``/api/generate`` has no message, but puts its fields into the answer itself.
     """

@@ -1,4 +1,4 @@
-"""Write an answer of Ollama's chat API: from scratch, or into a recorded answer whose other parts stay unchanged.
+"""Write an answer in the format of Ollama's chat API: from scratch, or into an otherwise unchanged recorded answer.
 
 https://docs.ollama.com/api/chat
 """

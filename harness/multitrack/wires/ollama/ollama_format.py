@@ -37,7 +37,7 @@ class OllamaFormat(WireFormat):
     instruction_keys = ("system",)
     declaration_key = "function"
     opaque_keys = frozenset({"id", "tool_call_id"})
-    # Only the last `done` of a line counts, because the arguments of a call may have such a field, even in Gemini's
+    # Only the last `done` in a line counts, because the arguments of a call may have such a field, even in Gemini's
     # streams.
     end_marks = (rb'(?:\A|[\r\n])\{"model": ?"[^\r\n]*"done": ?true(?:(?!"done")[^\r\n])*\}',)
     sdks = MappingProxyType({"ollama": "ollama"})
@@ -53,7 +53,7 @@ class OllamaFormat(WireFormat):
         return ollama_answer.read_answer(document)
 
     def find_call(self, value: Any) -> tuple[object, object] | None:
-        # `Message.ToolCall` of the SDK. Its dictionary has the form of OpenAI's calls.
+        # The SDK's `Message.ToolCall`. Its dictionary has the form of OpenAI's calls.
         if type(value).__module__.partition(".")[0] != "ollama" or not hasattr(value, "function"):
             return None
         return getattr(value.function, "name", None), getattr(value.function, "arguments", None)
@@ -138,7 +138,7 @@ def _write_function(tool: ToolDefinition) -> dict[str, Any]:
 
 
 def _write_call(entry: Mapping[str, Any], result: ToolResult) -> dict[str, Any]:
-    """Return a call of the answer. Its arguments are an object, as a request requires."""
+    """Return a call from the answer. Its arguments are an object, as a request requires."""
     try:
         arguments = as_object(json.loads(result.call.arguments or "{}"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The wire formats of OpenAI, which many providers also accept."""
+"""OpenAI's wire formats, which many other providers also accept."""
 
 from multitrack.wires.openai.chat_format import ChatFormat
 from multitrack.wires.openai.responses_format import ResponsesFormat

@@ -1,4 +1,4 @@
-"""Decode chat completions of OpenAI and of the many compatible providers.
+"""Decode chat completions from OpenAI and the many compatible providers.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -12,7 +12,7 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
-# Both sets contain OpenAI's own words, and the words of other APIs, which some gateways pass on.
+# Both sets contain OpenAI's own words, and words from other APIs, which some gateways pass on.
 LENGTH_LIMITS = frozenset({"length", "max_output_tokens", "MAX_TOKENS"})
 """The finish reasons of an answer that a length limit cut off."""
 

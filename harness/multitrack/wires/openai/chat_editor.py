@@ -1,4 +1,4 @@
-"""Change the calls, text, refusal and finish reason of a recorded answer of ``openai.chat``, and nothing else."""
+"""Change the calls, text, refusal and finish reason of a recorded ``openai.chat`` answer, and nothing else."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
     """Return the chunks of ``original`` with the calls, text, refusal and finish reason of ``answer``.
 
-    If a call of a choice changes, all calls of the choice are written again, at the position of the first one.
+    If a call in a choice changes, all calls in the choice are written again, at the position of the first one.
     """
     before = _read_chunks(original)
     stream = _ChatStream(original)
@@ -238,7 +238,7 @@ class _ChatStream:
         self._drop_empty_entries(with_calls)
 
     def _find_calls_or_end(self, index: int) -> int | None:
-        """Return the position of the first chunk of a choice that has a call or a finish reason, or None."""
+        """Return the position of a choice's first chunk with a call or a finish reason, or None."""
         return next(
             (
                 position
@@ -249,7 +249,7 @@ class _ChatStream:
         )
 
     def _insert(self, index: int, place: int | None, deltas: Sequence[_Fields], reason: str | None = None) -> None:
-        """Insert a chunk for each of ``deltas`` of a choice.
+        """Insert a chunk for each of a choice's ``deltas``.
 
         Args:
             index: The number of the choice.

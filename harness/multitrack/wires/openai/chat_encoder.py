@@ -1,4 +1,4 @@
-"""Write an answer of ``openai.chat`` from scratch, in one piece and streamed.
+"""Write an ``openai.chat`` answer from scratch, in one piece and streamed.
 
 https://platform.openai.com/docs/api-reference/chat/object and, for streams,
 https://platform.openai.com/docs/api-reference/chat-streaming

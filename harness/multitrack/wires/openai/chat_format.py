@@ -1,4 +1,4 @@
-"""The wire format ``openai.chat``: chat completions of OpenAI and of the many compatible providers.
+"""The wire format ``openai.chat``: chat completions from OpenAI and the many compatible providers.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -30,7 +30,7 @@ class ChatFormat(WireFormat):
     name = "openai.chat"
     precedence = 80
     declaration_key = "function"
-    # Gemini's OpenAI-compatible endpoint sends signatures of thoughts, and so does OpenRouter.
+    # Gemini's OpenAI-compatible endpoint sends thought signatures, and so does OpenRouter.
     opaque_keys = frozenset({"id", "signature", "thought_signature"})
     end_marks = (rb"data: \[DONE\]",)
     sdks = SDKS
@@ -45,7 +45,7 @@ class ChatFormat(WireFormat):
         return self.stream_name if is_chunk else self.name
 
     def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
-        # All formats of OpenAI share the form of errors, and so do many other providers.
+        # All OpenAI formats use the same form for errors, and so do many other providers.
         return True
 
     def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
@@ -60,7 +60,7 @@ class ChatFormat(WireFormat):
             arguments = getattr(call, "arguments", getattr(call, "input", None))
             # if the arguments are not a string, the value is a model that happens to have a field with this name
             return (getattr(call, "name", None), arguments) if isinstance(arguments, str) else None
-        # `FunctionCall` of the SDK, for the call of an answer from before tool calls existed
+        # the SDK's `FunctionCall`, for the call in an answer from before tool calls existed
         if type(value).__module__ == "openai.types.chat.chat_completion_message":
             return getattr(value, "name", None), getattr(value, "arguments", None)
         return None

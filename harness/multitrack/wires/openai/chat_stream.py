@@ -120,7 +120,7 @@ class _Choice:
 
     def feed(self, entry: Mapping[str, Any]) -> bool:
         """Read one entry of ``choices``. Return whether it completes a call or the choice."""
-        # A gateway that does not stream sends a whole message. If it also sends a delta, the delta counts.
+        # A gateway that does not stream sends a whole message. If it also sends a delta, the delta takes precedence.
         delta = as_object(entry.get("delta")) or as_object(entry.get("message"))
         if text := read_text(delta.get("content")):
             self.text.append(text)
@@ -153,7 +153,7 @@ class _Choice:
 
     def as_choice(self) -> dict[str, Any]:
         """Return the choice as it appears in an answer that is not streamed."""
-        # in the order of the answer, because the calls are paired with the results of tools by their order
+        # in the order of the answer, because the calls are paired with tool results by their order
         own = set(self._calls)
         calls = [call.as_tool_call() for call in self._queue.ordered_calls() if call in own]
         message = {

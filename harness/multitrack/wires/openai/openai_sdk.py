@@ -1,6 +1,6 @@
-"""The SDK that all APIs of OpenAI share."""
+"""The SDK that all OpenAI APIs share."""
 
 from types import MappingProxyType
 
 SDKS = MappingProxyType({"openai": "openai"})
-"""The distribution of the SDK, keyed by the name of its module."""
+"""The SDK's distribution, keyed by the name of its module."""

@@ -1,4 +1,4 @@
-"""Decode answers of OpenAI's Responses API.
+"""Decode answers from OpenAI's Responses API.
 
 https://platform.openai.com/docs/api-reference/responses
 """
@@ -13,7 +13,7 @@ from multitrack.wires.answer import WireAnswer
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
 LENGTH_LIMITS = frozenset({"max_output_tokens", "length"})
-"""The reasons of an answer that a length limit cut off. Other servers send ``length``, as in chat completions."""
+"""The reasons in an answer that a length limit cut off. Other servers send ``length``, as in chat completions."""
 
 _UNFINISHED = frozenset({"queued", "in_progress"})
 
@@ -63,7 +63,7 @@ def _find_failure(document: Mapping[str, Any], finish_reason: str | None) -> str
 def read_call(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | None:
     """Return the id, name and arguments of an output item, or None if it is not a call that the client executes.
 
-    Searches, code interpreters and MCP servers run at the provider, so their items do not count as calls.
+    Searches, code interpreters and MCP servers run on the provider's side, so their items do not count as calls.
     """
     kind = item.get("type")
     if kind not in ("function_call", "custom_tool_call"):

@@ -1,4 +1,4 @@
-"""Change the calls, text, refusal and finish reason of a recorded answer of ``openai.responses``, and nothing else."""
+"""Change the calls, text, refusal and finish reason of a recorded ``openai.responses`` answer, and nothing else."""
 
 from __future__ import annotations
 

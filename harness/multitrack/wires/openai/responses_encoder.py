@@ -1,4 +1,4 @@
-"""Write an answer of ``openai.responses`` from scratch, in one piece and streamed.
+"""Write an ``openai.responses`` answer from scratch, in one piece and streamed.
 
 https://platform.openai.com/docs/api-reference/responses/object and, for streams,
 https://platform.openai.com/docs/api-reference/responses-streaming

@@ -1,4 +1,4 @@
-"""Decode answers of the Responses API that are streamed as server-sent events.
+"""Decode answers from the Responses API that are streamed as server-sent events.
 
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
@@ -84,7 +84,7 @@ class ResponsesStreamDecoder(StreamDecoder):
             item = self._add_lost_item(chunk)
         self._note_arguments(item)
         if item.is_unknown:
-            # A stream that resumes in the middle says which call this is only when the item is done.
+            # A stream that resumes in the middle does not say which call this is until the item is done.
             item.texts = [as_text(chunk.get(key)) or ""]
             item.is_done = True
             return []
@@ -129,7 +129,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         """Return the item that ``fields`` describe, by its id, its call id, or the index of the event."""
         items = [item for item in reversed(self._items) if item not in excluded]
         item_id, call_id = as_text(fields.get("id")), as_text(fields.get("call_id"))
-        # Two calls of an answer may have the same call id. They differ in their indices.
+        # Two calls in an answer may have the same call id. They differ in their indices.
         at_index = [item for item in items if index is None or item.index in (None, index)]
         named = (item for item in items if item_id and item_id in item.names("id"))
         called = (item for item in at_index if call_id and call_id in item.names("call_id"))
@@ -144,11 +144,11 @@ class ResponsesStreamDecoder(StreamDecoder):
         return next((item for group in (named, called, numbered) for item in group), None)
 
     def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
-        """Return whether ``item``, whose start was lost, is not the item ``item_id``, because ids never change."""
+        """Return whether ``item``, whose start was lost, must be a different item because the server never changes ids."""
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
     def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_Item]) -> _Item | None:
-        """Return the first item that ``fields`` of the final answer may describe, for a server that sends no ids."""
+        """Return the first item that ``fields`` from the final answer may describe, for a server that sends no ids."""
         item_id = as_text(fields.get("id"))
         items = (item for item in self._items if item not in excluded and not self._has_other_id(item, item_id))
         return next((item for item in items if item.may_be(fields) and item.describes_same(fields)), None)
@@ -156,8 +156,8 @@ class ResponsesStreamDecoder(StreamDecoder):
     def _find_open_item(self, chunk: Mapping[str, Any]) -> _Item | None:
         """Return the item that a delta belongs to, or None if the start of that item was lost.
 
-        A server that keeps the ids of its items loses the start of an item if a delta has an unknown id. As long as it
-        is not clear whether the server keeps them, the item is chosen by its index.
+        If a server never changes the ids of its items, an unknown id in a delta means that the start of the item was
+        lost. As long as it is unclear whether the ids change, the item is chosen by its index.
         """
         index, item_id = _read_index(chunk), as_text(chunk.get("item_id"))
         open_items = [item for item in reversed(self._items) if not item.is_done]
@@ -210,7 +210,7 @@ class ResponsesStreamDecoder(StreamDecoder):
     def output(self) -> list[dict[str, Any]]:
         """The output items as far as they have arrived.
 
-        The calls are in the order of the answer, because the results of tools are paired with them by their order.
+        The calls are in the order of the answer, because tool results are paired with them by their order.
         """
         calls = iter(self._queue.ordered_calls())
         items = sorted((item for item in self._items if not item.is_unknown), key=lambda item: item.order)
@@ -252,7 +252,7 @@ class _Item:
 
     @property
     def order(self) -> tuple[int, int]:
-        # the index of the event and the position in the final answer are the same number at OpenAI
+        # OpenAI uses the same number for the event's index and the position in the final answer
         known = (place for place in (self.position, self.index) if place is not None)
         return next(known, self._arrival), self._arrival
 
@@ -266,12 +266,12 @@ class _Item:
 
     @property
     def is_unknown(self) -> bool:
-        """True if arguments have arrived, but no event that says to which call they belong."""
+        """True if arguments have arrived, but no event has said which call they belong to."""
         return self.has_arguments and not self.fields_so_far
 
     @property
     def is_settled(self) -> bool:
-        """True if the call is done, so that later events may only repeat it."""
+        """True if the call is done, so that later events can only repeat it."""
         return self.is_done and not self.is_empty
 
     @property
@@ -299,7 +299,7 @@ class _Item:
         return other is not None and other[1] == name and (not arguments or not other[2] or other[2] == arguments)
 
     def set_fields(self, fields: Mapping[str, Any]) -> str | None:
-        """Add ``fields`` of an event.
+        """Add ``fields`` from an event.
 
         If they change a call that is done, return a description of the problem, otherwise None.
         """

@@ -1,4 +1,4 @@
-"""Decode an answer of xAI's gRPC API, as protobuf JSON: ``GetChatCompletionResponse`` and ``GetChatCompletionChunk``.
+"""Decode an answer from xAI's gRPC API, as protobuf JSON: ``GetChatCompletionResponse`` and ``GetChatCompletionChunk``.
 
 https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto. Protobuf JSON omits each field that has its
 default value, such as the index 0.

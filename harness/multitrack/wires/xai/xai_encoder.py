@@ -1,4 +1,4 @@
-"""Write an answer of xAI's gRPC API as protobuf JSON: from scratch, or into a recorded answer."""
+"""Write an answer in the format of xAI's gRPC API, as protobuf JSON: from scratch, or into a recorded answer."""
 
 from __future__ import annotations
 
