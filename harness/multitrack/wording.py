@@ -1,4 +1,4 @@
-"""Words that messages of all layers share."""
+"""Words that messages in all layers share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest plugin of Multitrack: hooks, command-line options and fixtures."""
+"""Multitrack's pytest plugin: hooks, command-line options and fixtures."""
 
 import sys
 

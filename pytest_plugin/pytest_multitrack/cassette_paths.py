@@ -1,4 +1,4 @@
-"""The paths of the cassettes of tests and of fixtures."""
+"""The cassette paths of tests and fixtures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_project(config: pytest.Config) -> project.Project:
 
 
 def cassette_path(item: pytest.Item) -> Path:
-    """Return the path of the cassette of ``item``, named by the ``name=`` of the closest marker or by the test itself.
+    """Return the cassette path of ``item``, named after the closest marker's ``name=`` or the test itself.
 
     Raises:
         BadOption: The name leads out of the cassette folder.
@@ -43,10 +43,10 @@ def cassette_path(item: pytest.Item) -> Path:
 
 
 def fixture_cassette_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Path:
-    """Return the path of the cassette of a fixture of wider scope.
+    """Return the cassette path of a fixture of wider scope.
 
-    The cassette of a fixture of class or module scope is stored with the cassettes of the module that uses the fixture.
-    The cassette of a fixture of package or session scope is stored next to the file that defines the fixture.
+    The cassette of a class- or module-scoped fixture is stored with the cassettes of the module that uses the fixture.
+    The cassette of a package- or session-scoped fixture is stored next to the file that defines the fixture.
     """
     name = fixturedef.argname
     if hasattr(request, "param"):
@@ -73,7 +73,7 @@ def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureR
     """Return the name that a cassette stores with the recordings of a fixture of wider scope.
 
     If a fixture overrides another fixture and requests it, both share a cassette, so their names must differ.
-    Therefore, the name of a fixture of class or module scope includes the file that defines it, unless the same module
+    Therefore, the name of a class- or module-scoped fixture includes the file that defines it, unless the same module
     or class both defines and uses it.
     """
     path = fixture_cassette_path(fixturedef, request)
@@ -89,7 +89,7 @@ def _class_names(node: pytest.Item | pytest.Collector) -> list[str]:
 
 
 def is_shared(item: pytest.Item) -> bool:
-    """Return whether other tests may use the cassette of ``item``."""
+    """Return whether other tests may use ``item``'s cassette."""
     return any(True for _ in _marker_names(item))
 
 

@@ -14,14 +14,14 @@ OPTIONS_FIXTURE = "_cassette_options_applied"
 
 
 def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Add the cassettes of ``items`` to the summary of the run, and let the tests apply the options from fixtures.
+    """Add the cassettes of ``items`` to the run summary, and let the tests apply the options from fixtures.
 
     Raises:
         pytest.UsageError: The run would update snapshots in CI, a required package is not installed, or the cassette
             paths are ambiguous.
     """
     users = [item for item in items if "calls_snapshot" in getattr(item, "fixturenames", ())]
-    # a worker of pytest-xdist cannot report a usage error; there, the fixture fails each test
+    # a pytest-xdist worker cannot report a usage error; there, the fixture fails each test
     if users and not hasattr(config, "workerinput") and (refused := flags.find_refused_write(config, updates=True)):
         raise pytest.UsageError(f"{refused} ({users[0].nodeid} uses calls_snapshot)")
     network_blocking.add_fixtures(config, items)

@@ -29,7 +29,7 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
     if "[" in path:
         # pytest takes a bracket in a path for the start of the parameters
         folder, _, path = path.rpartition("/")
-        # without a configuration file, pytest would look for the root of the project in the folder of the test
+        # without a configuration file, pytest would look for the project root in the test's folder
         root = os.path.relpath(item.config.rootpath, item.config.invocation_params.dir / folder)
         arguments = (f"--rootdir={root}", *arguments)
     command = shlex.join(["pytest", *arguments, f"{path}{separator}{rest}"])
@@ -39,7 +39,7 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
 # each test with a cassette needs the command that records it, for the message of a miss
 @lru_cache(maxsize=256)
 def _make_argument(path: str, root: Path, folder: Path) -> str:
-    """Return ``path``, which begins at the root of the project, as an argument in the current folder."""
+    """Return ``path``, which begins at the project root, as an argument in the current folder."""
     return os.path.relpath(root / path, folder).replace(os.sep, "/")
 
 
@@ -96,7 +96,7 @@ def _cassette_options(config: pytest.Config) -> Iterator[str]:
 
 
 def _collection_options(item: pytest.Item) -> Iterator[str]:
-    """Yield the options of pytest that collecting and setting up the test requires."""
+    """Yield the pytest options that are needed to collect the test and set it up."""
     option, folder = item.config.option, item.config.invocation_params.dir
     if getattr(option, "inifilename", None):
         yield f"--config-file={Path(folder, option.inifilename)}"

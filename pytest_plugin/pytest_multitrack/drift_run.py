@@ -65,7 +65,7 @@ class _DriftingTest:
         return bool(self.runs[-1])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the test as plain data."""
+        """Return the test's rows as plain data."""
         was_skipped = {"skipped", "xfailed"}.issuperset(self.outcomes)
         by_tape: dict[tuple[str, str], list[CassetteDrift]] = {}
         for run in self.runs:
@@ -85,7 +85,7 @@ class _DriftingTest:
 
 
 class DriftRun:
-    """The plugin of a drift run."""
+    """The plugin for a drift run."""
 
     def __init__(self, options: DriftOptions) -> None:
         self._samples = options.samples
@@ -152,7 +152,7 @@ class DriftRun:
             return ItemState.of(item).violation is None
         return self._test.has_drift or any(tape.is_compared and tape.sent for tape in tapes)
 
-    # pytest's summary of the run then says the same as its exit code
+    # count excused failures as drifted, so that pytest's summary agrees with its exit code
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
         self, report: pytest.TestReport
@@ -161,11 +161,11 @@ class DriftRun:
             return DRIFTED, "D", ("DRIFTED", {"yellow": True})
         return None
 
-    # a wrapper, so that pytest and other plugins see the result; plugins that rerun failed tests have seen the failure
+    # a wrapper, so that pytest and other plugins see the result; plugins that rerun failures have already seen this one
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
         if report.failed and hasattr(report, EXCUSED) and not self._fails:
-            # an expected failure: otherwise, a JUnit file would have a failure although the exit code is 0
+            # an expected failure: otherwise, a JUnit file would report a failure although the exit code is 0
             # https://docs.pytest.org/en/stable/how-to/skipping.html#xfail-mark-test-functions-as-expected-to-fail
             report.outcome = "skipped"
             report.wasxfail = f"{DRIFTED}: a live response differs from the recorded one"
@@ -180,7 +180,7 @@ class DriftRun:
         result = yield
         if hasattr(session.config, "workeroutput"):
             return result
-        # with --calls-drift-fail, the verdicts decide: a test may fail although the calls only have a different order
+        # with --calls-drift-fail, the verdicts decide: a test may fail although the calls differ only in their order
         if session.exitstatus == pytest.ExitCode.TESTS_FAILED and 0 < session.testsfailed == self._excused:
             session.exitstatus = pytest.ExitCode.OK
         if session.exitstatus == pytest.ExitCode.OK and self._fails and not all(row.holds for row in self.rows):
@@ -199,7 +199,7 @@ class DriftRun:
 
     @property
     def rows(self) -> Sequence[DriftRow]:
-        """The rows of the table, of all tests so far."""
+        """The table rows of all tests so far."""
         rows: list[DriftRow] = []
         for plain in (row for test_rows in self._rows.values() for row in test_rows):
             # several workers set up the same fixture if they share the tests of its module

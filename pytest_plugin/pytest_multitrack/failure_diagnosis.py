@@ -97,7 +97,7 @@ def _diagnose(
             text = f"{'the live request' if tape.is_compared else 'recording'} failed: {failed}"
             return PhaseFailure(Diagnosis("request-failed", text), sides)
     if any(tape.uses_behaviour for tape in tapes):
-        # nothing was recorded for the test that could have changed
+        # nothing that could have changed was recorded for the test
         return PhaseFailure(None, sides)
     if is_missing:
         return PhaseFailure(Diagnosis("no-snapshot", "no snapshot yet"))

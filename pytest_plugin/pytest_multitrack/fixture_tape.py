@@ -1,4 +1,4 @@
-"""The tape of a fixture of wider scope than a test.
+"""The tape of a fixture whose scope is wider than one test.
 
 The requests from the setup and the teardown of the fixture belong to the fixture, not to the test that happens to be
 running.
@@ -116,7 +116,7 @@ def open_fixture_tape(
     """Open the tape of a fixture that the test of ``item_tape`` is the first to use.
 
     Raises:
-        BadOption: An option is invalid, or the path differs only in case from the cassette path of another fixture.
+        BadOption: An option is invalid, or the path differs only in case from another fixture's cassette path.
         CassetteCorrupt: The cassette cannot be read.
     """
     test, mode = item_tape.test, flags.mode(request.config)

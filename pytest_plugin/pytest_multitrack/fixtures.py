@@ -1,4 +1,4 @@
-"""The fixtures of the plugin."""
+"""The plugin's fixtures."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
             f"calls_snapshot requires {error.name}, which is not installed: {find_install_command('test')}",
             pytrace=False,
         )
-    # for workers of pytest-xdist, and for a test that requests the fixture by its name at run time
+    # for pytest-xdist workers, and for a test that requests the fixture by its name at run time
     if refused := flags.find_refused_write(request.config, updates=True):
         pytest.fail(f"{refused} ({request.node.nodeid} uses calls_snapshot)", pytrace=False)
     item_tape, tapes = ItemState.of(request.node).tape, partial(list_tapes, request.node)

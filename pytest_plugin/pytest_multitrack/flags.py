@@ -1,4 +1,4 @@
-"""The command line options of pytest: their definitions and their values in a run."""
+"""The options that the plugin adds to pytest's command line: their definitions and their values in a run."""
 
 from __future__ import annotations
 
@@ -181,8 +181,8 @@ def find_free(flags: Collection[str], parser: pytest.Parser) -> Collection[str]:
 
 def is_free(flag: str, parser: pytest.Parser) -> bool:
     """Return whether neither another plugin nor a conftest defines the option ``flag``."""
-    # ask the parser instead of trying to add the option: releases of pytest report a conflict at different times and
-    # with different errors
+    # ask the parser instead of trying to add the option: pytest releases report a conflict at different times and with
+    # different errors
     try:
         _, unknown = parser.parse_known_and_unknown_args([flag])
     except pytest.UsageError:
@@ -308,7 +308,7 @@ def _snapshot_updates(config: pytest.Config) -> Mapping[str, bool]:
 
 
 def cassette_options(config: pytest.Config) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the cassette options of the command line, each with the flag that sets it.
+    """Yield the cassette options from the command line, each with the flag that sets it.
 
     Raises:
         pytest.UsageError: An option has no value.
@@ -373,7 +373,7 @@ _AUDIT_SUFFIXES = (".md", ".json", ".html")
 
 
 def separate_audit_option(early_config: pytest.Config, args: list[str]) -> None:
-    """Let ``--calls-audit`` take no value if the argument after it is the path of tests, not a report."""
+    """Let ``--calls-audit`` take no value if the argument after it is a path to tests, not to a report."""
     for position, (option, value) in enumerate(pairwise(args)):
         if option == "--":
             return

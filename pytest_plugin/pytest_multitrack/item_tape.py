@@ -1,4 +1,4 @@
-"""The tape of a test, open from the setup of the test to the end of its teardown."""
+"""A test's tape, open from the test's setup to the end of its teardown."""
 
 from __future__ import annotations
 
@@ -180,8 +180,8 @@ def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
     Such an item fails later, in its setup.
 
     Raises:
-        pytest.UsageError: Two cassette paths differ only in case, or the settings of the
-            project or of the command line are invalid.
+        pytest.UsageError: Two cassette paths differ only in case, or a setting in pyproject.toml or on the command line
+            is invalid.
     """
     first_users: dict[str, tuple[Path, pytest.Item]] = {}
     cassettes: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The markers of the plugin, the tests that use them or the marker ``vcr``, and mistyped markers."""
+"""The plugin's markers, the tests that use them or the marker ``vcr``, and mistyped markers."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ def uses_behaviour(item: pytest.Item) -> bool:
 
 
 def find_behaviour(item: pytest.Item) -> tuple[str, str]:
-    """Return the wire format and the name of the behaviour that the marker of ``item`` selects.
+    """Return the wire format and the name of the behaviour that ``item``'s marker selects.
 
     Raises:
-        BadOption: The marker has the wrong arguments, or no arguments and no parameter of the test is a behaviour.
+        BadOption: The marker has the wrong arguments, or it has no arguments and no parameter of the test is a
+            behaviour.
     """
     from multitrack.errors import BadOption
     from multitrack.library import Behaviour
@@ -77,7 +78,7 @@ def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
 
 
 def find_mistyped(item: pytest.Item) -> str | None:
-    """Return the name of a marker of ``item`` that resembles one of the plugin's and is not registered.
+    """Return the name of a marker on ``item`` that resembles one of the plugin's and is not registered.
 
     Without this check, pytest would only warn about the marker.
     """
@@ -87,7 +88,7 @@ def find_mistyped(item: pytest.Item) -> str | None:
 
 @cache
 def _find_intended(name: str) -> str | None:
-    """Return the marker of the plugin that ``name`` resembles. None if there is none, or if it is that marker."""
+    """Return the plugin's marker that ``name`` resembles. None if there is none, or if it is that marker."""
     from difflib import SequenceMatcher
 
     if name in (_CASSETTE, _BEHAVIOUR):

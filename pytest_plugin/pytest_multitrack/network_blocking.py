@@ -55,7 +55,7 @@ def _project_blocks(config: pytest.Config) -> bool:
 
 @contextmanager
 def block(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Block the network inside the ``with`` statement, unless the cassette of the requesting test is being recorded.
+    """Block the network inside the ``with`` statement, unless the requesting test's cassette is being recorded.
 
     Raises:
         BadOption: The marker ``block_network`` has an unknown argument.

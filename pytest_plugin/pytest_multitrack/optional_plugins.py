@@ -8,7 +8,7 @@ from pytest_multitrack import flags
 
 
 def register(config: pytest.Config) -> None:
-    """Register the plugins that the options of the run and the installed packages require.
+    """Register the plugins that the run's options and the installed packages require.
 
     Raises:
         pytest.UsageError: An option is invalid.
@@ -37,7 +37,7 @@ def register(config: pytest.Config) -> None:
     if names or has_junit:
         from pytest_multitrack.report_files import ReportCollector
 
-        # the controller of pytest-xdist writes the file
+        # pytest-xdist's controller writes the file
         writes_junit = has_junit and not hasattr(config, "workerinput")
         collector = ReportCollector(names, config.invocation_params.dir, writes_junit=writes_junit)
         config.pluginmanager.register(collector, "multitrack-report")

@@ -1,6 +1,6 @@
 """Hooks that remove all known secrets from the text that pytest is about to print.
 
-The hooks run before those of all other plugins. They cost a passing test that prints nothing a few microseconds:
+The hooks run before those of all other plugins. For a passing test that prints nothing, they cost a few microseconds:
 ``output_redaction`` is only imported if there is text to redact.
 """
 
@@ -50,7 +50,7 @@ def _list_texts(report: pytest.TestReport | pytest.CollectReport, *, done: objec
 
 
 def _may_be_secret(text: str) -> bool:
-    """Return whether a parameter may be a secret, in time that is linear in its length."""
+    """Return whether a parameter may be a secret, in time linear in its length."""
     if any(_DIGIT.search(word[0]) for word in _LONG_WORD.finditer(text)) or _MARK.search(text):
         return True
     return any(len(value) >= _MIN_LENGTH and value in text for value in os.environ.values())
@@ -59,8 +59,8 @@ def _may_be_secret(text: str) -> bool:
 class OutputHooks:
     """Passes reports, warnings and errors to an ``OutputRedactor``.
 
-    The main plugin redacts the reports of tests earlier, in ``pytest_runtest_makereport``, because other plugins read
-    them there. Subtests, pytest-rerunfailures and other plugins then add to these reports or create their own.
+    The main plugin redacts test reports earlier, in ``pytest_runtest_makereport``, because other plugins read them
+    there. Subtests, pytest-rerunfailures and other plugins then add to these reports or create their own.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -86,7 +86,7 @@ class OutputHooks:
             self._new_secrets |= redactor.known_secrets
 
     def _learn_environment(self) -> None:
-        """Remember the variables of the environment, which a fixture may remove before its values are printed."""
+        """Remember the environment variables, which a fixture may remove before its values are printed."""
         if (variables := environment_variables.copy_variables(os.environ)) == self._variables:
             return
         self._variables = variables
@@ -150,7 +150,7 @@ class OutputHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
-        # a worker of pytest-xdist has already redacted its reports
+        # a pytest-xdist worker has already redacted its reports
         if not hasattr(report, "node"):
             self.redact_report(report)
             if getattr(self._config.option, "xmlpath", None):

@@ -1,7 +1,7 @@
 """Remove secrets from everything that pytest prints or that plugins write to reports.
 
 ``OutputRedactor`` is the only place that does this. ``output_hooks`` calls it with the objects that pytest passes to
-its hooks: reports, warnings, and errors of pytest itself. The redactor changes these objects.
+its hooks: reports, warnings, and pytest's own errors. The redactor changes these objects.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _MAX_CHARACTERS = 200_000
 class OutputRedactor:
     """Removes secrets from the output of one process of a run.
 
-    It recognizes secrets by their value or by their shape. Names of projects and regions are only replaced in the
-    output of tests with a tape.
+    It recognizes secrets by their value or by their shape. Project and region names are only replaced in the output of
+    tests with a tape.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -57,7 +57,7 @@ class OutputRedactor:
         """Add secrets to those that are removed from the output.
 
         Args:
-            variables: Variables of the environment. A name may have several values.
+            variables: Environment variables. A name may have several values.
             secrets: The values of secrets.
             tapes: The redactors of the tapes of the running test.
         """
@@ -117,7 +117,7 @@ class OutputRedactor:
     # reports
 
     def are_clean(self, results: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether the results of tapes hold only names of tests and cassettes, without a secret in them."""
+        """Return whether the results of tapes hold only test and cassette names, without a secret in them."""
         if any(value for result in results for name, value in result.items() if name not in PLAIN_FIELDS):
             return False
         names = "\n".join(f"{result['test']}\n{result['tape']}" for result in results)
@@ -169,7 +169,7 @@ class OutputRedactor:
                 case str():
                     redacted = self.redact_text(part, may_be_cut=may_be_cut)
                     if may_be_cut and self._tapes:
-                        # an error shows values of cassettes, which may contain control characters
+                        # an error shows values from cassettes, which may contain control characters
                         redacted = escape_coloured(redacted)
                     return part if redacted == part else redacted
                 case list() if part and all(isinstance(line, str) for line in part):
@@ -190,19 +190,19 @@ class OutputRedactor:
         return redact(value)
 
     def _learn_frames(self, error: BaseException) -> None:
-        """Learn the secrets in the local variables of the frames of ``error``, which pytest may print in part."""
+        """Learn the secrets in the local variables of ``error``'s frames, which pytest may print in part."""
         self._add_secrets(self._by_shape.find_secrets("\n\n".join(_list_texts(error))))
 
     # everything else
 
     def redact_junit(self) -> None:
-        """Remove secrets from the attributes that the latest test has added to its element of ``--junit-xml``."""
+        """Remove secrets from the attributes that the latest test has added to its ``--junit-xml`` element."""
         attributes = pytest_internals.find_junit_attributes(self._config)
         for name, value in attributes.items():
             attributes[name] = self.redact_text(value)
 
     def redact_junit_properties(self) -> None:
-        """Remove secrets from the properties that fixtures have added to the whole suite of ``--junit-xml``."""
+        """Remove secrets from the properties that fixtures have added to the whole ``--junit-xml`` suite."""
         properties = pytest_internals.find_junit_properties(self._config)
         properties[:] = [(name, self.redact_text(value)) for name, value in properties]
 

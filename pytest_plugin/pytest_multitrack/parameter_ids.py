@@ -1,4 +1,4 @@
-"""Redact the ids of parameters that a test sets itself, with ``ids=`` or ``pytest.param(id=...)``."""
+"""Redact the parameter ids that a test sets itself, with ``ids=`` or ``pytest.param(id=...)``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def redact_parameter_ids(metafunc: pytest.Metafunc, redact: Callable[[Any], Any]
     The ids are redacted before pytest makes them unique, because two secrets have the same placeholder.
     """
     # Undocumented, but not in `pytest_internals`, which runs without a cassette do not import. If `parametrize` itself
-    # were replaced, pytest's warnings would name our code as their place.
+    # were replaced, pytest's warnings would name our code as their location.
     original = getattr(metafunc, "_resolve_parameter_set_ids", None)
     if original is None:
         return

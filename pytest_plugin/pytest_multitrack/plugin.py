@@ -1,4 +1,4 @@
-"""The hooks of the plugin, in the order in which a run calls them. Other modules do the work of each hook.
+"""The plugin's hooks, in the order in which a run calls them. Other modules do the work of each hook.
 
 A run that uses no cassette must stay fast. Therefore, the modules that this one imports need nothing but pytest, and
 import everything else inside the functions that need it.
@@ -15,7 +15,7 @@ import pytest
 from multitrack.tape import module_level_clients, run_context
 from pytest_multitrack import collection, fixture_setup, flags, item_phases, markers, optional_plugins
 
-# pytest finds the fixtures of a plugin by their names in its module
+# pytest finds a plugin's fixtures by their names in its module
 from pytest_multitrack.fixtures import _cassette_options_applied as _cassette_options_applied
 from pytest_multitrack.fixtures import _network_block as _network_block
 from pytest_multitrack.fixtures import calls_snapshot as calls_snapshot
@@ -100,7 +100,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item_phases.begin_test(item)
 
 
-# tryfirst: outside of the wrapper of anyio, which replaces the function of the fixture
+# tryfirst: outside anyio's wrapper, which replaces the fixture's function
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest

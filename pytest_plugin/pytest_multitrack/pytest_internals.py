@@ -34,7 +34,7 @@ _ESCAPE = re.compile(r"\\\\|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
 def get_test_name(item: pytest.Item) -> str:
     """Return the node id of ``item`` as a user passes it on the command line.
 
-    With ``--dist loadgroup``, the workers of pytest-xdist append the name of a group to the node id. That name is
+    With ``--dist loadgroup``, the pytest-xdist workers append the name of a group to the node id. That name is
     removed, and so is the id of a repetition.
     """
     if item.parent is None:
@@ -60,7 +60,7 @@ def add_function_fixture(item: pytest.Item, name: str) -> None:
 
 
 def unescape_parameters(name: str) -> str:
-    """Return the ``name`` of a test with the printable characters that pytest escaped in the ids of its parameters.
+    """Unescape the printable characters that pytest escaped in the parameter ids in a test's ``name``.
 
     pytest writes ``test_x[Z\\xfcrich]`` for the parameter ``Zürich``, and doubles a backslash. Escaped control
     characters stay escaped.
@@ -129,7 +129,7 @@ def replace_failure_text(report: pytest.TestReport, text: str) -> None:
     """Make ``text`` the whole text of the failed ``report``, without a traceback.
 
     The text is stored in pytest's own representation, because pytest-xdist transfers any other representation as a
-    plain string. ``--tb=line`` only shows 50 characters of such a string, and the summary of pytest before 9 shows
+    plain string. ``--tb=line`` only shows 50 characters of such a string, and the summary in pytest before 9 shows
     nothing.
     """
     from multitrack.printable import escape_controls
@@ -219,7 +219,7 @@ class _PaintedEntry(ReprEntryNative):
 
 
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
-    """Use the colours of ``paint`` for the traceback entries of the failed ``report`` that start with ``first_line``.
+    """Use ``paint`` to colour the traceback entries of the failed ``report`` that start with ``first_line``.
 
     Call this in the process that prints the report: pytest-xdist cannot transfer such an entry, and only that process
     knows whether the terminal supports colours.
@@ -259,7 +259,7 @@ def is_representation(value: object) -> bool:
 
 
 def is_pytest_representation(longrepr: object) -> bool:
-    """Return whether ``longrepr`` is of a class of pytest, whose attributes hold all that it prints."""
+    """Return whether ``longrepr`` has one of pytest's own classes, whose attributes hold everything they print."""
     return isinstance(longrepr, str | tuple) or type(longrepr).__module__.startswith("_pytest.")
 
 
@@ -311,7 +311,7 @@ def find_interruption(config: pytest.Config) -> object:
 
 
 def print_failures(terminalreporter: Any, category: str) -> None:
-    """Print the failures in a category of the summary as pytest prints those in the category "failed"."""
+    """Print the failures in a summary category as pytest prints those in the category "failed"."""
     stats = terminalreporter.stats
     if category in stats:
         others, stats["failed"] = stats.get("failed"), stats[category]

@@ -1,4 +1,4 @@
-"""What a report says about the running test: its failure, and the tapes that it closed.
+"""The facts about the running test that a report contains: its failure, and the tapes that it closed.
 
 The results are plain data without secrets, so that pytest-xdist can send them to the controller.
 """
@@ -30,7 +30,7 @@ from pytest_multitrack.run_state import ItemState, RunState, list_tapes
 def describe_failure(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
     """Return the name of ``item``, and the fields of a ``ReportedTest`` that describe its failed ``report``.
 
-    The hook of the main plugin has redacted the report.
+    The main plugin's hook has already redacted the report.
     """
     failure = ItemState.of(item).phase_failure or PhaseFailure(None)
     tapes = list_tapes(item)

@@ -55,9 +55,9 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
 
 
 class ReportCollector:
-    """Collects what the report of a run says, and writes it to the files that ``--calls-report`` names.
+    """Collects the data for a run's report, and writes it to the files that ``--calls-report`` names.
 
-    With ``--junit-xml``, it adds properties to the element of each test.
+    With ``--junit-xml``, it adds properties to each test's element.
     """
 
     def __init__(self, names: Sequence[str], folder: Path, *, writes_junit: bool = False) -> None:
@@ -73,7 +73,7 @@ class ReportCollector:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        # read the results of the tapes before the hook of the main plugin, which clears them
+        # read the results of the tapes before the main plugin's hook, which clears them
         run = run_context.current_run()
         # every fixture of wider scope has a tape, even if it sends nothing
         self._closed += (
@@ -178,7 +178,7 @@ class ReportCollector:
     def _make_report(self) -> RunReport:
         from multitrack.reporting.run_report import make_report
 
-        # several workers of pytest-xdist may set up the same fixture
+        # several pytest-xdist workers may set up the same fixture
         entries = {entry.test: entry for tests in self._tests.values() for entry in tests}
         return make_report(list(entries.values()), datetime.now(UTC), version("multitrack"))
 

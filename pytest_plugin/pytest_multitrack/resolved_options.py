@@ -1,4 +1,4 @@
-"""The options of a test's cassette, after all their sources were merged."""
+"""The options of a test's cassette, after all their sources have been merged."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class ResolvedOptions:
 
     Args:
         settings: The merged settings.
-        path: The path of the cassette; None if it follows from the name of the test.
+        path: The path of the cassette; None if it follows from the test's name.
         additional_paths: More cassettes to replay. They are never written.
-        filters: The request and response filters of vcrpy, if the test configures any.
-        mode: The mode of the tape; None if the flags of the run decide.
+        filters: vcrpy's request and response filters, if the test configures any.
+        mode: The tape's mode; None if the run's flags decide.
         matchers: The project's own comparisons of requests.
         appends: Whether a recording is appended to the cassette instead of replacing the earlier one.
         load: Reads the cassette, if its format is the project's own.

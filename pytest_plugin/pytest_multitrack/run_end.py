@@ -13,7 +13,7 @@ from pytest_multitrack.run_state import RunState
 from pytest_multitrack.run_summary import RunSummary
 
 _SUMMARY = "multitrack"
-"""The key of the summary that a worker of pytest-xdist sends to the controller."""
+"""The key of the summary that a pytest-xdist worker sends to the controller."""
 
 
 def finish_run(session: pytest.Session) -> None:
@@ -53,7 +53,7 @@ def _close_interrupted(run: RunState) -> None:
 
 @contextmanager
 def _noting_errors(summary: RunSummary, name: str) -> Iterator[None]:
-    """Print an error of Multitrack in the summary, because there is no test left to fail."""
+    """Print a Multitrack error in the summary, because there is no test left to fail."""
     try:
         yield
     except MultitrackError as error:

@@ -45,7 +45,7 @@ def save_facts(terminalreporter: Any, summary: RunSummary, exitstatus: int) -> N
 
 
 def _sort(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    # the order in which the workers of pytest-xdist end is random
+    # the order in which the pytest-xdist workers end is random
     return sorted(facts, key=lambda fact: str(fact["test"]))
 
 

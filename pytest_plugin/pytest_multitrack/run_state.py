@@ -25,7 +25,7 @@ class RunState:
     Attributes:
         context: The open tapes of the process, and the results of those that were closed.
         has_deselected: Whether tests were deselected.
-        workers: The workers of pytest-xdist, in the controller.
+        workers: The pytest-xdist workers, in the controller.
         latest_tape: The tape of the latest test that uses a cassette, None before the first.
         fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
         output: Knows the secrets of the run, and passes what is printed to the code that removes them.
@@ -45,7 +45,7 @@ class RunState:
 
     @property
     def summary(self) -> RunSummary:
-        """The data that is printed at the end, and that the workers of pytest-xdist send to the controller."""
+        """The data that is printed at the end, and that the pytest-xdist workers send to the controller."""
         if self._summary is None:
             from pytest_multitrack.run_summary import RunSummary
 

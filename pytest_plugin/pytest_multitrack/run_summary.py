@@ -1,4 +1,4 @@
-"""The data about the cassettes of a run, merged from all processes of pytest-xdist."""
+"""The data about the cassettes of a run, merged from all pytest-xdist processes."""
 
 from __future__ import annotations
 

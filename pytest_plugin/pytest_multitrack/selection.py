@@ -1,4 +1,4 @@
-"""Find out whether a run covers all tests of the project."""
+"""Find out whether a run covers all of the project's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results of tapes in the reports of tests, and in the summary at the end of a run."""
+"""The results of tapes in test reports, and in the summary at the end of a run."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _summarize_blocks(results: Sequence[TapeResult], *, is_quiet: bool) -> termi
     is_pending = saved is not None and saved.state == "pending"
     failed = [found for result in results if is_pending and (found := find_failed_request(result.tape))]
     unplayed = set[int].intersection(*({entry.position for entry in result.tape.unplayed} for result in results))
-    # decoding the answers takes a part of a millisecond, so it is left out if nothing is printed
+    # decoding the answers takes a fraction of a millisecond, so it is skipped if nothing is printed
     savings = measure_savings([] if is_quiet else [one for result in results for one in result.tape.played])
     return terminal.TapeSummary(
         test=scope.name if scope is not None else "",

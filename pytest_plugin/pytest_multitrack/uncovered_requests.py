@@ -19,7 +19,7 @@ from multitrack.tape.settings import Settings
 from multitrack.tape.unrecorded_requests import accept_silently
 from pytest_multitrack import cassette_options, flags
 
-# fixtures of other plugins that record
+# fixtures of other recording plugins
 _OTHER_RECORDERS = {"vcr", "vcr_cassette", "cassette"}
 
 

@@ -43,7 +43,7 @@ def find_waiting(terminalreporter: Any, run: RunSummary) -> set[str]:
 
 def _find_live_flag(config: pytest.Config) -> str | None:
     mode = flags.mode(config)
-    # a live request replays nothing, and a new recording has not been replayed yet
+    # such a run does not show what is unused: live requests replay nothing, and new recordings were not replayed yet
     if config.option.multitrack_rebind:
         return "used --calls-rebind"
     return f"used --{mode}" if mode in ("record", "record-missing", "live") else None

@@ -40,7 +40,7 @@ class StreamText(ABC):
 
     @abstractmethod
     def write(self, chunks: Iterable[StreamChunk]) -> list[bytes]:
-        """Return the frames of ``chunks``. An unchanged chunk keeps the bytes of its frame."""
+        """Return the frames for ``chunks``. An unchanged chunk keeps the bytes of its frame."""
 
 
 def parse_stream(body: bytes) -> StreamText:
@@ -83,7 +83,7 @@ class _EventStream(StreamText):
 
 def _parse_event(event: str) -> dict[str, Any] | None:
     name = _NAME_LINE.search(event)
-    # The decoders read the data of such an event as an error, whatever its shape is.
+    # The decoders read the data of such an event as an error, whatever its shape.
     return None if name is not None and name[1] == "error" else _parse_object(_read_data(event))
 
 

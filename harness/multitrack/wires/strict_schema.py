@@ -1,6 +1,6 @@
 """Convert JSON Schema to the subset that a provider accepts for strict tools, whose schema it enforces on the model.
 
-The subsets of the providers have most rules in common. A subclass for each provider adds the other rules.
+The providers' subsets have most rules in common. A subclass for each provider adds the other rules.
 """
 
 from __future__ import annotations

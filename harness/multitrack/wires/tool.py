@@ -1,4 +1,4 @@
-"""Tools, results of tool calls, and the content of requests, independent of the wire format."""
+"""Tools, tool results, and the content of requests, independent of the wire format."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class ToolResult(NamedTuple):
 
 
 class RequestSummary(NamedTuple):
-    """The model and the tool names of a request. The model is None if the body does not name it."""
+    """The model and the tool names in a request. The model is None if the body does not name it."""
 
     model: str | None
     tools: tuple[str, ...]
 
 
 class RequestMessage(NamedTuple):
-    """A message of a request: the role of its author, and its text, including calls and their results."""
+    """A message in a request: the role of its author, and its text, including calls and their results."""
 
     role: str
     text: str

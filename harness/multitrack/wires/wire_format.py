@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class WireFormat(ABC):
     """One API of a provider. It covers answers in one piece (``<name>``) and streamed ones (``<name>.stream``).
 
-    A format has no state: its attributes are constants of the class, and its methods are pure functions. A document is
-    the parsed body of a request or an answer. It is not trusted: a method that reads a document never raises because of
-    the shape of the document.
+    A format has no state: its attributes are class constants, and its methods are pure functions. A document is the
+    parsed body of a request or an answer. It is not trusted: a method that reads a document never raises because of its
+    shape.
     """
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class WireFormat(ABC):
     precedence: ClassVar[int] = 50
     """The position of the format when a document is recognized: the format with the lowest number is asked first.
 
-    A format that also accepts documents of other formats needs a high number, so that it is asked last.
+    A format that also accepts documents in other formats needs a high number, so that it is asked last.
     """
 
     conversation_key: ClassVar[str] = "messages"
@@ -56,14 +56,14 @@ class WireFormat(ABC):
     """
 
     fragment_keys: ClassVar[frozenset[str]] = frozenset({"index"})
-    """The keys whose values distinguish strings of one answer that are streamed at the same time.
+    """The keys whose values distinguish strings in one answer that are streamed at the same time.
 
     To join the fragments of text that is spread over a stream, redaction groups them by the values of these keys and
     by the path to the text.
     """
 
     call_id_key: ClassVar[str] = "id"
-    """The key of the id of a call, in an answer and in the SDK's objects."""
+    """The key of a call's id, in an answer and in the SDK's objects."""
 
     credential_headers: ClassVar[frozenset[str]] = frozenset()
     """The request headers that hold a credential, in lower case, besides those that many providers share.
@@ -78,14 +78,14 @@ class WireFormat(ABC):
     """
 
     token_keys: ClassVar[tuple[str, ...]] = ("total_tokens",)
-    """The fields of the usage object whose sum is the number of tokens of a request and its answer."""
+    """The fields of the usage object whose sum is the number of tokens in a request and its answer."""
 
     sdks: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """The distributions of the provider's SDKs, keyed by the names of their modules."""
 
     @property
     def stream_name(self) -> str:
-        """The name of the format of a streamed answer."""
+        """The name of the format for streamed answers."""
         return f"{self.name}.stream"
 
     @abstractmethod
@@ -104,7 +104,7 @@ class WireFormat(ABC):
         """Decode the parsed body of an answer."""
 
     def find_call(self, value: Any) -> tuple[object, object] | None:  # noqa: ARG002
-        """Return the name and the arguments of ``value``, or None if it is not a call in the form of the provider.
+        """Return the name and the arguments of ``value``, or None if it is not a call in the provider's form.
 
         Args:
             value: Any object, such as an object of the provider's SDK or an equivalent dictionary. This method need not
@@ -170,7 +170,7 @@ class WireFormat(ABC):
         """
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return the model and the tool names of the parsed body of a request.
+        """Return the model and the tool names in a request's parsed body.
 
         By default, ``model`` holds the model, and ``declaration_key`` says where a tool holds its name.
         """
@@ -184,7 +184,7 @@ class WireFormat(ABC):
         return None
 
     def read_messages(self, document: Mapping[str, Any]) -> Iterator[RequestMessage]:
-        """Yield the instructions and the messages of the parsed body of a request."""
+        """Yield the instructions and the messages in a request's parsed body."""
         for key in self.instruction_keys:
             if document.get(key):
                 yield RequestMessage("system", self.read_content(document[key]))
@@ -200,12 +200,12 @@ class WireFormat(ABC):
                 )
 
     def read_message(self, message: Mapping[str, Any]) -> RequestMessage:
-        """Return the role and the text of one message of a request."""
+        """Return the role and the text of one message in a request."""
         content = message.get("content")
         return RequestMessage(str(message.get("role", "user")), self.read_content(content) if content else "")
 
     def read_content(self, content: object) -> str:
-        """Return the text of the content of a message: a string, a part, or a list of parts."""
+        """Return the text in a message's content: a string, a part, or a list of parts."""
         if isinstance(content, str):
             return content
         if isinstance(content, list):
@@ -234,13 +234,13 @@ class WireFormat(ABC):
             strict: Write schemas that the provider enforces on the model.
 
         Raises:
-            TypeError: If the schema language of the format cannot express the parameters of a tool, or if ``strict``
-                is set and the format has no strict schemas.
+            TypeError: If the schema language of the format cannot express a tool's parameters, or if ``strict`` is set
+                and the format has no strict schemas.
         """
 
     @staticmethod
     def refuse_strict(reason: str) -> NoReturn:
-        """Raise the error of ``write_tools`` for a format without strict schemas. ``reason`` says why it has none."""
+        """Raise the error from ``write_tools`` for a format without strict schemas. ``reason`` says why it has none."""
         raise TypeError(f"strict=True is not available, because {reason}; remove strict=True")
 
     @abstractmethod
@@ -252,5 +252,5 @@ class WireFormat(ABC):
         Args:
             document: The parsed body of the answer.
             results: One result for each call in the answer, in order.
-            remark: Text to add as a message of the user.
+            remark: Text to add as a user message.
         """

@@ -1,6 +1,6 @@
-"""The plugin of a run with ``--calls-audit``.
+"""The plugin for a run with ``--calls-audit``.
 
-Each process compares the requests of a test when the test has ended. The controller groups the differences of all
+Each process compares the requests of a test when the test has ended. The controller groups the differences from all
 processes by cause, and writes the report.
 """
 
@@ -37,7 +37,7 @@ _TEST = "multitrack_audit_test"
 """The attribute of a report that holds the name of the test, without the group that pytest-xdist appends."""
 
 _OUTPUT = "multitrack_audit"
-"""The key of the observations that a worker of pytest-xdist sends to the controller."""
+"""The key of the observations that a pytest-xdist worker sends to the controller."""
 
 
 class AuditRun:
@@ -47,7 +47,7 @@ class AuditRun:
         """Create the plugin.
 
         Raises:
-            pytest.UsageError: A setting of the project is invalid, or a report cannot be written.
+            pytest.UsageError: A project setting is invalid, or a report cannot be written.
         """
         self._config = config
         self._fails = options.fails
@@ -71,7 +71,7 @@ class AuditRun:
 
     @property
     def redact(self) -> Callable[[str], str]:
-        """The function that removes the secrets of the run from a string."""
+        """The function that removes the run's secrets from a string."""
         return self._redact
 
     def _show_path(self, path: str) -> str:
@@ -108,7 +108,7 @@ class AuditRun:
 
     @contextmanager
     def _noting_errors(self, test: str) -> Generator[None, None, None]:
-        """Report an error of the audit at the end of the run, because it must not change the outcome of a test."""
+        """Catch errors in the audit, which must not change a test's outcome, and report them at the end of the run."""
         try:
             yield
         except Exception as error:
@@ -185,7 +185,7 @@ class AuditRun:
         return [test.rpartition("::")[2] for test in use.tests] == [stem]
 
     def _describe_fix(self, finding: Finding, found: Observations) -> str:
-        """Return the command that records the tests of a finding again. Empty if their recorder has no such command."""
+        """Return the command that records a finding's tests again. Empty if their recorder has no such command."""
         used = [use for use in found.cassettes.values() if not set(use.tests).isdisjoint(finding.tests)]
         folder = self._config.invocation_params.dir
         tests = []
@@ -203,7 +203,7 @@ class AuditRun:
         return ""
 
     def _can_rebind(self, finding: Finding, found: Observations) -> bool:
-        """Return whether the requests of a finding differ from their recordings only in their wording."""
+        """Return whether a finding's requests differ from their recordings only in their wording."""
         root, folder = self._config.rootpath, self._config.invocation_params.dir
         if not commands.leaves_facts(self._config):
             return False

@@ -24,7 +24,7 @@ class PreviousRun:
 
     Args:
         config: The config of the run.
-        sources: The state of each module of the project in this run, by its file.
+        sources: The state of each project module in this run, by its file.
     """
 
     def __init__(self, config: pytest.Config, sources: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ class PreviousRun:
         return counts
 
     def store(self, requests: Sequence[DifferingRequest], counts: Mapping[str, int]) -> None:
-        """Store the requests of this run for the next one, and keep the stored requests of tests that did not run.
+        """Store this run's requests for the next run, and keep the stored requests of tests that did not run.
 
         Args:
             requests: The requests that differ from their recordings.
@@ -83,7 +83,7 @@ class PreviousRun:
 
 
 def list_sources(root: Path) -> dict[str, str]:
-    """Return the time of the last change and the size of each imported file of the project, by its path."""
+    """Return the modification time and the size of each imported project file, by its path."""
     sources: dict[str, str] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)

@@ -56,7 +56,7 @@ class TapeObserver:
             entry = entries[one.position - 1]
             recorded, sent = entry.interaction.request, one.sent
             if recorded.body != sent.body:
-                # the entries lack the headers that name the client; cassettes of other recorders contain them
+                # the entries lack the headers that name the client; cassettes from other recorders contain them
                 originals = _read_originals(result) if originals is None else originals
                 if one.position <= len(originals):
                     names = (*FEATURE_HEADERS, *_CLIENT_HEADERS)

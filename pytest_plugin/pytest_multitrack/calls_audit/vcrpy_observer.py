@@ -23,7 +23,7 @@ from multitrack.tape.patching import Patch, PatchSet
 
 @dataclass(slots=True)
 class _OpenCassette:
-    """A cassette object of vcrpy, with the tests that used it. ``requests`` are its recordings when it was loaded."""
+    """A vcrpy cassette object, with the tests that used it. ``requests`` are its recordings when it was loaded."""
 
     path: str
     requests: list[Any]
@@ -45,7 +45,7 @@ class _Play:
 
 
 class VcrpyObserver:
-    """Observes the cassettes of vcrpy in this process."""
+    """Observes vcrpy's cassettes in this process."""
 
     def __init__(self, show_path: Callable[[str], str]) -> None:
         """Create an observer that observes nothing yet. ``show_path`` returns a path as it is shown to the user."""
@@ -131,7 +131,7 @@ class VcrpyObserver:
             return
         opened = found[1]
         position = next((at for at, (request, _) in enumerate(cassette.data) if request is last[1]), None)
-        # only recordings of earlier runs are compared, and not those that this run made
+        # only recordings from earlier runs are compared, and not those that this run made
         if position is not None and position < len(opened.requests):
             opened.tests.add(self.test)
             opened.played.add(position)

@@ -1,4 +1,4 @@
-"""The command line options of pytest-recording, with the same names and values."""
+"""pytest-recording's command line options, with the same names and values."""
 
 from __future__ import annotations
 

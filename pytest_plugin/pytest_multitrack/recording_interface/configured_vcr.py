@@ -72,7 +72,8 @@ class ConfiguredVcr:
 
         Args:
             name: The name.
-            builtin: Whether Multitrack has its own matcher of this name, and uses it unless the hook replaced vcrpy's.
+            builtin: Whether Multitrack has its own matcher with this name, and uses it unless the hook replaced
+                vcrpy's.
         """
         function = self.vcr.matchers.get(name)
         if function is None or (builtin and function is self._initial_matchers.get(name)):
@@ -99,7 +100,7 @@ class ConfiguredVcr:
         return self.vcr.serializers.get(serializer) is not self._initial_serializers.get(serializer)
 
     def load_cassette(self, path: str, serializer: str) -> Cassette | None:
-        """Return the cassette that the persister of the project loads. None if there is none.
+        """Return the cassette that the project's persister loads. None if there is none.
 
         Raises:
             CassetteCorrupt: The persister returned something that is not a cassette.

@@ -1,4 +1,4 @@
-"""The fixtures of pytest-recording, with the same names and scopes. A project overrides some of them."""
+"""pytest-recording's fixtures, with the same names and scopes. A project overrides some of them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pytest_multitrack.recording_interface.command_line import RECORD_MODES
 
 
 def read_record_mode(value: Any, source: str) -> str:
-    """Return the name of the record mode ``value``, which may be an enum member of vcrpy.
+    """Return the name of the record mode ``value``, which may be a vcrpy enum member.
 
     Raises:
         BadOption: ``value`` is not a record mode. The message begins with ``source``, the place where it was set.
@@ -28,7 +28,7 @@ def read_record_mode(value: Any, source: str) -> str:
 
 
 def resolve_mode(record_mode: str, config: pytest.Config, *, has_cassette: bool) -> Mode:
-    """Return the mode of the tape of a test with the marker ``vcr``.
+    """Return the tape mode for a test with the marker ``vcr``.
 
     Multitrack's own flags take precedence. In CI, a record mode only records if ``allow_ci_writes`` allows it.
     """

@@ -20,8 +20,8 @@ _MARKERS = (
 def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register an empty plugin, to which ``register`` adds the fixtures.
 
-    The fixtures of a plugin override those of plugins that were registered earlier. Therefore, the empty plugin must be
-    registered before the plugins of the project. Only later is it known whether the fixtures are needed.
+    A plugin's fixtures override those of plugins that were registered earlier. Therefore, the empty plugin must be
+    registered before the project's plugins. Only later is it known whether the fixtures are needed.
     """
     pluginmanager.register(ModuleType("pytest_multitrack_recording"), _HOLDER)
 

@@ -23,7 +23,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
         """Create the object.
 
         Args:
-            tape: The tape of the test.
+            tape: The test's tape.
             arguments: The arguments of vcrpy's ``Cassette``.
         """
         self._tape = tape
@@ -34,7 +34,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     @classmethod
     def from_options(cls, tape: Tape, options: VcrOptions) -> TapeCassette:
-        """Return the cassette of a test with ``options``."""
+        """Return the cassette for a test with ``options``."""
         configured = options.configured or ConfiguredVcr(folder="", record_mode="none", suffix=".yaml")
         filters = configured.build_filters(options.config)
         return cls(

@@ -21,7 +21,7 @@ class VcrFilters:
     Args:
         before_record_request: Changes a request. Returns None if it is not recorded.
         before_record_response: Changes a response. Returns None if it is not recorded.
-        changes_responses: Whether any option of vcrpy changes responses. Default True.
+        changes_responses: Whether any vcrpy option changes responses. Default True.
     """
 
     before_record_request: Callable[[Any], Any]
@@ -39,7 +39,7 @@ class VcrFilters:
         return None if filtered is None else vcr_requests.from_vcr_response(filtered, response)
 
     def filter_stored_response(self, response: Response) -> Response | None:
-        """Return the filtered ``response`` of another recorder, because vcrpy filters what it loads."""
+        """Return the filtered ``response`` from another recorder's cassette, because vcrpy filters what it loads."""
         if not self.changes_responses:
             return response
         stored = vcr_requests.to_vcr_response(response)

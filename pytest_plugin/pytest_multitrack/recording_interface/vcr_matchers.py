@@ -12,7 +12,7 @@ from pytest_multitrack.recording_interface import vcr_requests
 
 @dataclass(frozen=True, slots=True)
 class VcrMatcher:
-    """A matcher function of vcrpy.
+    """A vcrpy matcher function.
 
     Args:
         name: The name under which it is registered.

@@ -66,7 +66,7 @@ class VcrFixtures:
 
     @classmethod
     def from_defaults(cls, node: pytest.Item | pytest.Collector) -> VcrFixtures:
-        """Return the values that the fixtures of the plugin itself have for ``node``."""
+        """Return the values that the plugin's own fixtures have for ``node``."""
         config = node.config
         return cls(
             {},
@@ -82,7 +82,7 @@ class VcrOptions:
     """The options of one test with the marker ``vcr``.
 
     Args:
-        config: The options of vcrpy, from the fixture ``vcr_config``, the markers and the hook.
+        config: vcrpy's options, from the fixture ``vcr_config``, the markers and the hook.
         path: The path of the cassette that vcrpy would use.
         record_mode: vcrpy's record mode.
         configured: The ``vcr.VCR`` of the test. None if no conftest configures it.
@@ -138,7 +138,7 @@ def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Sett
 
 
 def resolve(item: pytest.Item, settings: Settings, fixtures: VcrFixtures) -> ResolvedOptions:
-    """Return the options of the cassette of ``item``, and store its ``VcrOptions`` in its stash.
+    """Return the options for ``item``'s cassette, and store its ``VcrOptions`` in its stash.
 
     Args:
         item: The test.
@@ -230,7 +230,7 @@ def _list_additional_paths(markers: Sequence[pytest.Mark], fixtures: VcrFixtures
 def _locate(options: VcrOptions, fixtures: VcrFixtures) -> tuple[Path, Path | None]:
     """Return the path that Multitrack writes to, and the path of an existing cassette in another format, if any.
 
-    pytest-recording uses the name of a serializer as suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
+    pytest-recording uses the name of a serializer as the suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
     decides otherwise.
     """
     serializer = options.config.get("serializer", "yaml")
@@ -275,8 +275,8 @@ def _find_longest_name() -> int:
 def _find_loader(options: VcrOptions, path: Path) -> Callable[[], Any] | None:
     """Return the function that reads the cassette with the project's own serializer or persister.
 
-    None if the project has neither, or if Multitrack wrote the cassette, because a serializer does not know the keys of
-    Multitrack.
+    None if the project has neither, or if Multitrack wrote the cassette, because a serializer does not know
+    Multitrack's keys.
     """
     serializer = options.config.get("serializer", "yaml")
     if options.configured is None or not options.configured.reads_itself(serializer) or _is_own(path):
@@ -293,7 +293,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tuple[Settings, Sequence[RequestMatcher]]:
-    """Return the settings with vcrpy's options for matching, and the matchers that Multitrack does not have.
+    """Return the settings with vcrpy's matching options, and the matchers that Multitrack does not have.
 
     By default, everything is compared, unless the project asks for vcrpy's default.
     """
@@ -312,8 +312,8 @@ def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tup
                 f"vcr.register_matcher({name!r}, function)"
             )
     if is_default and not settings.vcr_compatible_matching:
-        # by default, all parts are compared, including the body; if a matcher of the project replaces a part, name the
-        # others
+        # by default, all parts are compared, including the body; if one of the project's matchers replaces a part, name
+        # the others
         parts = [*parts, "body"] if matchers else []
     changes = {
         **({"match_on": parts} if parts else {}),

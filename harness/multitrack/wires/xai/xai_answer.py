@@ -65,7 +65,7 @@ def read_call(entry: Mapping[str, Any], index: int) -> ToolCall:
 
 
 def read_arguments(entry: Mapping[str, Any]) -> str | None:
-    """Return the arguments of an entry of ``toolCalls``, or None if they are absent or not a string."""
+    """Return the arguments in an entry of ``toolCalls``, or None if they are absent or not a string."""
     arguments = as_object(entry.get("function")).get("arguments")
     return arguments if isinstance(arguments, str) else None
 

@@ -47,7 +47,7 @@ class XaiFormat(WireFormat):
         return xai_answer.read_answer(document)
 
     def find_call(self, value: Any) -> tuple[object, object] | None:
-        # the message `ToolCall` of the SDK
+        # the SDK's message `ToolCall`
         if getattr(getattr(value, "DESCRIPTOR", None), "full_name", None) != "xai_api.ToolCall":
             return None
         return value.function.name, value.function.arguments
