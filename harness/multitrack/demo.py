@@ -38,7 +38,7 @@ def run(examples: Path) -> int:
     """Run the demo on the tests in ``examples``, and print each step.
 
     The committed cassettes are in the folder ``cassettes`` next to ``examples``. New cassettes are recorded in a
-    temporary folder, so that no file of the project is written.
+    temporary folder, so that no project file is written.
 
     Returns:
         The exit code: 0 for success, 1 if a step failed.

@@ -1,4 +1,4 @@
-"""Names of tests that a plugin repeats: each repetition uses the cassette and the snapshot of the test itself."""
+"""Names of tests that a plugin repeats: each repetition uses the cassette and the snapshot of the original test."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class ChangedRequest:
         test: The node id of the test, or the name of the fixture, that sent it. Empty outside of both.
         cassette: The cassette. The file may not exist.
         message: What the run reported. Empty if an audit found the difference.
-        request: The request. None if it was left out, because the requests of the run are too large.
+        request: The request. None if it was left out, because the run's requests are too large.
         nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if the search
             for it was skipped.
         is_only_wording: Whether the request differs from that recording only in its wording, so that ``multitrack
@@ -172,7 +172,7 @@ class RunFacts:
 
     Args:
         root: pytest's root folder, which all paths and node ids are relative to.
-        is_full: Whether the run included all tests of the project.
+        is_full: Whether the run included all of the project's tests.
         limit: Why the run does not show which recordings are unused, as the end of a sentence that begins with "this
             run". None if the run shows it, because all tests ran, replayed and passed.
         cassettes: The cassettes that the run used, by their path.

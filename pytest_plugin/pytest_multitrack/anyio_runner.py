@@ -23,7 +23,7 @@ _BACKEND = "anyio_backend"
 
 @contextmanager
 def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
-    """Within the block, let the test return when it violates its tape. Raise the violation after the block."""
+    """Within the block, let the test return if it violates its tape. Raise the violation after the block."""
     function_item: Any = item
     test = getattr(item, "obj", None)
     if _BACKEND not in getattr(item, "fixturenames", ()) or not iscoroutinefunction(test):
@@ -45,7 +45,7 @@ def fixture_violations_raised_outside(
 ) -> Iterator[None]:
     """Within the block, let the setup of a fixture return if it violates the tape. Raise the violation after the block.
 
-    A violation in the teardown of the fixture is raised by the test.
+    A violation in the fixture's teardown is raised by the test.
     """
     fixture: Any = fixturedef
     function = fixture.func

@@ -70,7 +70,7 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 
 
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
-    """Return the name that a cassette stores with the recordings of a fixture of wider scope.
+    """Return the name that a cassette stores with the recordings from a fixture of wider scope.
 
     If a fixture overrides another fixture and requests it, both share a cassette, so their names must differ.
     Therefore, the name of a class- or module-scoped fixture includes the file that defines it, unless the same module

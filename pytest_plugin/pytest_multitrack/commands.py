@@ -23,7 +23,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs ``item`` alone, with the options of this run that the test needs."""
+    """Return the command that runs ``item`` alone, with those options from this run that the test needs."""
     path, separator, rest = _show_test(item).partition("::")
     folder, arguments = "", (*arguments, *_cassette_options(item.config), *_collection_options(item))
     if "[" in path:

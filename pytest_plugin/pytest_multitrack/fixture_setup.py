@@ -12,7 +12,7 @@ from pytest_multitrack.run_state import RunState
 
 @contextmanager
 def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
-    """Open a tape for the setup of a fixture if it needs its own, and handle its threads and violations separately."""
+    """Open a tape for a fixture's setup if it needs its own, and handle its threads and violations separately."""
     try:
         with (
             _exempt_threads(fixturedef, request),

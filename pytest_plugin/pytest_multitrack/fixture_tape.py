@@ -1,7 +1,6 @@
 """The tape of a fixture whose scope is wider than one test.
 
-The requests from the setup and the teardown of the fixture belong to the fixture, not to the test that happens to be
-running.
+The requests from the fixture's setup and teardown belong to the fixture, not to the test that happens to be running.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pytest_multitrack import cassette_options, cassette_paths, commands, flags,
 from pytest_multitrack.item_tape import ItemTape, fail_without_traceback
 
 _fixture_cassettes = pytest.StashKey[dict[str, tuple[Path, str]]]()
-"""The path of each fixture's cassette and the name of the fixture, by the path in lower case."""
+"""The path of each fixture's cassette and the fixture's name, by the path in lower case."""
 
 
 class FixtureTape:

@@ -267,7 +267,7 @@ def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str |
     """Return a message if a flag would write cassettes in CI, and neither another flag nor the project allows writing.
 
     Args:
-        config: The config of the run.
+        config: The run's config.
         updates: Whether to look for a flag that updates ``calls_snapshot`` instead.
 
     Raises:

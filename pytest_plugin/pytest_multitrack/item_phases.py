@@ -93,7 +93,7 @@ def watch_call(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def close_after_teardown(item: pytest.Item) -> Iterator[None]:
-    """Close the tapes of the test after its teardown, and save its recordings."""
+    """Close the test's tapes after its teardown, and save its recordings."""
     state, context = ItemState.of(item), RunState.of(item.config).context
     failure = state.failure
     try:

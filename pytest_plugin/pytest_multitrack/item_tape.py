@@ -166,7 +166,7 @@ def describe_teardown_failure(error: BaseException) -> str | None:
 
 @contextmanager
 def fail_without_traceback() -> Iterator[None]:
-    """Turn an error of Multitrack's own into a test failure that shows only its message."""
+    """Turn one of Multitrack's own errors into a test failure that shows only its message."""
     try:
         yield
     except MultitrackError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from multitrack.tape.settings import Settings
 
 BLOCK_FIXTURE = "_network_block"
-"""The fixture that blocks the network until the fixtures of the test are torn down."""
+"""The fixture that blocks the network until the test's fixtures are torn down."""
 _VCR_FIXTURE = "block_network"
 """The fixture with pytest-recording's name. It requests ``BLOCK_FIXTURE``, and a project may override it."""
 

@@ -59,7 +59,7 @@ class OutputRedactor:
         Args:
             variables: Environment variables. A name may have several values.
             secrets: The values of secrets.
-            tapes: The redactors of the tapes of the running test.
+            tapes: The redactors of the running test's tapes.
         """
         for environment in _without_repeats(variables):
             self._add_secrets(self._create_redactor(environment).known_secrets)
@@ -251,7 +251,7 @@ def _without_repeats(variables: list[tuple[str, str]]) -> Iterator[dict[str, str
 
 
 def _list_texts(error: BaseException) -> Iterator[str]:
-    """Yield the strings in the local variables of the frames of ``error`` and of the errors that led to it.
+    """Yield the strings in the local variables of the frames in ``error`` and in the errors that led to it.
 
     Runs no code of the objects that it visits.
     """

@@ -264,7 +264,7 @@ def is_pytest_representation(longrepr: object) -> bool:
 
 
 def list_attributes(value: object) -> Iterator[tuple[str, Any]]:
-    """Yield the names and the values of the attributes of ``value``."""
+    """Yield the names and the values of ``value``'s attributes."""
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
     else:

@@ -1,7 +1,7 @@
 """The attributes of test reports that hold results as plain data, which pytest-xdist sends to the controller."""
 
 RESULTS = "multitrack"
-"""The results of the tapes closed by then, for the summary of the run."""
+"""The results of the tapes closed by then, for the run summary."""
 
 DRIFT_ROWS = "multitrack_drift"
 """On a teardown report: the rows of its test in the drift table."""

@@ -114,7 +114,7 @@ class ReportCollector:
     def _make_tests(
         self, test: str, parts: Sequence[dict[str, Any]], drift: Sequence[dict[str, Any]]
     ) -> list[ReportedTest]:
-        """Return the entry of a test, and those of the fixtures that were torn down with it."""
+        """Return the entry for a test, and the entries for the fixtures that were torn down with it."""
         from multitrack.reporting.run_report import NextStep, ReportedCassette, ReportedDrift, ReportedTest
 
         found = []

@@ -38,7 +38,7 @@ def check_target(option: str, file: Path) -> None:
 
     Args:
         option: The option and its value, for the message.
-        file: The file of the report.
+        file: The report file.
 
     Raises:
         pytest.UsageError: ``file`` cannot be written.

@@ -17,7 +17,7 @@ _SUMMARY = "multitrack"
 
 
 def finish_run(session: pytest.Session) -> None:
-    """Close the tapes that are still open, and complete the summary of the run."""
+    """Close the tapes that are still open, and complete the run summary."""
     run = RunState.of(session.config)
     summary = run.summary
     summary.has_deselected |= run.has_deselected

@@ -28,7 +28,7 @@ class RunState:
         workers: The pytest-xdist workers, in the controller.
         latest_tape: The tape of the latest test that uses a cassette, None before the first.
         fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
-        output: Knows the secrets of the run, and passes what is printed to the code that removes them.
+        output: Knows the run's secrets, and passes what is printed to the code that removes them.
         comparison: The two sides of the last asserted ``==`` that was false in the running test, if any.
     """
 
@@ -88,8 +88,8 @@ class ItemState:
     It is empty if another plugin or a conftest ended the setup before Multitrack's hook ran.
 
     Attributes:
-        guard: Watches the phases of the test.
-        tape: The tape of the test, if it uses a cassette.
+        guard: Watches the test's phases.
+        tape: The test's tape, if it uses a cassette.
         failure: The last phase that did not pass, with its outcome.
         phase_failure: What is known about the failure of the last phase. None if it did not fail.
     """

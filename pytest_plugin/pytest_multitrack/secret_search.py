@@ -116,7 +116,7 @@ def _is_distinctive(wanted: str) -> bool:
 
 
 def _is_word(text: str) -> bool:
-    """Return whether ``text`` could be an ordinary word: letters in the case of a word."""
+    """Return whether ``text`` could be an ordinary word: letters, capitalized like a word."""
     return text.isalpha() and (text.islower() or text.isupper() or text.istitle())
 
 

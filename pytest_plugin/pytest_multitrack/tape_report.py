@@ -24,7 +24,7 @@ from pytest_multitrack.failure_diagnosis import PhaseFailure
 from pytest_multitrack.report_attributes import FINDING, RESULTS
 
 LOST = "multitrack_lost"
-"""The attribute of a test report that says that a recording of the test could not be saved."""
+"""The attribute of a test report that says that one of the test's recordings could not be saved."""
 
 VIOLATION = "multitrack_violation"
 """The attribute of a test report that holds the first line of the violation that failed the test."""

@@ -1,4 +1,4 @@
-"""Refuse the requests of a test that compares calls with ``calls_snapshot`` but uses no cassette.
+"""Refuse requests from a test that compares calls with ``calls_snapshot`` but uses no cassette.
 
 Otherwise, the test would send its requests in every run, and compare live responses with its snapshot.
 """

@@ -10,12 +10,12 @@ from multitrack.audit.findings import Finding, find_findings
 from multitrack.audit.observed import CassetteUse, Observations
 
 RECORDING_MODES = frozenset({"new_episodes", "all", "any"})
-"""The record modes of vcrpy that may record although a cassette exists."""
+"""vcrpy's record modes that may record even if a cassette exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedRecordings:
-    """The recordings of a cassette that no request used, grouped by the reason.
+    """The recordings in a cassette that no request used, grouped by the reason.
 
     Args:
         cassette: The file, as it is shown to the user.
@@ -34,7 +34,7 @@ class UnusedRecordings:
 
 @dataclass(slots=True)
 class AuditReport:
-    """Everything that the report of a run contains.
+    """Everything that a run's report contains.
 
     Args:
         findings: The findings, in the order of the report.

@@ -1,4 +1,4 @@
-"""Classify the differences of one request: what they mean, and which other requests have the same cause."""
+"""Classify the differences in one request: what they mean, and which other requests have the same cause."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SAMPLING_FIELDS = frozenset(
         "frequency_penalty",
     }
 )
-"""Parameters that change the answer. If one is new, the upgrade of a client is not reported as the reason."""
+"""Parameters that change the answer. If one is new, a client's upgrade is not reported as the reason."""
 
 _MODEL_KEYS = frozenset({"model", "modelId", "model_id"})
 _SCHEMA_KEYS = frozenset({"properties", "required", "enum", "$defs", "anyOf", "items"})
@@ -61,7 +61,7 @@ _TEXT_BLOCK = "a string instead of a list of text blocks, or vice versa"
 
 
 def find_changes(request: DifferingRequest, context: ChangeContext) -> list[Change]:
-    """Return the changes of a request."""
+    """Return the changes in a request."""
     return list(_ChangeFinder(request, context).find())
 
 

@@ -38,7 +38,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference of one request.
+    """One difference in one request.
 
     Args:
         kind: The kind of change.
@@ -54,7 +54,7 @@ class Change:
         is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
         is_consequence: Whether the value belongs to an earlier answer in the conversation, or to the result of an
             earlier call.
-        is_word: Whether the values are single words, such as the name of a model.
+        is_word: Whether the values are single words, such as a model's name.
         versions: The versions of packages that differ.
         is_message: Whether the value is part of the conversation.
         comes_with_client: Whether a new version of the client library may be the reason.
@@ -109,7 +109,7 @@ class ChangeContext:
 
 
 def format_value(value: Any) -> str:
-    """Return a value of a request as text."""
+    """Return a value in a request as text."""
     if value is ABSENT or value is ORDER:
         return repr(value)
     return jsontext.canonical(value)

@@ -55,7 +55,7 @@ class Finding:
         places: What changed, the most important change first.
         requests: The requests that changed.
         following: The number of later requests in the same conversations that only repeat the change.
-        clients: The recorded and the live versions of a client library, by its name, if its upgrade may be the cause.
+        clients: A client library's recorded and live versions, by its name, if its upgrade may be the cause.
     """
 
     places: list[Place]

@@ -72,7 +72,7 @@ class DifferingRequest:
         sent: The live body as a document.
         formats: The formats of the recorded and of the live body, such as "JSON" and "text".
         headers: The recorded and the live values of the headers that select features of an API, by name.
-        clients: The recorded and the live version of the client library, by its name.
+        clients: The client library's recorded and live versions, by its name.
         answer_ids: The ids in the live request that come from earlier responses of the test.
         history: The number of messages that an earlier differing request of the test had already sent. These messages
             begin this conversation. None if there was no such request.
@@ -165,7 +165,7 @@ class Observations:
         cassettes: The cassettes.
         secrets: The problems with secrets, by cassette.
         header_names: The headers that at least one recording has.
-        sources: The state of each imported module of the project, by its file.
+        sources: The state of each imported project module, by its file.
         errors: The errors of the audit itself.
     """
 

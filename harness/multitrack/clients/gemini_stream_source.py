@@ -16,7 +16,7 @@ AnyR = TypeVar("AnyR", contravariant=True)
 
 
 class ResponseConverter(Protocol[AnyR]):
-    """The methods of a client that read a response of its SDK."""
+    """A client's methods that read its SDK's responses."""
 
     def dump_response(self, raw: AnyR) -> Mapping[str, Any]:
         """Return ``raw`` as JSON, in the wire format."""

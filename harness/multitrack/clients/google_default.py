@@ -27,7 +27,7 @@ FoundCredentials = tuple[Any, str | None]
 FindCredentials = Callable[..., FoundCredentials]
 
 PROJECT = "project-0"
-"""The project of the stand-in: the pseudonym of the first project in a cassette."""
+"""The stand-in's project: the pseudonym of the first project in a cassette."""
 
 
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):

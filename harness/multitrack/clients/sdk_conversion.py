@@ -1,6 +1,6 @@
 """Convert the arguments of an SDK's ``create`` to a ``CreateRequest``, and the SDK's response to a decoder's input.
 
-The SDKs of OpenAI and Anthropic come from the same code generator, so one module serves both.
+OpenAI's and Anthropic's SDKs come from the same code generator, so one module serves both.
 """
 
 from __future__ import annotations

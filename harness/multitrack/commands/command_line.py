@@ -406,7 +406,7 @@ def _print_moves(*, json: bool) -> None:
 
 
 def open_log() -> UndoLog:
-    """Return the undo log of the project in the current directory."""
+    """Return the undo log for the project in the current directory."""
     from multitrack.commands.undo_log import UndoLog
     from multitrack.tape import project
 

@@ -51,7 +51,7 @@ def find_cause(
     """Return the cause of a failed test. Its text is one line.
 
     Args:
-        tapes: The tapes of the test. None of them had a miss.
+        tapes: The test's tapes. None of them had a miss.
         validator: Validates the responses with the current models.
         compared: The calls that the failed assertion compared, if it compared calls.
 

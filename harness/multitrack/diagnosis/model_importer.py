@@ -1,7 +1,7 @@
 """Import models by their paths, but only from packages that the project allows: by default, its own packages.
 
 Importing a module runs it, and anyone can write a cassette. Therefore, if a cassette names a module, it is only
-imported if its source defines the name of the model. No other script runs, even in an allowed package.
+imported if its source defines the model's name. No other script runs, even in an allowed package.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _defines(module_name: str, name: str) -> bool:
 
 
 def import_folders(folder: Path) -> list[str]:
-    """Return the folders that the tests of a project can import from.
+    """Return the folders that a project's tests can import from.
 
     They are the root of the project that contains ``folder``, its folder ``src``, and pytest's ``pythonpath`` in its
     pyproject.toml.

@@ -1,4 +1,4 @@
-"""Recorded behaviours of providers, for tests of code that calls models.
+"""Recorded provider behaviours, for tests of code that calls models.
 
 ``behaviours()`` lists the behaviours. ``@pytest.mark.behaviour(wire, name)`` answers the requests of a test with one
 behaviour.

@@ -80,7 +80,7 @@ class Behaviour:
 
     @property
     def wire_format(self) -> str:
-        """The name of the format of ``body`` for ``multitrack.decode``. It does not distinguish REST from gRPC."""
+        """The name of ``body``'s format, for ``multitrack.decode``. It does not distinguish REST from gRPC."""
         return self.wire.replace(".grpc", "")
 
     @property
@@ -92,7 +92,7 @@ class Behaviour:
 
 
 def behaviours(wire: str | None = None, name: str | None = None) -> list[Behaviour]:
-    """Return the behaviours of the library, for example to parametrize a test.
+    """Return the library's behaviours, for example to parametrize a test.
 
     Args:
         wire: Only behaviours of this wire format. With ``.stream``, only streamed answers; otherwise both kinds.

@@ -123,7 +123,7 @@ def _adapt_response(recorded: Interaction, behaviour: Behaviour, request: Reques
 def _adapt_framing(response: Response, request: Request) -> Response:
     """Return ``response`` in the encoding that the URL of ``request`` asks for.
 
-    A stream of Gemini over REST is recorded as server-sent events. Vertex AI sends a JSON array by default.
+    A Gemini stream over REST is recorded as server-sent events. Vertex AI sends a JSON array by default.
     """
     sent = transcoding.VertexUrl.parse(request.url)
     if request.is_grpc or sent is None or not sent.is_streaming or sent.encoding.uses_events:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 WIRES = ("openai.chat", "openai.responses", "gemini", "gemini.grpc", "anthropic", "bedrock")
-"""The wire formats of the library. ``gemini`` is REST. ``gemini.grpc`` is Vertex AI over gRPC."""
+"""The library's wire formats. ``gemini`` is REST. ``gemini.grpc`` is Vertex AI over gRPC."""
 
 CELLS = tuple(name for wire in WIRES for name in (wire, f"{wire}.stream"))
 """The wire formats, each followed by its name for streamed answers."""
 
 ArgumentStyle = Literal["valid", "recorded", "invalid", "cut_off", "spaced"]
-"""How the arguments of the calls are adapted to the tools of a test.
+"""How the arguments of the calls are adapted to a test's tools.
 
 ``valid``: they match the schema. ``recorded``: they stay as recorded. ``invalid``: they do not match the schema.
 ``cut_off``: they match it, but end too early. ``spaced``: they match it, as JSON with unusual white space and escapes.
@@ -62,7 +62,7 @@ class CatalogueEntry:
         name: The name, the same for all wire formats.
         description: What the provider does, in one sentence.
         seen: Where the behaviour is described or was seen: provider pages, and issues.
-        arguments: How the arguments are adapted to the tools of a test.
+        arguments: How the arguments are adapted to a test's tools.
         absent: The cells in which the behaviour does not occur, each with the reason.
     """
 

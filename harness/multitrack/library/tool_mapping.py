@@ -32,7 +32,7 @@ def map_calls(
         style: How the arguments are adapted.
 
     Raises:
-        UnsatisfiableError: No value can be generated for the schema of a tool.
+        UnsatisfiableError: No value can be generated for a tool's schema.
         ValueError: A tool accepts all arguments, so that none are invalid.
     """
     targets = _choose_tools(calls, recorded, offered)

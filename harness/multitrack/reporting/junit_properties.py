@@ -1,4 +1,4 @@
-"""Properties of a test in a JUnit file."""
+"""A test's properties in a JUnit file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from multitrack.reporting.run_report import ReportedTest
 
 
 def list_properties(test: ReportedTest) -> Sequence[tuple[str, str]]:
-    """Return the names and the values of the properties of ``test``.
+    """Return the names and the values of ``test``'s properties.
 
     A test may have several cassettes and models. ``calls`` is the number of tool calls that the test received.
     """

@@ -15,7 +15,7 @@ from types import EllipsisType
 from typing import TypeAlias
 
 WIDTH = 100
-"""The maximum number of columns of a line in a snapshot. Longer lines are wrapped."""
+"""The maximum width of a line in a snapshot, in columns. Longer lines are wrapped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The private names of syrupy that this project uses, in one place because a new release may change them."""
+"""syrupy's private names that this project uses, in one place because a new release may change them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class PreviousRun:
     """The requests that the previous audit stored.
 
     Args:
-        config: The config of the run.
+        config: The run's config.
         sources: The state of each project module in this run, by its file.
     """
 

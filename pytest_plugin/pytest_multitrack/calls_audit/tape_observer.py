@@ -65,7 +65,7 @@ class TapeObserver:
             yield ObservedPair(name, cassette, one.position - 1, sent, recorded, entry.interaction.response.body)
 
     def take_cassettes(self) -> Iterable[ObservedCassette]:
-        """Return all cassettes of the run."""
+        """Return all cassettes that the run used."""
         return self._cassettes.values()
 
 

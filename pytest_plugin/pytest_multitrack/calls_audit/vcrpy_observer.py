@@ -188,7 +188,7 @@ class VcrpyObserver:
         opened.recorded = 0
 
     def take_cassettes(self) -> Iterable[ObservedCassette]:
-        """Return all cassettes of the run."""
+        """Return all cassettes that the run used."""
         self._merge_loaded()
         return self._cassettes.values()
 

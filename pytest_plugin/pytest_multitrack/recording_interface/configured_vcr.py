@@ -44,9 +44,9 @@ class ConfiguredVcr:
         """Create the object with the arguments that pytest-recording passes.
 
         Args:
-            folder: The folder of the cassette.
-            record_mode: A record mode of vcrpy.
-            suffix: The suffix of the cassette.
+            folder: The cassette's folder.
+            record_mode: A vcrpy record mode.
+            suffix: The cassette's suffix.
         """
         self.vcr = vcr.VCR(
             cassette_library_dir=folder,

@@ -1,4 +1,4 @@
-"""Matchers that Multitrack does not have itself: those of vcrpy, and those that a project registers."""
+"""Matchers that Multitrack does not have itself: vcrpy's, and those that a project registers."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class VcrOptions:
         config: vcrpy's options, from the fixture ``vcr_config``, the markers and the hook.
         path: The path of the cassette that vcrpy would use.
         record_mode: vcrpy's record mode.
-        configured: The ``vcr.VCR`` of the test. None if no conftest configures it.
+        configured: The test's ``vcr.VCR``. None if no conftest configures it.
     """
 
     config: Mapping[str, Any]
@@ -116,9 +116,8 @@ def find_default_name(node: pytest.Item | pytest.Collector) -> str:
 def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Settings) -> ResolvedOptions:
     """Return the options for the cassette of ``node``, except those that depend on fixtures.
 
-    Until the test's options are complete, its requests are sent to the network. pytest-recording, which opens its
-    cassettes in a fixture, behaves in the same way. Only fixtures that ``vcr_config`` depends on can send requests this
-    early.
+    Until the test's options are complete, its requests are sent to the network. The same is true of pytest-recording,
+    which opens its cassettes in a fixture. Only fixtures that ``vcr_config`` depends on can send requests this early.
 
     Args:
         node: The test, or the module or class of a fixture.

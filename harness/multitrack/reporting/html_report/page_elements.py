@@ -74,7 +74,7 @@ def format_test(test: ReportedTest, anchor: str, *, is_open: bool) -> str:
 
 
 def _join_names(names: Sequence[str]) -> str:
-    # a line break cannot be a part of a name in a list of options
+    # a line break cannot be part of a name in a list of options
     return escape("\n".join(names))
 
 

@@ -124,7 +124,7 @@ def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size:
 
 
 def cut_text(text: str, piece_size: int) -> list[dict[str, Any]]:
-    """Return the deltas of a block of text."""
+    """Return the deltas of a text block."""
     return [{"type": "text_delta", "text": piece} for piece in split_text(text, piece_size)]
 
 

@@ -40,8 +40,8 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     The subset has no keyword for most bounds, so they are added to the description.
 
     Raises:
-        TypeError: If the subset cannot express something: a dictionary, a tuple of several types, a value of any type,
-            or a model that contains itself. The error names the tool and the path in its schema.
+        TypeError: If the subset cannot express something: a dictionary, a tuple of several types, a value of any
+            type, or a model that contains itself. The error names the tool and the path in its schema.
     """
     return AnthropicStrictSchemaWriter(tool).write_parameters()
 

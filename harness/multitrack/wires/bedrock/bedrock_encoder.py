@@ -109,7 +109,7 @@ def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size:
 
 
 def build_text(index: int, text: str, piece_size: int) -> list[dict[str, Any]]:
-    """Return the events of a block of text. Such a block has no event for its start."""
+    """Return the events of a text block. Such a block has no event for its start."""
     pieces = split_text(text, piece_size) or [""]
     return [*(_build_delta(index, {"text": piece}) for piece in pieces), _build_stop(index)]
 

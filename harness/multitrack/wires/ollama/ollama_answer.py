@@ -55,7 +55,7 @@ def find_message(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
 
 
 def read_calls(message: Mapping[str, Any]) -> Iterator[CallFields]:
-    """Yield the id, the name and the arguments of each call. Only new releases of Ollama send ids."""
+    """Yield the id, the name and the arguments of each call. Only new Ollama releases send ids."""
     for entry in as_objects(message.get("tool_calls")):
         function = as_object(entry.get("function"))
         yield as_text(entry.get("id")), as_text(function.get("name")) or "", read_arguments(entry)

@@ -1,6 +1,6 @@
 """The wire format ``ollama``: Ollama's own API, ``/api/chat`` and ``/api/generate``.
 
-https://docs.ollama.com/api/chat. Ollama's endpoints under ``/v1`` have the formats of OpenAI and Anthropic.
+https://docs.ollama.com/api/chat. Ollama's endpoints under ``/v1`` use OpenAI's and Anthropic's formats.
 """
 
 from __future__ import annotations
