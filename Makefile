@@ -48,7 +48,7 @@ docs: $(INSTALLED)  ## build the documentation into site/; fail on a broken link
 	$(BIN)/zensical build --clean --strict
 
 cassettes: $(INSTALLED)  ## record cassettes/library from the stand-in provider, and write docs/behaviours.md
-	$(BIN)/python -W ignore::FutureWarning -m tools.behaviours
+	$(BIN)/python -W ignore::FutureWarning -m scripts.behaviours
 
 package: $(INSTALLED)  ## build the wheel and the source distribution into dist/
 	$(BIN)/python -m build

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from corpora import OPENLLMETRY, OPENLLMETRY_ANTHROPIC_BEDROCK, load_corpus
-from tools.behaviours.page import write_page
+from scripts.behaviours.page import write_page
 
 from multitrack import decode
 from multitrack.library import Behaviour, behaviours

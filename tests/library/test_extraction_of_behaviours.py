@@ -1,7 +1,7 @@
 """What extraction makes of each behaviour, in every wire format."""
 
 import pytest
-from tools.behaviours.page import describe_outcome
+from scripts.behaviours.page import describe_outcome
 
 from multitrack.library import behaviours
 from multitrack.library.catalogue import ENTRIES

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tools.behaviours.recording import record_behaviour
+from scripts.behaviours.recording import record_behaviour
 
 pytestmark = pytest.mark.slow
 

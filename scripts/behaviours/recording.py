@@ -12,9 +12,9 @@ from typing import Any
 
 import grpc
 import httpx
-from tools.behaviours.corpus_answers import CorpusAnswer, find_answer
-from tools.behaviours.recipes import WAIT, Recipe, find_recipe
-from tools.behaviours.wire_requests import FINAL_TEXT, RequestOptions, WireRequest, build_request
+from scripts.behaviours.corpus_answers import CorpusAnswer, find_answer
+from scripts.behaviours.recipes import WAIT, Recipe, find_recipe
+from scripts.behaviours.wire_requests import FINAL_TEXT, RequestOptions, WireRequest, build_request
 
 from multitrack import wires
 from multitrack.library.catalogue import list_cells

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.behaviours.wire_requests import MODELS, RequestOptions
+from scripts.behaviours.wire_requests import MODELS, RequestOptions
 
 from multitrack import wires
 from multitrack.standin import ScriptedAnswer, ScriptedCall, ScriptedError

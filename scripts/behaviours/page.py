@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import BaseModel
-from tools.behaviours.wire_requests import RequestOptions, build_request
+from scripts.behaviours.wire_requests import RequestOptions, build_request
 
 from multitrack import Toolset, errors, wires
 from multitrack.library import Behaviour, behaviours

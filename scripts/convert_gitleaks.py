@@ -1,7 +1,7 @@
 """Convert the rules of gitleaks into the data file that redaction reads.
 
     git clone --depth 1 https://github.com/gitleaks/gitleaks /tmp/gitleaks
-    python tools/convert_gitleaks.py /tmp/gitleaks
+    python scripts/convert_gitleaks.py /tmp/gitleaks
 
 The rules are regular expressions in the syntax of Go. This script translates them into the syntax of Python. It divides
 them into three kinds, so that redaction needs to try only a few rules on each text:
@@ -92,7 +92,7 @@ _WORD_ENDS = "(?![A-Za-z0-9])"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python tools/convert_gitleaks.py", description="Convert gitleaks' rules.")
+    parser = argparse.ArgumentParser(prog="python scripts/convert_gitleaks.py", description="Convert gitleaks' rules.")
     parser.add_argument("repository", type=Path, help="a clone of https://github.com/gitleaks/gitleaks")
     repository = parser.parse_args().repository
     source = tomllib.loads(_read(repository, "config/gitleaks.toml"))
@@ -107,7 +107,7 @@ def main() -> None:
         "commit": commit,
         "date": date,
         "licence": f"MIT, see {LICENCE.name}",
-        "converted by": "tools/convert_gitleaks.py",
+        "converted by": "scripts/convert_gitleaks.py",
         "allowed": [_translate(pattern) for pattern in source["allowlist"]["regexes"]],
         "allowed_words": source["allowlist"]["stopwords"],
         "rules": rules,

@@ -1,4 +1,4 @@
-"""``python -m tools.behaviours``: record all cassettes of the library, and write docs/behaviours.md."""
+"""``python -m scripts.behaviours``: record all cassettes of the library, and write docs/behaviours.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAGE = ROOT / "docs" / "behaviours.md"
 
 def record_cassettes() -> None:
     """Replace the cassettes."""
-    from tools.behaviours.recording import record_all
+    from scripts.behaviours.recording import record_all
 
     folder = ROOT / "cassettes" / "library"
     written = set[Path]()
@@ -28,7 +28,7 @@ def record_cassettes() -> None:
 
 def update_page() -> None:
     """Write the generated part of the page again."""
-    from tools.behaviours.page import write_page
+    from scripts.behaviours.page import write_page
 
     PAGE.write_text(write_page(PAGE.read_text("utf-8")), "utf-8")
     print(PAGE.relative_to(ROOT))
