@@ -205,7 +205,7 @@ class SecretInCassette(MultitrackError):
 class NetworkBlocked(MultitrackError, RuntimeError):
     """A test tried to connect although its network is blocked. The message names the host and the test.
 
-    Unlike a ``LiveCall``, it can be caught, because tests check that code handles a missing network.
+    Unlike a ``LiveCall``, it is an ``Exception``, so that a test can check how code handles a missing network.
     """
 
 

@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 _LAST_IDS = ("__pytest_repeat_step_number", "__pytest_loop_step_number")
-"""The parameters of pytest-repeat and pytest-loop. Their id comes last: ``1-3`` is the first of three runs."""
+"""The parameters of pytest-repeat and pytest-loop. Their ids come last: ``1-3`` is the first of three runs."""
 
 _FIRST_ID = "__flakefinder_"
-"""The prefix of the parameter of pytest-flakefinder. Its id is the number of the run, and comes first."""
+"""The prefix of pytest-flakefinder's parameter, whose id is the number of the run and comes first."""
 
 
 def get_unrepeated_name(item: Any) -> str:

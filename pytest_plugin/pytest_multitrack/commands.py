@@ -73,7 +73,7 @@ def leaves_facts(config: pytest.Config) -> bool:
 
 
 def accept_command(item: pytest.Item, tapes: Sequence[Tape]) -> str:
-    """Return the command that stores the calls that ``item`` received from ``tapes`` as its snapshot."""
+    """Return the command that stores the calls received from ``tapes`` as the snapshot of ``item``."""
     from multitrack.diagnosis.failed_request import find_failed_request
     from multitrack.tape.file import paths
 

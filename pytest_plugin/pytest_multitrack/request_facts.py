@@ -1,4 +1,4 @@
-"""Describe the requests of closed tapes that differ from their recordings, for the facts about the run."""
+"""Describe those requests on closed tapes that differ from their recordings, for the facts about the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_multitrack.run_state import RunState
 
 
 def add_requests(run: RunState, config: pytest.Config) -> None:
-    """Add the requests of the tapes that no report has mentioned yet to the summary of the ``run``.
+    """Add the requests on tapes that no report has covered yet to the summary of the ``run``.
 
     These are the misses and, in an audit, the requests that differ from their recordings in their wording.
     """

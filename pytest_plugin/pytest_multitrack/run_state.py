@@ -122,7 +122,7 @@ _ITEM = pytest.StashKey[ItemState]()
 
 
 def list_tapes(item: pytest.Item) -> list[Tape]:
-    """Return the tapes that a test used: its own tape, and the tapes of its wider-scoped fixtures and of its blocks."""
+    """Return the tapes that a test used: its own tape, and those of its wider-scoped fixtures and its blocks."""
     run = RunState.of(item.config)
     test = run.context.scope
     own = test.tapes if test else ()

@@ -106,7 +106,7 @@ def build_report(
     """Return the report of a run.
 
     Args:
-        observations: The observations of all processes.
+        observations: The observations from all processes.
         outcomes: The outcome of each test that ran: "passed", or another word.
         context: The facts that help to classify changes.
         has_whole_cassette: Returns whether every test that may use the cassette was run.

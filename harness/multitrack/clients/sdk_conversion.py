@@ -67,7 +67,7 @@ def split_arguments(
         arguments: All other arguments of ``create``. This dictionary is changed.
         tool_choice: The tool choice to send if ``arguments`` contain none.
         in_extra_body: Whether to add the tool choice to ``extra_body``. This is faster for an SDK that checks an
-            argument against each type that it can have (25 microseconds in OpenAI's SDK), and slower for other SDKs.
+            argument against each of its possible types (25 microseconds in OpenAI's SDK), and slower for other SDKs.
     """
     options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
     request: CreateRequest[Any] = CreateRequest(wire, response_model, **options)

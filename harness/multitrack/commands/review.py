@@ -363,7 +363,7 @@ def go_through(
         items: The items.
         read_key: Waits for a key, and returns it. An empty string means the end of the input.
         show: Prints a line.
-        describe: Returns the lines that show an item, and its position (default: ``format_item``).
+        describe: Returns the lines that show an item and its position (default: ``format_item``).
 
     Returns:
         The decision about each item that was not skipped, by its id.

@@ -250,7 +250,7 @@ def _pair_by_request(
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
     """Pair each fingerprint in ``now`` with the one for the same request in ``then``, or with None.
 
-    A rebound request replaced another one, but kept its reply. It is paired with an unpaired request by the reply.
+    A rebound request replaced another one, but kept its reply. It is paired with an unpaired request by its reply.
 
     Args:
         then: The fingerprints from the snapshot or the cassette.

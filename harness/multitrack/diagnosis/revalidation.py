@@ -120,7 +120,7 @@ class RevalidationReport:
 
 
 def revalidate(targets: Iterable[Path], importer: ModelImporter) -> RevalidationReport:
-    """Validate the calls of cassettes, and of all cassettes in folders, with the current models.
+    """Validate the calls in ``targets``, which are cassettes or folders with cassettes, with the current models.
 
     A call that was invalid when its test passed is not a problem, because the test expects the error.
 

@@ -290,7 +290,7 @@ def unused_lines(unused: Mapping[str, Sequence[int]]) -> Iterator[str]:
     """Yield the lines about recordings that a full run did not use.
 
     Args:
-        unused: The positions of the unused interactions, by cassette. Empty positions mean the whole cassette.
+        unused: The positions of the unused interactions, by cassette. An empty sequence means the whole cassette.
     """
     if not unused:
         yield "multitrack: this run used every recording"

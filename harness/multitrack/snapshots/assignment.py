@@ -26,8 +26,8 @@ def assign(worth: Table) -> list[tuple[int, int]]:
 def _match_all_rows(worth: Table) -> dict[int, int]:
     """Match each row that is worth something with a column, in a table with at least as many columns as rows.
 
-    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). The share of a
-    row plus the price of a column is at least the worth of their pair. For a matched pair, the sum equals the worth.
+    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). Each row has a
+    share and each column a price. Their sum is at least the worth of the pair, and equals it for a matched pair.
 
     Returns:
         The row of each matched column.

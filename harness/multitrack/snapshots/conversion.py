@@ -200,7 +200,7 @@ class _Converter:
         for builtin, convert in converters.items():
             if isinstance(value, builtin):
                 node = convert(value, path)
-                # write a defaultdict as a dict: they are equal, and the default is a function, which cannot be written
+                # write a defaultdict as a dict: they are equal, and its factory is a function, which cannot be written
                 if kind in (builtin, defaultdict) and kind is not frozenset:
                     return node
                 return SnapshotCall(kind.__name__, () if node == SnapshotCall("set") else (node,))

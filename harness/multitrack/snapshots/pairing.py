@@ -30,8 +30,8 @@ def pair_calls(
     the given options, and the other pairs are as similar as possible. Last, calls to different tools with equal
     arguments are paired, because the tool was probably renamed.
 
-    If the order is compared and additional calls are accepted, some of several equal calls may be in the right order
-    and others not. Then, as many equal calls as possible are paired in order.
+    If the order is compared and additional calls are accepted, only some of the equal calls may be in the right order.
+    In that case, as many equal calls as possible are paired in order.
     """
     pairing = _Pairing(expected, received)
     if options.ordered and options.subset:
@@ -135,7 +135,7 @@ class _Pairing:
 
 @dataclass(frozen=True, slots=True)
 class _TolerantCall:
-    """An expected call.
+    """An expected call whose values may have tolerances or matchers.
 
     Attributes:
         ranges: The numbers with a tolerance, by path: the least and the greatest number that count as equal.

@@ -108,7 +108,7 @@ class ScriptedCall:
 
 @dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
 class ScriptedError:
-    """An error as an answer, for every wire format.
+    """An error that is sent as the answer, in any wire format.
 
     Attributes:
         status: The HTTP status. Over gRPC, the corresponding gRPC code is sent, see
@@ -217,7 +217,7 @@ class Rule(ScriptedAnswer):
 
     Attributes:
         prompt: The exact text of the last user message.
-        prompt_regex: A regular expression that is searched in the last user message.
+        prompt_regex: A regular expression that is searched for in the last user message.
         contains: Text that appears in one of the messages.
         tools: Names that must be among the offered tools.
         model: The name of the model.

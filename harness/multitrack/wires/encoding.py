@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PIECE_SIZE = 12
-"""The number of characters of text or arguments in one chunk of a stream, unless the caller chooses another one."""
+"""The number of characters of text or arguments in one chunk of a stream, unless the caller chooses a different one."""
 
 
 def encode_answer(wire_format: WireFormat, answer: WireAnswer, original: bytes | None = None) -> bytes:

@@ -28,7 +28,7 @@ class TapeObserver:
         self._cassettes: dict[str, ObservedCassette] = {}
 
     def list_pairs(self, results: Iterable[TapeResult], test: str) -> Iterator[ObservedPair]:
-        """Yield the live and recorded requests of closed tapes, as pairs. ``test`` is the test that closed them."""
+        """Yield the live and recorded requests on closed tapes, as pairs. ``test`` is the test that closed them."""
         for result in results:
             yield from self._list_pairs(result, test)
 

@@ -23,7 +23,7 @@ from multitrack.tape.patching import Patch, PatchSet
 
 @dataclass(slots=True)
 class _OpenCassette:
-    """A vcrpy cassette object, with the tests that used it. ``requests`` are its recordings when it was loaded."""
+    """A vcrpy cassette object, with the tests that used it. ``requests`` are the recordings that it was loaded with."""
 
     path: str
     requests: list[Any]
@@ -165,7 +165,7 @@ class VcrpyObserver:
         ]
 
     def _merge_loaded(self) -> None:
-        """Merge the cassette objects of each file. Keep those that are still open, because later tests may use them."""
+        """Merge the cassette objects for each file. Keep those that are still open: later tests may use them."""
         still_open = {id(opened) for _, opened in self._open.values()}
         remaining = []
         for opened in self._loaded:

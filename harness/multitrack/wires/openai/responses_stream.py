@@ -144,7 +144,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         return next((item for group in (named, called, numbered) for item in group), None)
 
     def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
-        """Return whether ``item``, whose start was lost, must be a different item, as ids never change."""
+        """Return whether ``item``, whose start was lost, must be a different item, because ids never change."""
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
     def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_Item]) -> _Item | None:
