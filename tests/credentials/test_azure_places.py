@@ -55,7 +55,7 @@ def replay(recorded, pytester, monkeypatch, bare_environment):
         with monkeypatch.context() as patch:
             for name, value in (FEWER_PLUGINS | environment).items():
                 patch.setenv(name, value)
-            return pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").stdout.str()
+            return pytester.runpytest_inprocess("-p", "no:cacheprovider").stdout.str()
 
     return replay
 

@@ -328,7 +328,7 @@ DAMAGED = {
         b"- request: {method: GET, uri: http://x, headers: {}, body: 7}\n"
         b"  response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}\n"
     ),
-    "not a valid value of the type timestamp": b"interactions: []\nmetadata: {format: 1, recorded_at: 2024-02-31}\n",
+    "not a valid value of the type int": b"interactions: []\nmetadata: {format: 1, recorded_at: !!int x}\n",
 }
 LINES = {
     "did not find expected node content": 3,
@@ -338,7 +338,7 @@ LINES = {
     "interaction 1: it has no 'response'": 2,
     "interaction 1: the body is 7, not text": 3,
     "its metadata is not a mapping but 'x'": 3,
-    "not a valid value of the type timestamp": 2,
+    "not a valid value of the type int": 2,
 }
 
 

@@ -36,7 +36,7 @@ def environment_without_credentials(home):
 
 
 def run_pytest(arguments, home, environment=(), before=()):
-    command = [*before, *find_warm_python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [*before, *find_warm_python(), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -236,7 +236,7 @@ def test_a_recording_writes_and_prints_nothing_private(tmp_path):
 
 def run_pytest_in(project, home, environment, *options):
     finished = subprocess.run(
-        [*find_warm_python(), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        [*find_warm_python(), "-m", "pytest", "-p", "no:cacheprovider", *options],
         cwd=project,
         env={**environment_without_credentials(home), **environment},
         capture_output=True,

@@ -64,7 +64,7 @@ class ToyFormat(WireFormat):
         acts = as_objects(recorded.get("acts"))
         written = [
             _write_act({} if source is None else acts[source], call)
-            for _, source, call in place_calls(self.read_answer(recorded).calls, answer.calls)
+            for _, source, call in place_calls(self.read_answer(recorded).calls, answer.calls, acts)
         ]
         envelope = original or {"kind": "reply", "engine": answer.model}
         return {**envelope, "say": answer.text, "acts": written, "why": answer.finish_reason}
