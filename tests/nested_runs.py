@@ -2,7 +2,8 @@
 
 Each nested run that shares the process of the tests repeats work on the same files: pytest reads the metadata of all
 installed packages (15 ms), and for a failed test it parses each module in the traceback (150 ms for openai's). The
-results are kept here. A nested run prints and reports the same as without this module.
+results are kept here. A worker of pytest-xdist imports the SDKs again (1 s for openai), so that workers are forks of a
+process that has imported them. A nested run prints and reports the same as without this module.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import shutil
 
 import pytest
 from _pytest._code import code as traceback_code
+from execnet import gateway_io
+from warm_python import find_warm_python
 
 # Plugins that few nested runs use; a new process starts in half the time without them.
 FEWER_PLUGINS = {"PYTEST_ADDOPTS": "-p no:inline_snapshot -p no:hypothesispytest -p no:respx"}
@@ -62,6 +65,15 @@ def _forget_compiled_modules(start_run):
     return start_new_run
 
 
+def _find_worker_command(find_command):
+    def find_warm_command(spec):
+        if spec.python or spec.dont_write_bytecode:
+            return find_command(spec)
+        return [*find_warm_python(), "-c", gateway_io.popen_bootstrapline]
+
+    return find_warm_command
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _adapt_nested_runs():
     with pytest.MonkeyPatch.context() as patch:
@@ -69,6 +81,7 @@ def _adapt_nested_runs():
         for name in ("entry_points", "metadata", "files"):
             attribute = getattr(importlib.metadata.Distribution, name)
             patch.setattr(importlib.metadata.Distribution, name, _keep_by_path(attribute))
+        patch.setattr(gateway_io, "popen_args", _find_worker_command(gateway_io.popen_args))
         for name in ("inline_run", "popen"):
             patch.setattr(pytest.Pytester, name, _forget_compiled_modules(getattr(pytest.Pytester, name)))
         yield
