@@ -230,13 +230,23 @@ def test_a_secret_in_the_text_of_a_responses_stream_is_removed(recorded):
     assert [event["delta"] for event in deltas if event["item_id"] == "b"] == ["not ", "a ", "secret"]
 
 
-def test_a_secret_spread_over_a_gemini_array_is_removed(recorded):
+@pytest.mark.parametrize("before", ["", "\n", "\ufeff"], ids=["nothing", "newline", "BOM"])
+def test_a_secret_in_the_first_event_of_a_stream_is_removed(recorded, before):
+    key = SHAPES["google"]
+    body = before + "".join(f"data: {json.dumps({'text': text})}\n\n" for text in (key[:12], key[12:], " it is"))
+    recorded.put((request("{}"), (200, (("content-type", "text/event-stream"),), body)))
+    assert key[:12] not in recorded.text
+    assert key[12:] not in recorded.text
+
+
+@pytest.mark.parametrize("before", ["", "\n", " " * 70], ids=["nothing", "newline", "spaces"])
+def test_a_secret_spread_over_a_gemini_array_is_removed(recorded, before):
     key = SHAPES["google"]
     chunks = [
         {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]}
         for text in ("it is ", key[:12], key[12:], " there")
     ]
-    recorded.put((request("{}"), json.dumps(chunks)))
+    recorded.put((request("{}"), before + json.dumps(chunks)))
     answer = json.loads(recorded.play(request("{}"))[0])
     texts = [chunk["candidates"][0]["content"]["parts"][0]["text"] for chunk in answer]
     assert "".join(texts) == f"it is {REDACTED} there"

@@ -17,6 +17,9 @@ from multitrack.tape import jsontext
 from multitrack.tape.redaction.logprobs import TOKEN_KEYS, find_tokens
 from multitrack.wires import json_rewriting, registry
 
+_BLANK = "\ufeff \t\r\n"
+"""The characters that a body may begin with before its first event: parsers of JSON and of event streams skip them."""
+
 _TOKENS = object()
 """The key of the place for tokens with log probabilities."""
 
@@ -32,7 +35,11 @@ def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
 
     The result is ``text`` itself if it is not a stream, or if no secret is spread over several events.
     """
-    match text[:64].lstrip("\ufeff \t\r\n")[:1]:
+    body = text.lstrip(_BLANK)
+    if len(body) < len(text):
+        redacted = redact_fragments(body, redact_pieces)
+        return text if redacted is body else text[: len(text) - len(body)] + redacted
+    match text[:1]:
         case "[":
             return _redact_array(text, redact_pieces)
         case "{":
@@ -228,7 +235,7 @@ def _redact_tokens(text: str, document: Any, redact_pieces: RedactPieces) -> str
 
 
 def _parse(text: str) -> Any:
-    if text[:1] not in ("{", "[", '"'):
+    if text[:64].lstrip()[:1] not in ("{", "[", '"'):
         return None
     try:
         return jsontext.load_shallow(text)
