@@ -72,5 +72,6 @@ def _list_findings(config: pytest.Config) -> Iterator[AuditFinding]:
     clean = audit_text.make_cleaner(plugin.redact)
     for section in audit_text.list_sections(plugin.report):
         for entry in section.entries:
-            lines = [clean(line) for line in entry.lines]
+            advice = [entry.fix] if entry.fix and not entry.command else []
+            lines = [clean(line) for line in (*audit_text.describe_change(entry), *advice)]
             yield AuditFinding(clean(entry.title), clean(section.title), list(entry.tests), lines, entry.command)

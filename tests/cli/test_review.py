@@ -1,6 +1,7 @@
 """``multitrack review``: what needs a decision, and ``multitrack accept`` and ``reject`` with the ids of items."""
 
 import json
+import subprocess
 
 import pytest
 from command_line import run_multitrack
@@ -64,7 +65,7 @@ class Project:
         file.write_text(dump_cassette(Cassette((interaction,), {"format": 1})), encoding="utf-8")
         return file
 
-    def write_facts(self):
+    def write_facts(self, findings=()):
         sent = StoredRequest.from_body("POST", URL, [("content-type", "application/json")], make_body("Plan my trip"))
         worded = ChangedRequest(
             "test_trip.py::test_words", "cassettes/test_words.yaml", "no recording", sent, 1, is_only_wording=True
@@ -83,7 +84,11 @@ class Project:
         finding = AuditFinding("a tool was renamed", "changed", [TEST], ["Weather"], "pytest --record")
         used = {f"cassettes/{file.name}": UsedCassette(digest_file(file), [1]) for file in (self.cassette, self.worded)}
         facts = RunFacts(
-            cassettes=used, misses=[worded, changed], snapshots=[snapshot], drift=[drift], findings=[finding]
+            cassettes=used,
+            misses=[worded, changed],
+            snapshots=[snapshot],
+            drift=[drift],
+            findings=[*findings] or [finding],
         )
         file = self.path.joinpath(".pytest_cache", "v", *CACHE_KEY.split("/"))
         file.parent.mkdir(parents=True)
@@ -184,6 +189,54 @@ def test_reject_with_an_id_removes_the_pending_recording(reviewed):
     assert reviewed.run("reject", reviewed.items()["pending recording"]["id"]).returncode == 0
     assert not reviewed.pending.exists()
     assert reviewed.cassette.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_refused_decision_leaves_the_undo_of_the_command_before(reviewed):
+    reviewed.snapshot.write_text("# serializer version: 1\n", encoding="utf-8")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for arguments in (["init", "-q"], ["add", "__snapshots__"], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *arguments], cwd=reviewed.path, check=True)
+    reviewed.snapshot.write_text(SNAPSHOT, encoding="utf-8")
+    items = reviewed.items()
+    assert reviewed.run("reject", items["pending recording"]["id"]).returncode == 0
+    refused = reviewed.run("accept", items["changed snapshot"]["id"])
+    assert refused.returncode == 1
+    assert "uncommitted changes in __snapshots__/test_trip.calls" in refused.stderr
+    assert reviewed.run("undo").returncode == 0
+    assert reviewed.pending.exists()
+
+
+def test_a_cassette_with_an_accepted_recording_is_not_rebound_at_the_same_time(project):
+    pending = project.write_cassette("test_words.pending.yaml", exchange("Plan", "Lima", "test_trip.py::test_words"))
+    project.write_facts()
+    document = json.loads(project.run("review", "--json").stdout)
+    ids = [item["id"] for item in document["items"] if "test_trip.py::test_words" in item["tests"]]
+    assert len(ids) == 2
+    done = project.run("accept", *ids)
+    assert done.returncode == 1
+    assert "cassettes/test_words.yaml: its requests are not changed" in done.stderr
+    assert "accept cassettes/test_words.yaml" in done.stdout
+    assert not pending.exists()
+    assert "Plan my trip" not in project.worded.read_text("utf-8")
+
+
+def test_rebind_in_a_folder_leaves_the_other_folders(reviewed):
+    folder = reviewed.path / "other"
+    folder.mkdir()
+    before = reviewed.worded.read_bytes()
+    done = run_multitrack("rebind", ".", cwd=folder)
+    assert done.returncode == 1
+    assert reviewed.worded.read_bytes() == before
+
+
+def test_a_finding_without_a_command_says_what_to_do(project):
+    finding = AuditFinding("a timestamp", "noise", [TEST], ["to ignore it, add: ignore"], "")
+    project.write_facts(findings=[finding])
+    found = project.items()["audit finding"]
+    assert found["command"] == ""
+    assert found["decisions"] == []
+    assert "its lines say what to do" in project.run("accept", found["id"]).stderr
 
 
 @pytest.mark.parametrize(

@@ -344,7 +344,7 @@ def _decide(
 ) -> None:
     """Carry out the decisions about items, by id. One undo reverts all of them."""
     from multitrack.commands.accept import accept_recordings
-    from multitrack.commands.file_changes import apply_changes, list_shown
+    from multitrack.commands.file_changes import apply_changes, check_changes, list_shown
     from multitrack.commands.review import decide
     from multitrack.tape import project
     from multitrack.tape.file.paths import cassette_path
@@ -352,6 +352,9 @@ def _decide(
     settings = project.read_nearest(Path.cwd()).settings
     decision = decide(words, _list_items(folders), _read_last_run(), settings)
     problems = dict(decision.problems)
+    if not dry_run:
+        # before the log replaces that of the previous command
+        check_changes(decision.changes, force=force)
     files = [*decision.pending, *map(cassette_path, decision.pending), *(change.path for change in decision.changes)]
     with open_log().recording(format_command(), files) if files and not dry_run else nullcontext():
         merged = accept_recordings(decision.pending, settings, keep_errors=False, dry_run=dry_run)

@@ -77,14 +77,24 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog | None, command: s
             If a file cannot be written, the changes before it have been made. In the other two cases, no file has
             changed.
     """
+    check_changes(changes, force=force)
+    with nullcontext() if log is None else log.recording(command, [change.path for change in changes]):
+        for change in changes:
+            _make(change)
+
+
+def check_changes(changes: Sequence[FileChange], *, force: bool = False) -> None:
+    """Check that the changes can be made, before anything else is done.
+
+    Raises:
+        MultitrackError: A file has uncommitted changes and ``force`` is false, or it was changed since the plan was
+            made.
+    """
     if not force:
         refuse_uncommitted([change.path for change in changes if change.before is not None])
     for change in changes:
         if read_file(change.path) != change.before:
             raise MultitrackError(f"{change.path}: another process has changed this file; run the command again")
-    with nullcontext() if log is None else log.recording(command, [change.path for change in changes]):
-        for change in changes:
-            _make(change)
 
 
 def _make(change: FileChange) -> None:

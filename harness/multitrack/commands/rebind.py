@@ -110,7 +110,10 @@ def _list_names(text: str, root: Path) -> Sequence[str]:
 
 
 def _belongs_to(test: str, names: Sequence[str]) -> bool:
-    return "." in names or any(test == name or test.startswith((f"{name}::", f"{name}[", f"{name}/")) for name in names)
+    # the last name starts at pytest's root, so that "." means the current folder
+    return names[-1] == "." or any(
+        test == name or test.startswith((f"{name}::", f"{name}[", f"{name}/")) for name in names
+    )
 
 
 def _find_problem(request: ChangedRequest) -> str | None:

@@ -69,7 +69,7 @@ class ReviewItem:
         lines: The differences.
         changes: The fields of tool calls that differ.
         request: The lines that show the request behind it.
-        command: The command that settles it. Empty if `accept` does.
+        command: The command that settles it. Empty if `accept` does, or if ``lines`` say what to do.
         source: The fact or the file that it was made from.
     """
 
@@ -89,6 +89,8 @@ class ReviewItem:
         """The decisions that need no live request."""
         if self.kind == "pending recording":
             return "accept", "reject"
+        if self.kind in ("drift", "audit finding"):
+            return ()
         return () if self.command else ("accept",)
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,8 +134,9 @@ def list_items(pending: Sequence[Path], facts: RunFacts | None) -> list[ReviewIt
         )
     for found in facts.findings:
         title = f"{found.section}: {found.title}"
-        command = found.command or "multitrack rebind --dry-run"
-        items.append(_make_item("audit finding", found.tests, "", title, found.lines, facts=facts, command=command))
+        items.append(
+            _make_item("audit finding", found.tests, "", title, found.lines, facts=facts, command=found.command)
+        )
     return list({item.id: item for item in items}.values())
 
 
@@ -318,7 +321,16 @@ def decide(
     decision.changes += [_update_snapshots(path, found) for path, found in snapshots.items()]
     if requests and facts is not None:
         plan = rebind.plan_rebinding(replace(facts, misses=requests, audited=()), (), settings)
-        decision.changes += plan.changes
+        merged = {paths.cassette_path(file).resolve() for file in decision.pending}
+        for change in plan.changes:
+            if change.path.resolve() in merged:
+                shown = str(paths.relative_to_cwd(change.path))
+                decision.problems[shown] = (
+                    f"{shown}: its requests are not changed, because a pending recording is accepted into it\n"
+                    "  run the tests again: pytest"
+                )
+            else:
+                decision.changes.append(change)
         decision.problems |= plan.problems
     return decision
 
@@ -326,6 +338,8 @@ def decide(
 def _explain(word: str, item: ReviewItem) -> str:
     if word == "reject":
         return f"a {item.kind} cannot be rejected, because nothing was written\n  change the code, or accept it"
+    if not item.command:
+        return "the item cannot be accepted; its lines say what to do"
     return f"a live request is necessary\n  run: {item.command}"
 
 
@@ -399,7 +413,7 @@ def _ask(item: ReviewItem, read_key: Callable[[], str], show: Callable[[str], No
             for line in _HELP:
                 show(line)
         elif key in "aA":
-            show(f"a live request is necessary; run: {item.command}")
+            show(_explain("accept", item).replace("\n  ", "; "))
         elif key == "r":
             show("there is no pending recording to reject")
         else:

@@ -74,9 +74,7 @@ def list_lines(report: AuditReport, redact: Redact, *, fails: bool, has_file: bo
         yield clean(section.title), "bold"
         for entry in section.entries:
             yield clean(f"{entry.number:>3}. {entry.title}"), ""
-            if entry.excerpt:
-                yield clean("     " + mark_words(entry.excerpt, "[-", "-]", "{+", "+}")), ""
-            yield from ((clean(f"     {line}"), "") for line in entry.lines)
+            yield from ((clean(f"     {line}"), "") for line in describe_change(entry))
             yield clean(f"     in {_list_tests(entry.tests)}"), ""
             if entry.fix:
                 yield clean(f"     {entry.fix}"), ""
@@ -88,6 +86,13 @@ def list_lines(report: AuditReport, redact: Redact, *, fails: bool, has_file: bo
         yield from ((clean(line), "") for line in section.lines)
     yield "", ""
     yield from _list_result(report, fails=fails)
+
+
+def describe_change(entry: AuditEntry) -> Iterator[str]:
+    """Yield the lines that show what changed, with the changed words of a string in brackets."""
+    if entry.excerpt:
+        yield mark_words(entry.excerpt, "[-", "-]", "{+", "+}")
+    yield from entry.lines
 
 
 def _list_result(report: AuditReport, *, fails: bool) -> Iterator[tuple[str, str]]:
