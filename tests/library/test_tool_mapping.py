@@ -77,6 +77,21 @@ def test_invalid_arguments_do_not_match_the_schema(tool, expected):
     assert json.loads(map_arguments(CALLS[0], tool, "invalid")) == expected
 
 
+@pytest.mark.parametrize(
+    ("field", "unexpected"),
+    [
+        ({"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}, {"unexpected": True}),
+        ({"type": ["integer", "null"]}, {"unexpected": True}),
+        ({"type": ["object", "null"]}, "unexpected"),
+        ({"type": ["object", "string"]}, ["unexpected"]),
+    ],
+)
+@pytest.mark.parametrize("required", [True, False])
+def test_a_field_that_may_be_null_has_an_invalid_value(field, unexpected, required):
+    tool = OfferedTool("t", {"type": "object", "properties": {"x": field}, "required": ["x"] if required else []})
+    assert json.loads(map_arguments(CALLS[0], tool, "invalid"))["x"] == unexpected
+
+
 def test_a_tool_that_accepts_everything_has_no_invalid_arguments():
     with pytest.raises(ValueError, match="the tool t accepts all arguments"):
         map_arguments(CALLS[0], OfferedTool("t", {"type": "object"}), "invalid")

@@ -18,6 +18,10 @@ from multitrack.tool_call import ToolCall
 _FIRST_LETTER = re.compile(r'(?<= : ")[A-Za-z]')
 
 
+_UNEXPECTED: Mapping[str, Any] = {"object": {"unexpected": True}, "string": "unexpected", "array": ["unexpected"]}
+"""A value of each JSON type, for fields that do not allow the type."""
+
+
 def map_calls(
     calls: Sequence[ToolCall], recorded: Sequence[OfferedTool], offered: Sequence[OfferedTool], style: ArgumentStyle
 ) -> list[ToolCall]:
@@ -111,18 +115,28 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
     required = [name for name in tool.schema.get("required", ()) if isinstance(name, str)]
     invalid = dict(value) if isinstance(value, dict) else {}
     for name in [*required, *typed]:
-        schema = typed.get(name)
-        kind = schema.get("type") if isinstance(schema, Mapping) else None
-        if kind in ("string", "integer", "number", "boolean", "array"):
-            return {**invalid, name: {"unexpected": True}}
-        if kind == "object":
-            return {**invalid, name: "unexpected"}
+        allowed = _list_kinds(typed.get(name))
+        for kind, unexpected in _UNEXPECTED.items():
+            if allowed and kind not in allowed:
+                return {**invalid, name: unexpected}
     if required:
-        del invalid[required[0]]
+        invalid.pop(required[0], None)
         return invalid
     if tool.schema.get("additionalProperties") is False:
         return {**invalid, "unexpected": True}
     raise ValueError(f"the tool {tool.name} accepts all arguments, so no call can be invalid; give the tool a field")
+
+
+def _list_kinds(schema: Any) -> set[str]:
+    """Return the JSON types that ``schema`` allows. Empty if they are unknown, as for a reference."""
+    if not isinstance(schema, Mapping):
+        return set()
+    if isinstance(found := schema.get("type"), str):
+        return {found}
+    if isinstance(found, list):
+        return set(found)
+    branches = [_list_kinds(branch) for branch in schema.get("anyOf") or ()]
+    return set().union(*branches) if all(branches) else set()
 
 
 def _cut_off(recorded: str, value: Any) -> str:
