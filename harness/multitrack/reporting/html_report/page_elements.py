@@ -238,7 +238,8 @@ def _mark(old: JsonValue, new: JsonValue) -> tuple[str, str]:
     if max(len(before), len(after)) > _MAX_WORDS:
         return f"<mark>{escape(''.join(before))}</mark>", f"<mark>{escape(''.join(after))}</mark>"
     sides = "", ""
-    for operation, *bounds in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+    # if spaces were compared like words, 700 replaced words would take ten seconds
+    for operation, *bounds in SequenceMatcher(str.isspace, before, after, autojunk=False).get_opcodes():
         start, end, new_start, new_end = bounds
         pieces = "".join(before[start:end]), "".join(after[new_start:new_end])
         marked = [f"<mark>{escape(piece)}</mark>" if piece else "" for piece in pieces]
