@@ -18,7 +18,7 @@ from typing import Any
 
 from multitrack.errors import MultitrackError
 
-VERSION = 2
+VERSION = 3
 CACHE_KEY = "multitrack/run"
 """The key in pytest's cache."""
 _FILE = Path(".pytest_cache", "v", *CACHE_KEY.split("/"))
@@ -115,19 +115,17 @@ class ChangedSnapshot:
         test: The node id of the test.
         file: The snapshot file.
         name: The name of the entry in that file.
-        digest: The digest of the file when the test compared it. None if the file does not exist.
+        stored: The entry in that file when the test compared it. Empty if there was none.
         received: The entry that an update would write, without its note.
         message: The lines that show the difference.
-        command: The command that updates the snapshot.
     """
 
     test: str
     file: str
     name: str
-    digest: str | None
+    stored: str
     received: str
     message: str
-    command: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
 
 
 def _note_change(item: pytest.Item, found: SnapshotDifference) -> None:
-    from multitrack.run_facts import ChangedSnapshot, digest_file
+    from multitrack.run_facts import ChangedSnapshot
+    from multitrack.snapshots.calls_file import read_entries
     from multitrack.tape.file import paths
     from pytest_multitrack import pytest_internals
 
@@ -103,9 +104,8 @@ def _note_change(item: pytest.Item, found: SnapshotDifference) -> None:
         test=pytest_internals.get_test_name(item),
         file=paths.relative_to(found.file, item.config.rootpath),
         name=found.name,
-        digest=digest_file(found.file),
+        stored=read_entries(found.file).get(found.name, ""),
         received=found.received,
         message=run.output.redact_text("\n".join(found.lines)),
-        command=found.command,
     )
     run.summary.snapshots.append(asdict(changed))

@@ -65,7 +65,7 @@ class Project:
         file.write_text(dump_cassette(Cassette((interaction,), {"format": 1})), encoding="utf-8")
         return file
 
-    def write_facts(self, findings=()):
+    def write_facts(self, findings=(), snapshots=()):
         sent = StoredRequest.from_body("POST", URL, [("content-type", "application/json")], make_body("Plan my trip"))
         worded = ChangedRequest(
             "test_trip.py::test_words", "cassettes/test_words.yaml", "no recording", sent, 1, is_only_wording=True
@@ -75,10 +75,9 @@ class Project:
             TEST,
             "__snapshots__/test_trip.calls",
             "test_plan",
-            digest_file(self.snapshot),
+            "Weather(location='Toronto')\n# request 1, reply 2",
             RECEIVED,
             "changed: Weather(location='Toronto')\n    location: was 'Toronto', now 'Paris'",
-            f"pytest --snapshot-update {TEST}",
         )
         drift = DriftedCassette(TEST, "cassettes/test_plan.yaml", "arguments changed", ["changed: Weather"])
         finding = AuditFinding("a tool was renamed", "changed", [TEST], ["Weather"], "pytest --record")
@@ -86,7 +85,7 @@ class Project:
         facts = RunFacts(
             cassettes=used,
             misses=[worded, changed],
-            snapshots=[snapshot],
+            snapshots=[snapshot, *snapshots],
             drift=[drift],
             findings=[*findings] or [finding],
         )
@@ -182,6 +181,28 @@ def test_accept_with_ids_changes_the_files_and_can_be_undone(reviewed):
     assert not reviewed.pending.exists()
     assert reviewed.run("undo").returncode == 0
     assert [file.read_bytes() for file in files] == before
+
+
+def test_other_snapshots_in_the_file_of_an_accepted_one_stay(project):
+    project.snapshot.write_text(f"{SNAPSHOT}# name: test_other\n  Weather(location='Rome')\n# ---\n", encoding="utf-8")
+    project.write_facts(
+        snapshots=[
+            ChangedSnapshot(
+                "test_trip.py::test_other",
+                "__snapshots__/test_trip.calls",
+                "test_other",
+                "Weather(location='Rome')",
+                RECEIVED,
+                "changed",
+            )
+        ]
+    )
+    document = json.loads(project.run("review", "--json").stdout)
+    first, other = (item for item in document["items"] if item["kind"] == "changed snapshot")
+    assert project.run("accept", first["id"]).returncode == 0
+    assert [item["tests"] for item in json.loads(project.run("review", "--json").stdout)["items"]].count(
+        other["tests"]
+    ) == 1
 
 
 def test_reject_with_an_id_removes_the_pending_recording(reviewed):

@@ -59,10 +59,9 @@ def test_a_run_with_workers_leaves_its_facts(project):
     assert snapshot.test == "test_it.py::test_calls"
     assert snapshot.file == "__snapshots__/test_it.calls"
     assert snapshot.name == "test_calls"
-    assert snapshot.digest == run_facts.digest_file(project.path / snapshot.file)
+    assert snapshot.stored.startswith("Weather(location='Toronto')\n# request ")
     assert snapshot.received == "Weather(location='Dallas')"
     assert "was 'Toronto', now 'Dallas'" in snapshot.message
-    assert snapshot.command.startswith("pytest --snapshot-update ")
 
     path = project.path / "cassettes/test_it/test_ask.yaml"
     path.write_text(path.read_text().replace("please", "thanks"))

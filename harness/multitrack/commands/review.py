@@ -224,10 +224,13 @@ def _load(path: Path) -> Cassette:
 
 
 def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts) -> ReviewItem | None:
-    if digest_file(facts.root / snapshot.file) != snapshot.digest:
-        return None  # it has changed since the run
     try:
         stored = read_entries(facts.root / snapshot.file).get(snapshot.name, "")
+    except DamagedCallsFile:
+        return None  # the next run reports the damage
+    if stored != snapshot.stored:
+        return None  # the entry has changed since the run
+    try:
         comparison = compare_calls(parse_calls(stored), parse_calls(snapshot.received))
     except ValueError:  # the entry is damaged
         comparison = CallComparison()

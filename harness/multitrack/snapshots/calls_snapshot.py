@@ -37,8 +37,6 @@ class SnapshotDifference(NamedTuple):
     """The entry that an update would write, without its note."""
     lines: Sequence[str]
     """The lines that show the difference."""
-    command: str
-    """The command that updates the snapshot."""
 
 
 NoteChange: TypeAlias = Callable[[SnapshotDifference], None]
@@ -199,7 +197,7 @@ class CallsSnapshot(SnapshotAssertion):
         if self._note_change is not None:
             received = self._calls_extension.updated_entry or str(result.asserted_data)
             location, name = str(result.snapshot_location), str(result.snapshot_name)
-            self._note_change(SnapshotDifference(Path(location), name, received, lines, command))
+            self._note_change(SnapshotDifference(Path(location), name, received, lines))
         return [*lines, f"to {'write it' if self.is_missing else 'accept'}: {command}"]
 
 
