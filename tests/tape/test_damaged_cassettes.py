@@ -28,7 +28,7 @@ PATH = Path("cassette.yaml")
 
 REASONS = {
     "bad_port": (5, "interaction 1: the uri 'http://127.0.0.1:1874x/echo/args' is invalid"),
-    "chunks_cut_negative": (5, "interaction 1: a cut is '-5+-9', not an event and an offset such as 3+17"),
+    "chunks_cut_negative": (5, "interaction 1: a cut must be an event and an offset, such as 3+17, not '-5+-9'"),
     "duplicate_interactions": (57, "the key 'version' is repeated"),
     "duplicate_response": (49, "the key 'response' is repeated"),
     "foreign_method_list": (2, "interaction 1: the method is [], not text"),

@@ -276,7 +276,10 @@ def _list_cassette_lines(report: AuditReport) -> Iterator[str]:
     if report.superseded:
         count = sum(map(len, report.superseded.values()))
         verb = "equals" if count == 1 else "equal"
-        yield f"{count_noun(count, 'request')} {verb} an unused recording of the cassette, but received another one:"
+        yield (
+            f"{count_noun(count, 'request')} {verb} an unused recording in the cassette, "
+            "but got the response of a different recording:"
+        )
         yield from _list_paths(report.superseded)
         yield "     to replay the newer recordings: delete the older ones from these cassettes"
     if report.swapped:

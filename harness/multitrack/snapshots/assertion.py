@@ -25,9 +25,9 @@ def assert_calls(
     Args:
         actual: The calls: an ``Extraction``, models, ``ToolCall``, an SDK's tool calls, or dicts with ``name`` and
             ``arguments``.
-        expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object that
-            compares with ``==``, such as those of dirty-equals. None, the default, compares no calls: only the tools
-            are checked, with the options ``only`` and ``never``.
+        expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object with
+            its own ``==``, such as a dirty-equals matcher. None, the default, compares no calls: only the tools are
+            checked, with the options ``only`` and ``never``.
         **options: The options of ``calls_snapshot``, see ``ComparisonKeywords``.
 
     Raises:

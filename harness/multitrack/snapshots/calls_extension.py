@@ -49,7 +49,7 @@ class CallsExtension(StoredExtension):
     Attributes:
         redact_text: Applied to every string in a value.
         options: The options of the current comparison.
-        is_update: Whether an equal entry counts as different if it would be written differently.
+        is_update: Whether an entry with equal calls still counts as changed if its stored text would change.
         updated_entry: The text that replaces the entry that was compared last. Numbers and strings that count as equal
             keep their stored form.
     """

@@ -42,7 +42,7 @@ class ComparisonKeywords(TypedDict, total=False):
         never: The tools that must not be called, as names or as model classes. Default: none.
         ids: Compare the ids of the calls. Default: False.
         ignore: Paths of values that are not compared. They are written as ``...``.
-        match: For each path, a type or an object that compares with ``==`` (dirty-equals), which is written instead of
+        match: For each path, a type or an object with its own ``==`` (as in dirty-equals), which is written instead of
             the value; or a function such as syrupy's ``path_type``.
         tolerance: The largest difference between two numbers that count as equal, for all numbers or by path.
         text: How strings are normalized before they are compared, for all strings or by path: ``"case"``, ``"space"``,

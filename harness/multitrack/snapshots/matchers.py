@@ -1,4 +1,4 @@
-"""Matchers: a type, or an object that compares with ``==``, in place of an expected value.
+"""Matchers: a type, or an object with its own ``==``, in place of an expected value.
 
 The objects are those of dirty-equals (https://dirty-equals.helpmanual.io), ``unittest.mock.ANY``, ``pytest.approx``,
 and any other object with its own ``__eq__``. None of these libraries is imported here.

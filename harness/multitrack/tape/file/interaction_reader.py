@@ -159,7 +159,7 @@ def _read_cut(value: Any) -> tuple[int, int]:
     text = require_text(value, "a cut")
     found = _CUT.fullmatch(text)
     if found is None or not (event := int(found[1])):
-        raise ValueError(f"a cut is {format_value(text)}, not an event and an offset such as 3+17")
+        raise ValueError(f"a cut must be an event and an offset, such as 3+17, not {format_value(text)}")
     return event, int(found[2])
 
 
