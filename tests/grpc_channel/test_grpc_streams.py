@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import time
 
 import grpc
 import pytest
@@ -323,3 +324,26 @@ def test_a_failure_in_the_request_iterator_has_the_status_of_a_live_call(
         (grpc.StatusCode.INTERNAL, "Exception serializing request!"),
     ]
     assert json.loads(router.requests[0].with_sent_messages.body) == [{"text": "a"}]
+
+
+def create_failing_late(ask, seconds):
+    yield ask(text="listen")
+    time.sleep(seconds)
+    raise KeyError("b")
+
+
+def test_a_request_iterator_that_fails_late_has_the_recorded_status(stub, router, talk_types):
+    ask, _ = talk_types
+    for router.mode, seconds in (("record", 0.0), ("replay", 0.2)):
+        with activate(router), pytest.raises(grpc.RpcError) as caught:
+            list(stub.chat(create_failing_late(ask, seconds)))
+        assert caught.value.details() == "Exception iterating requests!"
+
+
+def test_requests_that_no_longer_fail_are_a_miss(stub, router, talk_types):
+    ask, _ = talk_types
+    with activate(router), pytest.raises(grpc.RpcError):
+        list(stub.chat(create_failing_late(ask, 0.0)))
+    router.mode = "replay"
+    with activate(router), pytest.raises(CassetteMiss, match="ends early"):
+        list(stub.chat(create_requests(ask, "listen")))

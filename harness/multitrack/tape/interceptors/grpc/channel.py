@@ -216,7 +216,7 @@ def _record_end_of_requests(requests: Iterator[Any], recording: GrpcCallRecordin
             return
         except BaseException as error:
             # gRPC converts the error to a status that no server sent
-            recording.abandon()
+            recording.fail_requests()
             if isinstance(error, Exception):
                 raise
             # anything else would end gRPC's thread, and the call would never end

@@ -160,6 +160,13 @@ class GrpcCallRecording:
         """Record that the client has no more messages."""
         self._sent_count = CLOSED
 
+    def fail_requests(self) -> None:
+        """Record that the client failed to produce its next message, which ended the call."""
+        with self._lock:
+            # the end comes after the failure, so a replayed caller has to wait for it
+            self._sent_count += 1
+            self.abandon()
+
     def add_message(self, wire: bytes) -> None:
         """Keep a serialized response message, to be recorded by ``record_messages`` or when the call ends."""
         self._unrecorded.append(wire)

@@ -61,10 +61,13 @@ class ReplayedCall(DelegatingCall):
         A ``FailedCall`` becomes the status of the call; any other error is raised unchanged.
         """
         with self._changed:
+            if not self.is_active():
+                return
             if isinstance(error, FailedCall):
                 self._finish(error)
             else:
                 self._finish_with_error(error)
+            self._replay.abandon()
 
     def _match(self, match: Callable[[], None]) -> None:
         with self._changed:
