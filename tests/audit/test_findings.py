@@ -97,7 +97,7 @@ TIME = "Now it is %s, and you are %s."
         (chat(ASK, n=1, stream=False), chat(ASK), [(Kind.DEFAULT, "default no longer sent")] * 2),
         (chat(ASK, logit_bias={}), chat(ASK), [(Kind.NULL, "no value instead of {}")]),
         (chat(ASK), chat(ASK, seed=None), [(Kind.NULL, "null instead of no value")]),
-        (chat(ASK), chat(("user", "Where is the  station?\n")), [(Kind.FORM, "white space")]),
+        (chat(ASK), chat(("user", "Where is the  station?\n")), [(Kind.FORM, "whitespace")]),
         (chat(("user", "It\u2019s \u201chere\u201d")), chat(("user", "It's \"here\"")), [(Kind.FORM, "Unicode form")]),
         (
             chat(ASK),
@@ -107,7 +107,7 @@ TIME = "Now it is %s, and you are %s."
         (
             chat(("user", '{"a": 1, "b": 2}')),
             chat(("user", '{"b":2,"a":1}')),
-            [(Kind.FORM, "white space and order of keys in JSON")],
+            [(Kind.FORM, "whitespace and key order in JSON")],
         ),
         # JSON in a string
         (

@@ -45,7 +45,7 @@ def send(module, mode, method, url, **arguments):
 
     def summarize(response):
         kind = response.headers.get("content-type")
-        # a cassette keeps a JSON document, but not its white space
+        # a cassette keeps a JSON document, but not its whitespace
         return response.status_code, kind, response.json() if kind == "application/json" else response.content
 
     if mode == "sync":

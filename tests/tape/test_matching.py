@@ -28,7 +28,7 @@ def parts(boundary, *values):
 
 EQUAL = {
     "key order": (request('{"a": 1, "b": [1, 2]}'), request('{"b": [1, 2], "a": 1}')),
-    "white space": (request('{"a":1}'), request(' {\n"a" : 1\t}\n')),
+    "whitespace": (request('{"a":1}'), request(' {\n"a" : 1\t}\n')),
     "number": (request('{"a": 1}'), request('{"a": 1.0}')),
     "exponent": (request('{"a": 1000.0}'), request('{"a": 1e3}')),
     "escapes": (request('{"a": "\\u00e9\\/"}'), request('{"a": "é/"}')),

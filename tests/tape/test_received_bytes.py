@@ -52,7 +52,7 @@ BODIES = {
     "mixed": (JSON, b'{"a":1, "b" : [1,2 ]}'),
     "trailing newline": (JSON, b'{"a":1}\n'),
     "trailing newlines": (JSON, b'{"a": 1}\n\n'),
-    "leading white space": (JSON, b' \n{"a":1}'),
+    "leading whitespace": (JSON, b' \n{"a":1}'),
     "trailing space": (JSON, b'{"a":1} '),
     "two spaces": (JSON, b'{\n  "a": [\n    1\n  ]\n}'),
     "four spaces": (JSON, b'{\n    "a": [\n        1\n    ]\n}\n'),

@@ -119,7 +119,7 @@ def _compare_texts(recorded: str, sent: str, place: _Place) -> Iterator[AlignedD
         before, after = _parse_json(recorded), _parse_json(sent)
         if before is not None and after is not None:
             found = list(_compare(before, after, _Place(place.recorded, place.sent, place.labels, ())))
-            # JSON that differs only in its white space is reported as a changed string
+            # JSON that differs only in its whitespace is reported as a changed string
             yield from found or [place.differ(recorded, sent)]
             return
     yield place.differ(recorded, sent)

@@ -50,7 +50,7 @@ def describe_text_form(recorded: str, sent: str) -> str | None:
         same = jsontext.canonical(jsontext.parse(recorded)) == jsontext.canonical(jsontext.parse(sent))
     except ValueError:
         return None
-    return "white space and order of keys in JSON" if same and recorded[:1] in "{[" else None
+    return "whitespace and key order in JSON" if same and recorded[:1] in "{[" else None
 
 
 def read_text_block(recorded: Any, sent: Any) -> tuple[str, str] | None:

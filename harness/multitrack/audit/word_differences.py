@@ -63,7 +63,7 @@ def split_changes(recorded: str, sent: str) -> list[TextPart]:
 
 
 def _join_across_spaces(parts: Sequence[TextPart]) -> list[TextPart]:
-    """Join changes separated only by white space, so that a replaced sentence is one change and not one per word."""
+    """Join changes separated only by whitespace, so that a replaced sentence is one change and not one per word."""
     joined: list[TextPart] = []
     removed = added = ""
     for position, part in enumerate(parts):
@@ -104,9 +104,9 @@ def find_word_changes(recorded: str, sent: str) -> list[WordChange]:
 
 
 def describe_form(recorded: str, sent: str) -> str | None:
-    """Return "white space" or "Unicode form" if two strings differ only in that. None if their words differ."""
+    """Return "whitespace" or "Unicode form" if two strings differ only in that. None if their words differ."""
     if recorded.split() == sent.split():
-        return "white space"
+        return "whitespace"
     if _simplify(recorded) == _simplify(sent):
         return "Unicode form"
     return None

@@ -20,7 +20,7 @@ ArgumentStyle = Literal["valid", "recorded", "invalid", "cut_off", "spaced"]
 """How the arguments of the calls are adapted to a test's tools.
 
 ``valid``: they match the schema. ``recorded``: they stay as recorded. ``invalid``: they do not match the schema.
-``cut_off``: they match it, but end too early. ``spaced``: they match it, as JSON with unusual white space and escapes.
+``cut_off``: they match it, but end too early. ``spaced``: they match it, as JSON with unusual whitespace and escapes.
 """
 
 _CHAT_STREAM = "https://platform.openai.com/docs/api-reference/chat-streaming"
@@ -146,7 +146,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="non_canonical_arguments",
-        description="The arguments are valid JSON with unusual white space and escapes.",
+        description="The arguments are valid JSON with unusual whitespace and escapes.",
         seen=("the corpus openllmetry",),
         arguments="spaced",
         absent=_absent(

@@ -150,6 +150,6 @@ def _cut_off(recorded: str, value: Any) -> str:
 
 
 def _space(value: Any) -> str:
-    """Return ``value`` as JSON with more white space than an encoder writes, and with one letter escaped."""
+    """Return ``value`` as JSON with more whitespace than an encoder writes, and with one letter escaped."""
     text = json.dumps(value, indent=1, separators=(" ,", " : "))
     return f" {_FIRST_LETTER.sub(lambda letter: f'{chr(92)}u{ord(letter[0]):04x}', text, count=1)}\n"

@@ -161,7 +161,7 @@ def restore_layout(text: str, layout: str) -> str:
 
 
 def canonical(document: Any) -> str:
-    """Return the same text for all equal JSON documents: keys sorted, no white space, ``1.0`` as ``1``.
+    """Return the same text for all equal JSON documents: keys sorted, no whitespace, ``1.0`` as ``1``.
 
     The order of arrays matters, and null differs from a missing key.
     """

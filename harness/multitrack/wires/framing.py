@@ -65,7 +65,7 @@ class _JsonItemParser:
         position = 0
         while True:
             if not self._item:
-                # Skip the brackets of the array, and the commas and white space between its items.
+                # Skip the brackets of the array, and the commas and whitespace between its items.
                 position = text.find("{", position)
                 if position < 0:
                     return events

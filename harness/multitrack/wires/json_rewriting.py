@@ -1,4 +1,4 @@
-"""Change values in JSON text and keep the rest: white space, escapes, the form of numbers, the order of keys."""
+"""Change values in JSON text and keep the rest: whitespace, escapes, the form of numbers, the order of keys."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def to_compact_json(value: object) -> str:
-    """Return ``value`` as JSON without white space."""
+    """Return ``value`` as JSON without whitespace."""
     return _COMPACT.encode(value)
 
 

@@ -72,7 +72,7 @@ class WireFormat(ABC):
     """
 
     end_marks: ClassVar[tuple[bytes, ...]] = ()
-    """Regular expressions for the last bytes of a streamed answer, without the white space that follows.
+    """Regular expressions for the last bytes of a streamed answer, without the whitespace that follows.
 
     A client that stops reading after these bytes has the whole answer.
     """

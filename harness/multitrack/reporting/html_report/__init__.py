@@ -104,7 +104,7 @@ def _format_groups(tests: Sequence[ReportedTest]) -> str:
 
 
 def _make_id(test: ReportedTest, ids: set[str]) -> str:
-    """Return the anchor of ``test``: its node id, without white space."""
+    """Return the anchor of ``test``: its node id, without whitespace."""
     name = "_".join(test.test.split())
     while name in ids:
         name += "'"

@@ -187,7 +187,7 @@ def _correct_type(kind: str) -> str:
 
 
 def _normalize_base64(data: str, location: str) -> str:
-    """Return ``data`` in the standard alphabet, padded and without white space.
+    """Return ``data`` in the standard alphabet, padded and without whitespace.
 
     The SDKs differ in which other variants they accept.
     """
