@@ -18,7 +18,7 @@ from typing import Any
 
 from multitrack.errors import MultitrackError
 
-VERSION = 3
+VERSION = 4
 CACHE_KEY = "multitrack/run"
 """The key in pytest's cache."""
 _FILE = Path(".pytest_cache", "v", *CACHE_KEY.split("/"))
@@ -118,6 +118,7 @@ class ChangedSnapshot:
         stored: The entry in that file when the test compared it. Empty if there was none.
         received: The entry that an update would write, without its note.
         message: The lines that show the difference.
+        note: The comment that an update would write below the entry.
     """
 
     test: str
@@ -126,6 +127,7 @@ class ChangedSnapshot:
     stored: str
     received: str
     message: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

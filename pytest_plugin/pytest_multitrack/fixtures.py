@@ -66,9 +66,11 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
     The order of the calls is ignored unless ``calls_snapshot(ordered=True)`` is used.
     """
     try:
+        from multitrack.errors import BadOption
         from multitrack.snapshots.calls_snapshot import make_calls_snapshot
+        from multitrack.tape.project import SNAPSHOT_IGNORE
         from multitrack.tape.recording_scope import redact_with_tapes
-        from pytest_multitrack import commands, failure_diagnosis, uncovered_requests
+        from pytest_multitrack import cassette_paths, commands, failure_diagnosis, uncovered_requests
     except ImportError as error:
         from multitrack.installation import find_install_command
 
@@ -80,15 +82,19 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
     if refused := flags.find_refused_write(request.config, updates=True):
         pytest.fail(f"{refused} ({request.node.nodeid} uses calls_snapshot)", pytrace=False)
     item_tape, tapes = ItemState.of(request.node).tape, partial(list_tapes, request.node)
-    snapshot = make_calls_snapshot(
-        request,
-        redact_text=lambda text: redact_with_tapes(text, tapes()),
-        record=item_tape is not None and item_tape.tape.mode in ("record", "record-missing"),
-        update_command=commands.pytest_command(request.node, "--snapshot-update"),
-        accept_command=lambda: commands.accept_command(request.node, tapes()),
-        make_note=lambda: failure_diagnosis.format_fingerprints(request.config, tapes()),
-        note_change=partial(_note_change, request.node),
-    )
+    try:
+        snapshot = make_calls_snapshot(
+            request,
+            redact_text=lambda text: redact_with_tapes(text, tapes()),
+            ignored_paths=cassette_paths.load_project(request.config).snapshot_ignore,
+            record=item_tape is not None and item_tape.tape.mode in ("record", "record-missing"),
+            update_command=commands.pytest_command(request.node, "--snapshot-update"),
+            accept_command=lambda: commands.accept_command(request.node, tapes()),
+            make_note=lambda: failure_diagnosis.format_fingerprints(request.config, tapes()),
+            note_change=partial(_note_change, request.node),
+        )
+    except BadOption as error:  # the only options so far are those in pyproject.toml
+        pytest.fail(f"pyproject.toml: [tool.multitrack] {SNAPSHOT_IGNORE}: {error}", pytrace=False)
     with uncovered_requests.refuse(request, RunState.of(request.config).context.scope):
         yield snapshot
 
@@ -107,5 +113,6 @@ def _note_change(item: pytest.Item, found: SnapshotDifference) -> None:
         stored=read_entries(found.file).get(found.name, ""),
         received=found.received,
         message=run.output.redact_text("\n".join(found.lines)),
+        note=found.note,
     )
     run.summary.snapshots.append(asdict(changed))

@@ -78,6 +78,7 @@ class Project:
             "Weather(location='Toronto')\n# request 1, reply 2",
             RECEIVED,
             "changed: Weather(location='Toronto')\n    location: was 'Toronto', now 'Paris'",
+            "# request 3, reply 4",
         )
         drift = DriftedCassette(TEST, "cassettes/test_plan.yaml", "arguments changed", ["changed: Weather"])
         finding = AuditFinding("a tool was renamed", "changed", [TEST], ["Weather"], "pytest --record")
@@ -127,7 +128,9 @@ def test_review_lists_what_needs_a_decision(reviewed):
     assert "  request user: Plan" in pending["request"]
     assert pending["changes"] == [{"field": "Weather.location", "old": "'Toronto'", "new": "'Lima'"}]
     assert pending["decisions"] == ["accept", "reject"]
-    assert items["changed snapshot"]["decisions"] == ["accept"]
+    assert items["changed snapshot"]["decisions"] == ["accept", "ignore"]
+    assert items["changed snapshot"]["paths"] == ["Weather.location"]
+    assert pending["paths"] == []
     assert items["changed snapshot"]["changes"] == [{"field": "Weather.location", "old": "'Toronto'", "new": "'Paris'"}]
     assert items["changed snapshot"]["lines"][1] == "    location: was 'Toronto', now 'Paris'"
     assert items["only the wording changed"]["decisions"] == ["accept"]
@@ -177,7 +180,7 @@ def test_accept_with_ids_changes_the_files_and_can_be_undone(reviewed):
     }
     assert "Lima" in reviewed.cassette.read_text("utf-8")
     assert "Plan my trip" in reviewed.worded.read_text("utf-8")
-    assert "  Weather(location='Paris')\n# ---" in reviewed.snapshot.read_text("utf-8")
+    assert "  Weather(location='Paris')\n  # request 3, reply 4\n# ---" in reviewed.snapshot.read_text("utf-8")
     assert not reviewed.pending.exists()
     assert reviewed.run("undo").returncode == 0
     assert [file.read_bytes() for file in files] == before
@@ -285,7 +288,7 @@ def test_without_a_terminal_the_items_are_printed(project):
     done = project.run("review")
     assert done.returncode == 1
     assert done.stdout.splitlines()[1].endswith("  pending recording  cassettes/test_plan.pending.yaml")
-    assert "1 item to review; to decide: multitrack accept ID, or multitrack reject ID" in done.stdout
+    assert "1 item to review; to decide: multitrack accept|reject|ignore ID" in done.stdout
     project.pending.unlink()
     done = project.run("review")
     assert (done.returncode, done.stdout) == (0, "there is nothing to review\n")
@@ -309,6 +312,7 @@ ITEMS = [item("1"), item("2"), item("3", title="b"), item("4", "drift", command=
         ("aq", {"1": "accept"}),
         ("a", {"1": "accept"}),
         ("?xaaas", {"1": "accept", "2": "accept", "3": "accept"}),
+        ("issss", {}),
         ("sssas", {}),
         ("sssrs", {}),
     ],
@@ -321,6 +325,7 @@ ITEMS = [item("1"), item("2"), item("3", title="b"), item("4", "drift", command=
         "quit",
         "end of input",
         "help",
+        "ignore",
         "live only",
         "no reject",
     ],
@@ -328,10 +333,90 @@ ITEMS = [item("1"), item("2"), item("3", title="b"), item("4", "drift", command=
 def test_each_key_decides(keys, decided):
     waiting = iter(keys)
     shown = []
-    assert review.go_through(ITEMS, lambda: next(waiting, ""), shown.append) == decided
+    decisions = review.go_through(ITEMS, lambda: next(waiting, ""), shown.append)
+    assert decisions == review.Decisions(decided)
     assert next(waiting, None) is None
     assert "    line of 1" in shown
     assert ("a  accept the item" in shown) == ("?" in keys)
+    assert ("a pending recording has no path to ignore; accept or reject it" in shown) == ("i" in keys)
+
+
+def snapshot_item(name, stored, received):
+    changed = ChangedSnapshot("", "x.calls", name, stored, received, name)
+    return review._review_snapshot(changed, RunFacts(), ())
+
+
+@pytest.fixture
+def changed_snapshots(monkeypatch):
+    entries = {
+        "one": (
+            "Weather(location='Toronto', units='metric', day=1)",
+            "Weather(location='Paris', units='metric', day=2)",
+        ),
+        "two": ("Weather(location='Rome', day=1)", "Weather(location='Rome', day=3)"),
+        "three": ("Weather(location='Rome', day=1)", "Search(query='Rome')"),
+    }
+    monkeypatch.setattr(review, "read_entries", lambda _: {name: stored for name, (stored, _) in entries.items()})
+    return [snapshot_item(name, *sides) for name, sides in entries.items()]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words", "ignored"),
+    [
+        ("i2sq", [], ["Weather.day"]),
+        ("i2aq", ["one"], ["Weather.day"]),
+        ("i2is", [], ["Weather.day", "Weather.location"]),
+        ("ixsis", [], ["Weather.day"]),
+        ("ssia", ["three"], []),
+    ],
+    ids=["one of two paths", "accept the rest", "both paths", "no path", "no argument"],
+)
+def test_a_path_is_ignored_in_all_snapshots(changed_snapshots, keys, words, ignored):
+    waiting = iter(keys)
+    shown = []
+    decisions = review.go_through(changed_snapshots, lambda: next(waiting, ""), shown.append)
+    ids = {item.source.name: item.id for item in changed_snapshots}
+    assert decisions.words == {ids[name]: "accept" for name in words}
+    assert decisions.list_ignored() == ignored
+    assert next(waiting, None) is None
+    two = f"{ids['two']}  only Weather.day differs, which is ignored now"
+    assert (two in shown) == keys.startswith("i2")
+    assert decisions.settles(changed_snapshots[1]) == ("Weather.day" in ignored)
+    whole = "no argument differs, only whole calls, which have no path; change the code, or accept it"
+    assert (whole in shown) == (keys == "ssia")
+
+
+def test_ignore_adds_the_paths_to_the_settings(reviewed):
+    pyproject = reviewed.path / "pyproject.toml"
+    before = pyproject.read_bytes()
+    found = reviewed.items()["changed snapshot"]["id"]
+    assert reviewed.run("ignore", found, "--dry-run").stdout == "would change pyproject.toml\n"
+    assert pyproject.read_bytes() == before
+    done = reviewed.run("ignore", found, "--path", "Weather.location", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["changes"] == [{"action": "change", "path": "pyproject.toml"}]
+    assert pyproject.read_text("utf-8") == '[tool.multitrack]\nsnapshot_ignore = ["Weather.location"]\n'
+    assert "changed snapshot" not in reviewed.items()
+    assert reviewed.run("undo").returncode == 0
+    assert pyproject.read_bytes() == before
+    assert reviewed.items()["changed snapshot"]["id"] == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("changed snapshot", ("--path", "day"), "day does not differ\n  these paths differ: Weather.location"),
+        ("pending recording", (), "a pending recording has no path to ignore\n  accept or reject it"),
+        ("CassetteMiss: POST", (), "to ignore a value in requests, add its JSON path to ignore in [tool.multitrack]"),
+        ("drift", (), f"drift has no path to ignore\n  run: pytest --record {TEST}"),
+        ("audit finding", (), "an audit finding has no path to ignore\n  run: pytest --record"),
+    ],
+)
+def test_a_path_that_cannot_be_ignored_is_a_problem(reviewed, kind, options, message):
+    done = reviewed.run("ignore", reviewed.items()[kind]["id"], *options)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "snapshot_ignore" not in (reviewed.path / "pyproject.toml").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -200,3 +200,27 @@ def test_a_dropped_host_can_be_allowed_again(project):
     run = project.run()
     assert run.counts == {"failed": 1}
     assert "CassetteMiss: GET https://cloud.langfuse.com/x has no recording" in run.out
+
+
+@pytest.mark.slow
+def test_the_project_ignores_paths_in_snapshots(project):
+    project.write_test("""
+        def plan(day, name="x"):
+            return [{"name": "Weather", "arguments": {"day": day, "at": name}}]
+
+        def test_plan(calls_snapshot):
+            assert plan(__import__("os").getpid()) == calls_snapshot
+
+        def test_own_option(calls_snapshot):
+            assert plan(__import__("os").getpid(), "y") == calls_snapshot(ignore="at")
+    """)
+    entry = "  Weather(at={}, day=1)\n# ---\n"
+    entries = f"# name: test_own_option\n{entry.format('...')}# name: test_plan\n{entry.format(repr('x'))}"
+    project.write("__snapshots__/test_it.calls", f"# serializer version: 1\n{entries}")
+    setting = "[tool.pytest.ini_options]\n[tool.multitrack]\nsnapshot_ignore = {}\n"
+    project.write("pyproject.toml", setting.format(["Weather.day"]))
+    assert project.run().counts == {"passed": 2}
+    project.write("pyproject.toml", setting.format(["Weather..day"]))
+    run = project.run()
+    assert run.counts == {"errors": 2}
+    assert "pyproject.toml: [tool.multitrack] snapshot_ignore: 'Weather..day' is not a path to a field" in run.out

@@ -62,6 +62,8 @@ def test_a_run_with_workers_leaves_its_facts(project):
     assert snapshot.stored.startswith("Weather(location='Toronto')\n# request ")
     assert snapshot.received == "Weather(location='Dallas')"
     assert "was 'Toronto', now 'Dallas'" in snapshot.message
+    # what --snapshot-update would write: the request and the reply did not change
+    assert snapshot.note == snapshot.stored.partition("\n")[2]
 
     path = project.path / "cassettes/test_it/test_ask.yaml"
     path.write_text(path.read_text().replace("please", "thanks"))

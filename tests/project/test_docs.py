@@ -110,6 +110,7 @@ TYPES = {
 
 def test_the_table_of_options_is_complete():
     others = {"name", "mode", "cassettes_dir", "allow_ci_writes", "block_network", "models.packages", "models.tools"}
+    others |= {"snapshot_ignore"}
     assert set(OPTIONS) == {field.name for field in fields(Settings)} | others
 
 

@@ -18,7 +18,7 @@ from multitrack.wording import count_noun
 
 if TYPE_CHECKING:
     from multitrack.commands.file_changes import FileChange
-    from multitrack.commands.review import ReviewItem, Word
+    from multitrack.commands.review import Decisions, ReviewItem
     from multitrack.commands.undo_log import UndoLog
     from multitrack.run_facts import RunFacts
 
@@ -58,6 +58,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         With the ids that multitrack review prints, also store the received calls of snapshots, and new wordings.
         """
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
+        from multitrack.commands.review import Decisions
         from multitrack.tape import project
         from multitrack.tape.file import storage
         from multitrack.tape.file.paths import cassette_path
@@ -65,7 +66,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         if paths and (ids := _split_ids(paths)):
             if keep_errors:
                 raise typer.BadParameter("--keep-errors applies to paths, not to ids of items")
-            _decide("accept", dict.fromkeys(ids, "accept"), find_folders(), dry_run=dry_run, json=json, force=force)
+            accepted = Decisions(dict.fromkeys(ids, "accept"))
+            _decide("accept", accepted, find_folders(), dry_run=dry_run, json=json, force=force)
             return
         named = paths or find_folders()
         pending = {path: storage.find_pending(path) for path in named}
@@ -91,6 +93,26 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
                 echo(f"multitrack: {message}", err=True)
         if problems:
             raise typer.Exit(1)
+
+    @app.command(epilog=f"Example: multitrack ignore s-0f3a9c21d4 --path Weather.day\n\n{_EXIT_CODES}")
+    def ignore(
+        ids: Annotated[list[str], typer.Argument(help="ids of changed snapshots that multitrack review prints")],
+        path: Annotated[
+            list[str] | None,
+            typer.Option("--path", help="the path to ignore; may be repeated; the default is every path of the items"),
+        ] = None,
+        dry_run: _DryRun = False,
+        json: _Json = False,
+    ) -> None:
+        """Stop comparing arguments that differ from snapshots: add their paths to pyproject.toml.
+
+        The paths of an item are in the output of multitrack review --json. They are added to snapshot_ignore in
+        [tool.multitrack], and apply to every calls_snapshot of the project.
+        """
+        from multitrack.commands.review import Decisions
+
+        decided = Decisions(ignored={id_: path or [] for id_ in ids})
+        _decide("ignore", decided, find_folders(), dry_run=dry_run, json=json, force=False)
 
     @app.command(epilog=f"Example: multitrack mv test_trip.py::test_old test_trip.py::test_new\n\n{_EXIT_CODES}")
     def mv(
@@ -234,10 +256,12 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Remove pending recordings. Their cassettes stay unchanged."""
         from multitrack.commands.file_changes import FileChange
+        from multitrack.commands.review import Decisions
         from multitrack.tape.file import storage
 
         if paths and (ids := _split_ids(paths)):
-            _decide("reject", dict.fromkeys(ids, "reject"), find_folders(), dry_run=dry_run, json=json, force=force)
+            rejected = Decisions(dict.fromkeys(ids, "reject"))
+            _decide("reject", rejected, find_folders(), dry_run=dry_run, json=json, force=force)
             return
         named = paths or find_folders()
         files = dict.fromkeys(file.resolve() for path in named for file in storage.find_pending(path))
@@ -273,7 +297,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool, typer.Option("--force", help="also restore files that have changed since that command")
         ] = False,
     ) -> None:
-        """Restore the files that the last mv, convert, prune, rebind, reject, accept or review changed.
+        """Restore the files that the last mv, convert, prune, rebind, reject, accept, ignore or review changed.
 
         A second undo reverts the first.
         """
@@ -309,10 +333,13 @@ def _read_last_run() -> RunFacts | None:
 
 def _list_items(folders: Sequence[Path]) -> list[ReviewItem]:
     from multitrack.commands.review import list_items
+    from multitrack.tape import project
     from multitrack.tape.file import storage
 
     pending = dict.fromkeys(file for folder in folders for file in storage.find_pending(folder))
-    return list_items(list(pending), _read_last_run())
+    facts = _read_last_run()
+    ignored = () if facts is None else project.read(facts.root / "pyproject.toml").snapshot_ignore
+    return list_items(list(pending), facts, ignored)
 
 
 def _has_terminal() -> bool:
@@ -326,7 +353,7 @@ def _print_items(items: Sequence[ReviewItem]) -> None:
         for line in format_item(item):
             echo(line)
     echo("")
-    echo(f"{count_noun(len(items), 'item')} to review; to decide: multitrack accept ID, or multitrack reject ID")
+    echo(f"{count_noun(len(items), 'item')} to review; to decide: multitrack accept|reject|ignore ID")
 
 
 def _review_in_terminal(items: Sequence[ReviewItem], folders: Sequence[Path], *, force: bool) -> list[ReviewItem]:
@@ -334,15 +361,21 @@ def _review_in_terminal(items: Sequence[ReviewItem], folders: Sequence[Path], *,
     from multitrack.commands.review import format_side_by_side, go_through
 
     decided = go_through(items, typer.getchar, echo, format_side_by_side)
-    if decided:
+    if decided.words or decided.ignored:
         _decide("review", decided, folders, dry_run=False, json=False, force=force)
-    return [item for item in items if item.id not in decided]
+    return [item for item in items if not decided.settles(item)]
 
 
 def _decide(
-    command: str, words: Mapping[str, Word], folders: Sequence[Path], *, dry_run: bool, json: bool, force: bool
+    command: str,
+    decisions: Decisions,
+    folders: Sequence[Path],
+    *,
+    dry_run: bool,
+    json: bool,
+    force: bool,
 ) -> None:
-    """Carry out the decisions about items, by id. One undo reverts all of them."""
+    """Carry out the decisions about items. One undo reverts all of them."""
     from multitrack.commands.accept import accept_recordings
     from multitrack.commands.file_changes import apply_changes, check_changes, list_shown
     from multitrack.commands.review import decide
@@ -350,7 +383,7 @@ def _decide(
     from multitrack.tape.file.paths import cassette_path
 
     settings = project.read_nearest(Path.cwd()).settings
-    decision = decide(words, _list_items(folders), _read_last_run(), settings)
+    decision = decide(decisions, _list_items(folders), _read_last_run(), settings)
     problems = dict(decision.problems)
     if not dry_run:
         # before the log replaces that of the previous command

@@ -28,6 +28,8 @@ class FileChange:
     """The earlier path of a moved file. A second change removes the file at that path."""
     moved_to: Path | None = None
     """The new path of a file that is removed here because it is moved."""
+    only_adds: bool = False
+    """True if the change only adds text, so that uncommitted changes in the file stay."""
 
     @property
     def action(self) -> str:
@@ -91,7 +93,7 @@ def check_changes(changes: Sequence[FileChange], *, force: bool = False) -> None
             made.
     """
     if not force:
-        refuse_uncommitted([change.path for change in changes if change.before is not None])
+        refuse_uncommitted([change.path for change in changes if change.before is not None and not change.only_adds])
     for change in changes:
         if read_file(change.path) != change.before:
             raise MultitrackError(f"{change.path}: another process has changed this file; run the command again")

@@ -9,27 +9,30 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from multitrack.commands import rebind
+from multitrack.commands import rebind, toml_lists
 from multitrack.commands.file_changes import FileChange
+from multitrack.commands.undo_log import read_file
 from multitrack.drift.cassette_diff import REMOVED, compare_cassettes
 from multitrack.drift.response_drift import compare_responses
 from multitrack.errors import CassetteCorrupt, MultitrackError
 from multitrack.printable import escape_line
 from multitrack.reporting import request_text
 from multitrack.run_facts import ChangedRequest, ChangedSnapshot, RunFacts, digest_file
-from multitrack.snapshots.calls_file import DamagedCallsFile, format_file, read_entries
+from multitrack.snapshots.calls_file import DamagedCallsFile, format_file, read_entries, replace_note
 from multitrack.snapshots.comparison import CallComparison, compare_calls
-from multitrack.snapshots.differences import Absent
+from multitrack.snapshots.comparison_options import ComparisonOptions
+from multitrack.snapshots.differences import ARGUMENTS, ID, TOOL, Absent
 from multitrack.snapshots.expressions import format_line
 from multitrack.snapshots.parsing import parse_calls
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.project import SNAPSHOT_IGNORE
 from multitrack.tape.settings import Settings
 
 Word = Literal["accept", "reject"]
@@ -68,6 +71,7 @@ class ReviewItem:
         title: A line that is the same for all items with the same cause.
         lines: The differences.
         changes: The fields of tool calls that differ.
+        paths: The paths that `ignore` can add to the settings, so that later runs do not compare their values.
         request: The lines that show the request behind it.
         command: The command that settles it. Empty if `accept` does, or if ``lines`` say what to do.
         source: The fact or the file that it was made from.
@@ -80,6 +84,7 @@ class ReviewItem:
     title: str
     lines: tuple[str, ...]
     changes: tuple[FieldDifference, ...] = ()
+    paths: tuple[str, ...] = ()
     request: tuple[str, ...] = ()
     command: str = ""
     source: ChangedSnapshot | ChangedRequest | Path | None = None
@@ -87,6 +92,8 @@ class ReviewItem:
     @property
     def decisions(self) -> tuple[str, ...]:
         """The decisions that need no live request."""
+        if self.paths:
+            return "accept", "ignore"
         if self.kind == "pending recording":
             return "accept", "reject"
         if self.kind in ("drift", "audit finding"):
@@ -103,6 +110,7 @@ class ReviewItem:
             "title": self.title,
             "lines": list(self.lines),
             "changes": [change._asdict() for change in self.changes],
+            "paths": list(self.paths),
             "request": list(self.request),
             "decisions": list(self.decisions),
             "command": self.command,
@@ -114,17 +122,18 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def list_items(pending: Sequence[Path], facts: RunFacts | None) -> list[ReviewItem]:
+def list_items(pending: Sequence[Path], facts: RunFacts | None, ignored: Sequence[str] = ()) -> list[ReviewItem]:
     """Return the items.
 
     Args:
         pending: The files with pending recordings.
         facts: The facts about the last run. None if there are none.
+        ignored: The paths that no snapshot compares.
     """
     items = list(map(_review_pending, pending))
     if facts is None:
         return items
-    items += (item for one in facts.snapshots if (item := _review_snapshot(one, facts)) is not None)
+    items += (item for one in facts.snapshots if (item := _review_snapshot(one, facts, ignored)) is not None)
     items += (item for one in (*facts.misses, *facts.audited) if (item := _review_request(one, facts)) is not None)
     for drift in facts.drift:
         test = drift.test
@@ -149,6 +158,7 @@ def _make_item(
     *,
     facts: RunFacts,
     changes: tuple[FieldDifference, ...] = (),
+    paths_to_ignore: tuple[str, ...] = (),
     request: Sequence[str] = (),
     command: str = "",
     source: ChangedSnapshot | ChangedRequest | None = None,
@@ -157,7 +167,9 @@ def _make_item(
     digest = digest_file(path) if file else None
     shown = str(paths.relative_to_cwd(path)) if file else ""
     id_ = _make_id(kind, file, digest or "", *tests, title, *lines)
-    return ReviewItem(id_, kind, tuple(tests), shown, title, tuple(lines), changes, tuple(request), command, source)
+    return ReviewItem(
+        id_, kind, tuple(tests), shown, title, tuple(lines), changes, paths_to_ignore, tuple(request), command, source
+    )
 
 
 def _make_id(kind: Kind, *parts: str) -> str:
@@ -202,7 +214,7 @@ def _review_pending(file: Path) -> ReviewItem:
         title,
         tuple(lines or [title]),
         tuple(changes),
-        tuple(request),
+        request=tuple(request),
         source=file,
     )
 
@@ -211,9 +223,22 @@ def _list_changes(comparison: CallComparison) -> Iterator[FieldDifference]:
     for changed in comparison.changed:
         for one in changed.fields:
             old, new = (None if isinstance(side, Absent) else format_line(side) for side in (one.old, one.new))
-            yield FieldDifference(f"{changed.before.name}.{one.path}".rstrip("."), old, new)
+            yield FieldDifference(_join_field(changed.before.name, one.path), old, new)
     yield from (FieldDifference(one.call.name, format_line(one.call), None) for one in comparison.removed)
     yield from (FieldDifference(one.call.name, None, format_line(one.call)) for one in comparison.added)
+
+
+def _list_paths(comparison: CallComparison) -> Iterator[str]:
+    """Yield the paths of the arguments that differ. A tool's name, and an added or removed call, have no path."""
+    for changed in comparison.changed:
+        for one in changed.fields:
+            if one.path not in (TOOL, ID, ARGUMENTS):
+                yield _join_field(changed.after.name, one.path)
+
+
+def _join_field(tool: str, path: str) -> str:
+    # a key that is not an identifier follows without a dot: Prices['per night']
+    return f"{tool}{'' if path.startswith('[') else '.'}{path}".rstrip(".")
 
 
 def _load(path: Path) -> Cassette:
@@ -223,17 +248,16 @@ def _load(path: Path) -> Cassette:
 # the facts about the last run
 
 
-def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts) -> ReviewItem | None:
+def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts, ignored: Sequence[str]) -> ReviewItem | None:
     try:
         stored = read_entries(facts.root / snapshot.file).get(snapshot.name, "")
     except DamagedCallsFile:
         return None  # the next run reports the damage
     if stored != snapshot.stored:
         return None  # the entry has changed since the run
-    try:
-        comparison = compare_calls(parse_calls(stored), parse_calls(snapshot.received))
-    except ValueError:  # the entry is damaged
-        comparison = CallComparison()
+    comparison = _compare(snapshot, ignored)
+    if ignored and comparison.is_same and not _compare(snapshot).is_same:
+        return None  # the paths that differ have been ignored since the run
     return _make_item(
         "changed snapshot",
         (snapshot.test,),
@@ -242,8 +266,30 @@ def _review_snapshot(snapshot: ChangedSnapshot, facts: RunFacts) -> ReviewItem |
         snapshot.message.splitlines(),
         facts=facts,
         changes=tuple(_list_changes(comparison)),
+        paths_to_ignore=tuple(dict.fromkeys(_list_paths(comparison))),
         source=snapshot,
     )
+
+
+def _compare(snapshot: ChangedSnapshot, ignored: Sequence[str] = ()) -> CallComparison:
+    try:
+        sides = parse_calls(snapshot.stored), parse_calls(snapshot.received)
+    except ValueError:  # the entry is damaged
+        return CallComparison()
+    options = ComparisonOptions(SNAPSHOT_IGNORE, ignore=ignored)
+    stored, received = ([options.replace_values(call) for call in calls] for calls in sides)
+    return compare_calls(stored, received, options=options)
+
+
+def ignore_paths(item: ReviewItem, ignored: Sequence[str]) -> ReviewItem | None:
+    """Return the item without the differences at these paths. None if nothing else differs."""
+    if not ignored or not isinstance(item.source, ChangedSnapshot) or not item.paths:
+        return item
+    comparison = _compare(item.source, ignored)
+    if comparison.is_same:
+        return None
+    changes, left = tuple(_list_changes(comparison)), tuple(dict.fromkeys(_list_paths(comparison)))
+    return replace(item, changes=changes, paths=left)
 
 
 def _review_request(request: ChangedRequest, facts: RunFacts) -> ReviewItem | None:
@@ -273,6 +319,27 @@ def _review_request(request: ChangedRequest, facts: RunFacts) -> ReviewItem | No
 # decisions
 
 
+@dataclass(slots=True)
+class Decisions:
+    """What was decided about the items.
+
+    Attributes:
+        words: The items that are accepted or rejected, by id.
+        ignored: By id, the paths to ignore in snapshots. Empty for all paths of the item.
+    """
+
+    words: dict[str, Word] = field(default_factory=dict)
+    ignored: dict[str, list[str]] = field(default_factory=dict)
+
+    def settles(self, item: ReviewItem) -> bool:
+        """Return whether nothing is left to decide about ``item``."""
+        return item.id in self.words or ignore_paths(item, self.list_ignored()) is None
+
+    def list_ignored(self) -> list[str]:
+        """Return the paths that were chosen."""
+        return [path for paths in self.ignored.values() for path in paths]
+
+
 @dataclass
 class Decision:
     """The changes that settle items, and the items that cannot be settled this way.
@@ -288,13 +355,11 @@ class Decision:
     problems: dict[str, str]
 
 
-def decide(
-    words: Mapping[str, Word], items: Sequence[ReviewItem], facts: RunFacts | None, settings: Settings
-) -> Decision:
+def decide(decisions: Decisions, items: Sequence[ReviewItem], facts: RunFacts | None, settings: Settings) -> Decision:
     """Return the changes that carry out the decisions.
 
     Args:
-        words: The decision about each item, by its id.
+        decisions: The decisions, by the ids of the items.
         items: All items.
         facts: The facts about the last run. None if there are none.
         settings: The project's settings.
@@ -303,13 +368,15 @@ def decide(
     known = {item.id: item for item in items}
     snapshots: dict[Path, list[ChangedSnapshot]] = {}
     requests: list[ChangedRequest] = []
-    for id_, word in words.items():
-        item = known.get(id_)
-        if item is None:
+    for id_ in (*decisions.words, *decisions.ignored):
+        if id_ not in known:
             decision.problems[id_] = (
                 f"{id_}: there is no such item, or its file has changed\n  to list the items: multitrack review --json"
             )
-        elif word not in item.decisions:
+    for id_, word in decisions.words.items():
+        if (item := known.get(id_)) is None:
+            continue
+        if word not in item.decisions:
             decision.problems[id_] = f"{id_}: {_explain(word, item)}"
         elif isinstance(item.source, Path):
             if word == "accept":
@@ -322,6 +389,20 @@ def decide(
         elif isinstance(item.source, ChangedRequest):
             requests.append(item.source)
     decision.changes += [_update_snapshots(path, found) for path, found in snapshots.items()]
+    paths_to_ignore: list[str] = []
+    for id_, chosen in decisions.ignored.items():
+        if (item := known.get(id_)) is None:
+            continue
+        if "ignore" not in item.decisions:
+            decision.problems[id_] = f"{id_}: {_explain('ignore', item)}"
+        elif unknown := [path for path in chosen if path not in item.paths]:
+            decision.problems[id_] = (
+                f"{id_}: {', '.join(unknown)} does not differ\n  these paths differ: {', '.join(item.paths)}"
+            )
+        else:
+            paths_to_ignore += chosen or item.paths
+    if paths_to_ignore and facts is not None:
+        decision.changes.append(_ignore_in_project(facts.root / "pyproject.toml", paths_to_ignore))
     if requests and facts is not None:
         plan = rebind.plan_rebinding(replace(facts, misses=requests, audited=()), (), settings)
         merged = {paths.cassette_path(file).resolve() for file in decision.pending}
@@ -338,7 +419,26 @@ def decide(
     return decision
 
 
+def _ignore_in_project(pyproject: Path, wanted: Sequence[str]) -> FileChange:
+    before = read_file(pyproject)
+    after = toml_lists.add_to_list(pyproject, (before or b"").decode(), SNAPSHOT_IGNORE, wanted)
+    return FileChange(pyproject, before, after.encode(), only_adds=True)
+
+
+_NOT_IGNORABLE: dict[Kind, str] = {
+    "pending recording": "a pending recording has no path to ignore\n  accept or reject it",
+    "changed snapshot": "no argument differs, only whole calls, which have no path\n  change the code, or accept it",
+    "changed request": "only paths of arguments in snapshots can be ignored here\n"
+    "  to ignore a value in requests, add its JSON path to ignore in [tool.multitrack]",
+    "drift": "drift has no path to ignore",
+    "audit finding": "an audit finding has no path to ignore",
+}
+
+
 def _explain(word: str, item: ReviewItem) -> str:
+    if word == "ignore":
+        command = f"\n  run: {item.command}" if item.kind in ("drift", "audit finding") and item.command else ""
+        return _NOT_IGNORABLE[item.kind] + command
     if word == "reject":
         return f"a {item.kind} cannot be rejected, because nothing was written\n  change the code, or accept it"
     if not item.command:
@@ -348,8 +448,9 @@ def _explain(word: str, item: ReviewItem) -> str:
 
 def _update_snapshots(path: Path, snapshots: Sequence[ChangedSnapshot]) -> FileChange:
     before = path.read_bytes() if path.exists() else None
+    accepted = {snapshot.name: replace_note(snapshot.received, snapshot.note) for snapshot in snapshots}
     try:
-        entries = {**read_entries(path), **{snapshot.name: snapshot.received for snapshot in snapshots}}
+        entries = {**read_entries(path), **accepted}
     except DamagedCallsFile as error:
         raise MultitrackError(str(error)) from None
     return FileChange(path, before, format_file(path, entries).encode())
@@ -357,10 +458,11 @@ def _update_snapshots(path: Path, snapshots: Sequence[ChangedSnapshot]) -> FileC
 
 # going through the items in a terminal
 
-KEYS = "a accept · r reject · s skip · A accept all like this · S skip all like this · q quit · ? help"
+KEYS = "a accept · r reject · i ignore · s skip · A accept all like this · S skip all like this · q quit · ? help"
 _HELP = (
     "a  accept the item",
     "r  reject the item: remove the pending recording",
+    "i  ignore the path of a changed argument, in all snapshots of the project, from now on",
     "s  skip the item, and leave it unchanged",
     "A  accept this item and all with the same kind and title",
     "S  skip this item and all with the same kind and title",
@@ -373,7 +475,7 @@ def go_through(
     read_key: Callable[[], str],
     show: Callable[[str], None],
     describe: Callable[[ReviewItem, str], Iterable[str]] | None = None,
-) -> dict[str, Word]:
+) -> Decisions:
     """Ask for a decision about each item.
 
     Args:
@@ -381,27 +483,34 @@ def go_through(
         read_key: Waits for a key, and returns it. An empty string means the end of the input.
         show: Prints a line.
         describe: Returns the lines that show an item and its position (default: ``format_item``).
-
-    Returns:
-        The decision about each item that was not skipped, by its id.
     """
-    decided: dict[str, Word] = {}
+    decided = Decisions()
     for_all: dict[tuple[str, str], str] = {}
-    for number, item in enumerate(items, start=1):
-        key = for_all.get((item.kind, item.title))
-        if key is None:
+    for number, listed in enumerate(items, start=1):
+        item = ignore_paths(listed, decided.list_ignored())
+        if item is None:
+            show("")
+            show(f"{listed.id}  only {', '.join(listed.paths)} differs, which is ignored now")
+        key = for_all.get((listed.kind, listed.title))
+        while item is not None and key is None:
             for line in (describe or format_item)(item, f"{number} of {len(items)}"):
                 show(line)
             show(KEYS)
-            key = _ask(item, read_key, show)
-        if key in ("A", "S"):
-            for_all[item.kind, item.title] = key = key.lower()
+            if (key := _ask(item, read_key, show)) == "i" and (path := _ask_for_path(item.paths, read_key, show)):
+                decided.ignored.setdefault(listed.id, []).append(path)
+                item, key = ignore_paths(item, decided.list_ignored()), None
+            elif key == "i":
+                key = None
         if key == "q":
             break
+        if key in ("A", "S"):
+            for_all[listed.kind, listed.title] = key = key.lower()
+        if item is None:
+            continue
         if key == "a" and "accept" in item.decisions:
-            decided[item.id] = "accept"
+            decided.words[item.id] = "accept"
         elif key == "r":
-            decided[item.id] = "reject"
+            decided.words[item.id] = "reject"
     return decided
 
 
@@ -409,19 +518,29 @@ def _ask(item: ReviewItem, read_key: Callable[[], str], show: Callable[[str], No
     allowed = {"s", "S", "q", "?"}
     allowed |= {"a", "A"} if "accept" in item.decisions else set()
     allowed |= {"r"} if "reject" in item.decisions else set()
+    allowed |= {"i"} if "ignore" in item.decisions else set()
     while (key := read_key()) not in allowed - {"?"}:
         if not key:
             return "q"
         if key == "?":
             for line in _HELP:
                 show(line)
-        elif key in "aA":
-            show(_explain("accept", item).replace("\n  ", "; "))
+        elif key in "aAi":
+            show(_explain("ignore" if key == "i" else "accept", item).replace("\n  ", "; "))
         elif key == "r":
             show("there is no pending recording to reject")
         else:
             show(KEYS)
     return key
+
+
+def _ask_for_path(paths: Sequence[str], read_key: Callable[[], str], show: Callable[[str], None]) -> str:
+    """Return the path to ignore. Empty if none was chosen."""
+    if len(paths) == 1:
+        return paths[0]
+    offered = dict(zip("123456789", paths, strict=False))
+    show(" · ".join(f"{key} {path}" for key, path in offered.items()) + " · any other key: none")
+    return offered.get(read_key(), "")
 
 
 def format_item(item: ReviewItem, position: str = "") -> Iterator[str]:

@@ -37,6 +37,8 @@ class SnapshotDifference(NamedTuple):
     """The entry that an update would write, without its note."""
     lines: Sequence[str]
     """The lines that show the difference."""
+    note: str
+    """The comment that an update would write below the entry."""
 
 
 NoteChange: TypeAlias = Callable[[SnapshotDifference], None]
@@ -47,6 +49,7 @@ def make_calls_snapshot(
     *,
     redact_text: RedactText = unchanged_text,
     record: bool = False,
+    ignored_paths: Sequence[str] = (),
     make_note: MakeNote = str,
     update_command: str | None = None,
     accept_command: Callable[[], str] | None = None,
@@ -59,6 +62,7 @@ def make_calls_snapshot(
         redact_text: Applied to every string in a value before it is compared or written.
         record: Whether to write missing snapshots if the test passes, and to update the notes of existing ones. A
             changed snapshot still requires ``--snapshot-update``.
+        ignored_paths: Paths of values that are not compared, in addition to those in the option ``ignore``.
         make_note: Returns the comment to write below an entry.
         update_command: The command that writes the snapshot, for messages.
         accept_command: Returns the command that stores the received calls as the snapshot (default: the
@@ -71,6 +75,7 @@ def make_calls_snapshot(
         outcomes=get_run_outcomes(request.config),
         redact_text=redact_text,
         record=record,
+        ignored_paths=ignored_paths,
         make_note=make_note,
         update_command=update_command
         or shlex.join(["pytest", "--snapshot-update", get_unrepeated_nodeid(request.node)]),
@@ -96,6 +101,7 @@ class CallsSnapshot(SnapshotAssertion):
         outcomes: RunOutcomes,
         redact_text: RedactText = unchanged_text,
         record: bool = False,
+        ignored_paths: Sequence[str] = (),
         make_note: MakeNote = str,
         update_command: str = "pytest --snapshot-update",
         accept_command: Callable[[], str] | None = None,
@@ -109,14 +115,17 @@ class CallsSnapshot(SnapshotAssertion):
             "outcomes": outcomes,
             "redact_text": redact_text,
             "record": record,
+            "ignored_paths": ignored_paths,
             "make_note": make_note,
             "update_command": update_command,
             "accept_command": accept_command,
             "note_change": note_change,
         }
         self._note_change = note_change
+        self._make_note = make_note
         self._update_command = update_command
         self._accept_command = accept_command
+        self._ignored_paths = ignored_paths
         self._defaults = defaults
         self._calls_extension = CallsExtension(redact_text=redact_text)
         self._next_options = self._make_options()
@@ -164,7 +173,8 @@ class CallsSnapshot(SnapshotAssertion):
         return type(self)(**self._arguments, **defaults)
 
     def _make_options(self, **options: Unpack[ComparisonKeywords]) -> ComparisonOptions:
-        return ComparisonOptions("calls_snapshot", **{**self._defaults, **options})
+        given = ComparisonOptions("calls_snapshot", **{**self._defaults, **options})
+        return given.ignoring(self._ignored_paths) if self._ignored_paths else given
 
     def allow_creation(self) -> None:
         """Let the current comparison write its missing snapshot, if the run writes new snapshots."""
@@ -197,7 +207,7 @@ class CallsSnapshot(SnapshotAssertion):
         if self._note_change is not None:
             received = self._calls_extension.updated_entry or str(result.asserted_data)
             location, name = str(result.snapshot_location), str(result.snapshot_name)
-            self._note_change(SnapshotDifference(Path(location), name, received, lines))
+            self._note_change(SnapshotDifference(Path(location), name, received, lines, self._make_note()))
         return [*lines, f"to {'write it' if self.is_missing else 'accept'}: {command}"]
 
 

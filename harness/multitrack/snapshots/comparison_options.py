@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, TypeAlias, TypedDict, cast
@@ -113,6 +114,16 @@ class ComparisonOptions:
         self._text = _by_path(options.get("text"), _make_normalizer, "text")
         self.is_exact = not self._tolerance
         """True if two values in calls from `normalize` must be written the same way to count as equal."""
+
+    def ignoring(self, paths: Iterable[str]) -> ComparisonOptions:
+        """Return these options, which also ignore the values at ``paths``.
+
+        Raises:
+            BadOption: A path is not valid.
+        """
+        changed = copy(self)
+        changed._ignore = (*self._ignore, *map(FieldPattern, paths))
+        return changed
 
     @property
     def restricts_tools(self) -> bool:

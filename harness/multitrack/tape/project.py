@@ -10,6 +10,9 @@ from multitrack.errors import BadOption
 from multitrack.tape.model_paths import ModelPaths
 from multitrack.tape.settings import Settings
 
+SNAPSHOT_IGNORE = "snapshot_ignore"
+"""The setting that ``multitrack ignore`` adds paths to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -22,6 +25,8 @@ class Project:
     """The import paths of the models for recorded tool calls."""
     allow_ci_writes: bool = False
     """True if runs may write cassettes and snapshots while the environment variable ``CI`` is set."""
+    snapshot_ignore: tuple[str, ...] = ()
+    """Paths of values that no ``calls_snapshot`` compares, in addition to the paths that the test ignores."""
     block_network: bool = False
     """True if tests must not connect to the network, unless their cassette is being recorded."""
 
@@ -57,6 +62,10 @@ def read(pyproject: Path) -> Project:
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise BadOption(f"{pyproject}: [tool.multitrack] {name} must be true or false, not {value!r}")
+    ignored = options.pop(SNAPSHOT_IGNORE, [])
+    if not isinstance(ignored, list) or not all(isinstance(path, str) for path in ignored):
+        raise BadOption(f"{pyproject}: [tool.multitrack] {SNAPSHOT_IGNORE} must be a list of strings, not {ignored!r}")
     models = ModelPaths.from_table(options.pop("models", {}), f"{pyproject}: [tool.multitrack]")
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
-    return Project(settings, None if folder is None else pyproject.parent / folder, models, **flags)
+    root = None if folder is None else pyproject.parent / folder
+    return Project(settings, root, models, snapshot_ignore=tuple(ignored), **flags)
