@@ -45,6 +45,29 @@ def test_a_secret_in_a_field_or_a_url_is_redacted(text, redacted):
     assert Redactor({}).redact_text(once) == once
 
 
+@pytest.mark.parametrize("password", [f'{PASSWORD}"xyz', f"{PASSWORD}\\", f'{PASSWORD}\\"xyz', f"{PASSWORD}'xyz"])
+@pytest.mark.parametrize("levels", [0, 1, 2, 3])
+def test_a_secret_with_quotes_or_backslashes_is_redacted_as_a_whole(password, levels):
+    def write(value):
+        text = json.dumps({"password": value, "n": 1})
+        for _ in range(levels):
+            text = json.dumps({"text": text, "n": 1})
+        return text
+
+    assert Redactor({}).redact_text(write(password)) == write(REDACTED)
+
+
+@pytest.mark.parametrize("password", [f'{PASSWORD}"xyz', f"{PASSWORD}'xyz", f"{PASSWORD}\"'xyz"])
+def test_a_secret_with_quotes_is_redacted_in_a_repr(password):
+    assert PASSWORD not in Redactor({}).redact_text(f"failed with { ({'password': password, 'n': 1})!r}")
+    assert "xyz" not in Redactor({}).redact_text(f"failed with { ({'password': password, 'n': 1})!r}")
+
+
+@pytest.mark.parametrize("end", ["", "\n", '\r\n{"n": 1}\n'])
+def test_a_secret_in_a_truncated_line_is_redacted(end):
+    assert Redactor({}).redact_text(f'{{"password": "{PASSWORD}{end}') == f'{{"password": "{REDACTED}{end}'
+
+
 def test_a_multipart_field_is_redacted():
     body = f'--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n{PASSWORD}\r\n--b--\r\n'
     assert Redactor({}).redact_body(body.encode()) == body.replace(PASSWORD, REDACTED).encode()

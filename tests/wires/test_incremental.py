@@ -101,6 +101,12 @@ def test_a_call_without_arguments_is_returned_when_the_choice_ends():
     ]
 
 
+def test_a_call_after_a_skipped_index_is_returned_at_the_end():
+    decoder = create_stream_decoder("openai.chat.stream")
+    assert decoder.feed_chunk(delta(index=1, id="b", function={"name": "Ping", "arguments": "{}"})) == []
+    assert decoder.feed(b"data: [DONE]\n\n") + decoder.close() == [ToolCall("b", "Ping", "{}", 0)]
+
+
 @pytest.mark.slow
 def test_a_long_answer_is_decoded_in_one_pass():
     argument = json.dumps({"text": "x" * 2000})

@@ -24,10 +24,15 @@ _PASSWORD = r"password|passwd|passphrase"
 # the name of each field with a secret contains one of these strings; those with a quote are the end of the name
 _MARKS = (b"secret", b"passw", b"passphrase", b"assertion", b'token"', b"token'", b'key"', b"key'")
 _BETWEEN_MARKS = re.compile(r"(?<=[^a-zA-Z\"'\\])")
+# A quote or a backslash in the value. The opening quote has n backslashes if the document is itself a string in another
+# document. In that case, an escaped quote has 2n + 1 backslashes, and an escaped backslash is written as 2n + 2.
+_ESCAPE = r"\\(?P=slashes)(?:(?P=quote)|\\(?P=slashes))"
 _FIELD = re.compile(
     rf"(?P<open>\\*[\"'])(?:[\w.-]{{0,40}}?[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}))"
-    rf"(?P=open)\s*:\s*(?P=open)(?P<value>(?:(?!(?P=open)).){{12,}}?)(?P=open)",
-    re.IGNORECASE | re.DOTALL,
+    # Python's repr may quote the value differently; a truncated line has no quote at its end
+    rf"(?P=open)\s*:\s*(?P<quote>(?P<slashes>\\*)[\"'])"
+    rf"(?P<value>(?>{_ESCAPE}|(?!(?P=quote))[^\r\n]){{12,}}?)(?=(?P=quote)|[\r\n]|\Z)",
+    re.IGNORECASE,
 )
 _FORM_NAME = re.compile(rf"(?:[\w.-]*[_.-])?(?:(?P<opaque>{_OPAQUE})|(?P<password>{_PASSWORD}|pwd))", re.IGNORECASE)
 _FORM = re.compile(r"[\w.%+\[\]-]+=[^\s&\"'{}<>=]*=*(?:&[\w.%+\[\]-]+=[^\s&\"'{}<>=]*=*)*\s*")
@@ -46,7 +51,7 @@ def find_fields(text: str) -> Iterator[tuple[int, int]]:
     if not _may_have_fields(text):
         return
     for match in _FIELD.finditer(text):
-        value = decode_value(match["value"], match["open"])
+        value = decode_value(match["value"], match["quote"])
         if _is_secret(value, is_password=match["password"] is not None):
             yield match.span("value")
 
@@ -70,7 +75,7 @@ def find_field_values(text: str) -> Iterator[str]:
     if spans:
         for match in _FIELD.finditer(text):
             if match.span("value") in spans:
-                yield decode_value(match["value"], match["open"])
+                yield decode_value(match["value"], match["quote"])
     for start, end in find_in_form(text):
         yield unquote_plus(text[start:end])
 

@@ -102,6 +102,7 @@ class _Choice:
         self.refusal: list[str] = []
         self.reasoning: dict[str, Any] = {}
         self.is_held_back = True
+        self.has_ended = False
         self.late_arguments_error: str | None = None
         self._index = index
         self._queue = queue
@@ -116,7 +117,7 @@ class _Choice:
         """Return whether a call with a lower index than ``index`` may still arrive."""
         while self._first_missing_index in self._last_by_index:
             self._first_missing_index += 1
-        return not self.finish_reason and index > self._first_missing_index
+        return not self.has_ended and index > self._first_missing_index
 
     def feed(self, entry: Mapping[str, Any]) -> bool:
         """Read one entry of ``choices``. Return whether it completes a call or the choice."""
@@ -148,6 +149,7 @@ class _Choice:
 
     def end(self) -> None:
         """End the choice, and complete its calls."""
+        self.has_ended = True
         for call in self._calls:
             call.end()
 
