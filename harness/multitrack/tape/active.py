@@ -70,8 +70,8 @@ def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
 def _find_enclosing(activations: Sequence[_Activation], threads: Sequence[int | None]) -> _Activation | None:
     """Return the innermost of ``activations`` that surrounds the running code.
 
-    An activation surrounds the code if it was opened by the same task, in one of ``threads`` outside of any task, or in
-    this context. An activation that another task opened does not surround the code; it is merely open at the same time.
+    An activation surrounds the code if it is the current context's activation, if the current task opened it, or if one
+    of ``threads`` opened it outside of any task. If another task opened it, it is merely open at the same time.
     """
     own, task = _of_context.get(), _current_task()
     return next(

@@ -1,4 +1,4 @@
-"""A live request that a recording answered."""
+"""A request that the code under test sent, and the recording that answered it."""
 
 from __future__ import annotations
 

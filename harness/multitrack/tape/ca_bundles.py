@@ -136,8 +136,8 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 def _remember(path: str, *, is_default: bool = False) -> None:
     """Store the content of the file at ``path``, which was just loaded.
 
-    If ``is_default``, the content is only reused for the default paths. OpenSSL reports errors in other files, but not
-    in the default file, so this file may be invalid.
+    If ``is_default``, the stored content only serves later loads of the default file. OpenSSL ignores errors in the
+    default file, so its content may be invalid, whereas loading the same file by its path must fail.
     """
     if (version := _read_version(path)) is None:
         return

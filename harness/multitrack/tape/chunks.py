@@ -148,7 +148,7 @@ def _round_gaps(times: Sequence[int]) -> tuple[int, ...]:
 
 
 def _find_event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
-    """Return where the events end. The marks may overlap."""
+    """Return the offsets at which the events end. The marks that end an event may overlap."""
     marks = _ENDS.get((content_type or "").partition(";")[0].strip().lower(), ())
     ends = [end for mark in marks if mark in body for end in _find_all(body, mark)]
     if len(marks) > 1:
@@ -157,7 +157,7 @@ def _find_event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
 
 
 def _find_all(body: bytes, mark: bytes) -> Iterator[int]:
-    """Yield where each ``mark`` ends, including marks that overlap."""
+    """Yield the end of each occurrence of ``mark``, including overlapping ones."""
     position = body.find(mark)
     while position >= 0:
         yield position + len(mark)
@@ -190,7 +190,7 @@ def _is_named_json(content_type: str | None) -> bool:
 
 
 def _is_grpc(content_type: str | None) -> bool:
-    """Return whether an array in the body holds messages that arrived one by one."""
+    """Return whether the body is a gRPC call's, whose streamed messages are stored as a JSON array."""
     return (content_type or "").startswith("application/grpc")
 
 

@@ -72,9 +72,9 @@ class RecordedConversation:
             self._raise_if(self._candidates.keep_with_message(position, key, sent))
 
     def match_end(self) -> None:
-        """Check that a recording has no more messages than the client sent.
+        """Drop the recordings with more messages than the client sent.
 
-        Raises ``CassetteMiss`` if every recording has more.
+        Raises ``CassetteMiss`` if no recording is left.
         """
         with self._lock:
             count, self._sent_count = int(self._sent_count), CLOSED
@@ -99,7 +99,7 @@ class RecordedConversation:
         return None
 
     def abandon(self) -> None:
-        """Handle a client that has gone away: mark as replayed the recording that it would have received next."""
+        """Handle a client that has gone away: mark the recording that would have answered it as replayed."""
         with self._lock:
             if not self._candidates.is_decided and (unplayed := self._candidates.unplayed):
                 self._play(self._candidates.choose(unplayed[0]).interaction)

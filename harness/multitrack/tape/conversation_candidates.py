@@ -69,7 +69,7 @@ class ConversationCandidates:
         )
 
     def keep_with_end(self, count: int) -> Mismatch | None:
-        """Keep the candidates that have no more than ``count`` messages. If there are none, return the reason."""
+        """Drop the candidates with more than ``count`` messages. If no candidate is left, return the reason."""
         messages = count_noun(count, "message")
         return self._keep(
             lambda candidate: len(candidate.messages) <= count,

@@ -83,7 +83,7 @@ def _length(message: bytes) -> int:
 def _read_message(message: bytes) -> tuple[Any, str | None]:
     """Return the document of a message, and its framing.
 
-    The framing is None for an exception, which looks the same in both framings.
+    The framing is None if the message reports an exception, because both framings write exceptions in the same way.
     """
     headers = parse_headers(message)
     payload = json.loads(split_payload(message).decode() or "{}")
@@ -109,7 +109,7 @@ def is_exception(document: Any) -> bool:
 
 
 def encode_events(chunks: Sequence[bytes], framing: str) -> Iterator[bytes]:
-    """Yield the messages of each chunk of lines. A line belongs to the chunk that completes it."""
+    """Yield, for each chunk of lines, its lines as messages. A line belongs to the chunk that completes it."""
     waiting = b""
     for position, chunk in enumerate(chunks, start=1):
         *lines, waiting = (waiting + chunk).split(b"\n")

@@ -137,7 +137,7 @@ def _find_header(headers: Headers, name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Answer with ``response``, without opening a connection."""
+    """The decision to answer with ``response``, without opening a connection."""
 
     response: Response
     """The response, with the header ``content-encoding`` if the body is encoded for the client."""
@@ -216,11 +216,11 @@ def _without_retry_delay(response: Response) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Passthrough:
-    """Send the request to the network, and report nothing to the tape."""
+    """The decision to send the request to the network, and to report nothing to the tape."""
 
 
 class ResponseRecorder(Protocol):
-    """Send the request to the network, and report the response to the tape.
+    """The decision to send the request to the network, and to report the response to the tape.
 
     The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and then exactly one of
     ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives, for
@@ -262,7 +262,7 @@ class ResponseRecorder(Protocol):
 
 @runtime_checkable
 class Conversation(Protocol):
-    """Answer a streaming request with the recording that has the same messages, without opening a connection.
+    """The decision to answer a streaming request from a recording with the same messages, without connecting.
 
     The messages select the recording: the interceptor appends each sent message to the request, and then calls
     ``match_message``.
@@ -272,9 +272,9 @@ class Conversation(Protocol):
         """Compare the last message of the request. Raises ``CassetteMiss`` if no recording has it at this position."""
 
     def match_end(self) -> None:
-        """Check that a recording has no more messages than the client sent.
+        """Drop the recordings with more messages than the client sent.
 
-        Raises ``CassetteMiss`` if every recording has more.
+        Raises ``CassetteMiss`` if no recording is left.
         """
 
     def find_replay(self) -> Replay | None:

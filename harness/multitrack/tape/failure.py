@@ -1,4 +1,4 @@
-"""A failure: why no response arrived or why it broke off, in a form that is the same for all clients and machines."""
+"""A failure: why a response did not arrive, or did not arrive completely. Independent of the client and the machine."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class ForkedTape:
         return self._tape.mode
 
     def route(self, request: Request) -> Passthrough:
-        """Let ``request`` be sent if its host needs no tape. Raises ``ForkedCall`` otherwise."""
+        """Allow ``request`` to be sent if its host needs no tape. Raises ``ForkedCall`` otherwise."""
         host, port = split_host_and_port(request.url)
         address, parts = join_host_and_port(host, port), urlsplit(request.url)
         # without the parts that may hold a credential
@@ -53,4 +53,4 @@ class ForkedTape:
         return self._tape.allows_connection(host, port)
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Do nothing: the test never sees this copy, and ``violation`` ends the process that raises it."""
+        """Do nothing. The test cannot see a forked process's violations, and raising ``violation`` ends the process."""

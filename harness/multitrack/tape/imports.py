@@ -1,6 +1,6 @@
 """Call a function when a module has been imported, or at once if it already has been.
 
-An interceptor can thus patch a library when the test imports it. Heavy libraries need not be imported earlier.
+This way, interceptors patch a library when the test imports it, and Multitrack never imports a heavy library itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Callback = Callable[[ModuleType], None]
 
 
 class ImportWatch(MetaPathFinder):
-    """Watches for the import of some modules, while it is in ``sys.meta_path``."""
+    """Calls functions when certain modules are imported. Works while the object is in ``sys.meta_path``."""
 
     def __init__(self) -> None:
         self._callbacks: dict[str, list[Callback]] = {}

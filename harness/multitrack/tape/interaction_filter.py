@@ -17,4 +17,4 @@ class InteractionFilter(Protocol):
         """Return the changed ``response``, or ``None`` not to record it."""
 
     def filter_stored_response(self, response: Response, /) -> Response | None:
-        """Return the changed ``response``, which another recorder stored, or ``None`` to prevent its replay."""
+        """Change a ``response`` that another recorder stored, and return it. Return ``None`` to prevent its replay."""

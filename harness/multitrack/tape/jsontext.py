@@ -147,7 +147,7 @@ _HIDDEN_QUOTE = "\0"
 
 
 def restore_layout(text: str, layout: str) -> str:
-    """Return the document from which ``indented`` made ``text``, in one of the ``LAYOUTS``.
+    """Undo ``indented``: return ``text`` in its original ``layout``, one of ``LAYOUTS``.
 
     The function must be fast, because it is called for each response of a cassette. A document with a key that ends
     with a backslash is not restored exactly.
@@ -169,7 +169,7 @@ def canonical(document: Any) -> str:
 
 
 def canonicalize(text: bytes) -> str:
-    """Return ``canonical(document)`` for the document in ``text``, without a second pass over its numbers.
+    """Parse ``text`` and return its canonical form. Faster than ``canonical(parse(text))``.
 
     Raises:
         ValueError: ``text`` is not JSON, or is nested too deeply for recursive functions.

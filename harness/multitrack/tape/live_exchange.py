@@ -75,7 +75,7 @@ class LiveExchange:
     def record_end(
         self, ending: Ending = "complete", *, trailers: Headers = (), error: BaseException | None = None
     ) -> None:
-        """Record the end of the body, or that the caller went away before the head."""
+        """Record how the response ended. See ``exchange.ResponseRecorder.record_end``."""
         with self._lock:
             if self._over is None:
                 self._over = self._clock()
@@ -160,7 +160,7 @@ class LiveExchange:
         return replace(response, chunks=self._measure_chunks(ends, response))
 
     def _has_whole_body(self, content: bytes) -> bool:
-        """Return whether the caller, which left before the end of the body, had received everything that matters."""
+        """Return whether a caller that stopped reading before the end had received the whole answer in ``content``."""
         headers = dict(reversed(self._headers))
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(self._body.tell()) == headers["content-length"].strip()

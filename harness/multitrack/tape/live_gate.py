@@ -20,7 +20,7 @@ class LiveGate:
         Args:
             violations: The tape's violations.
             redact: Removes secrets from a string.
-            shown_path: The cassette, as it is shown to the user.
+            shown_path: The path of the cassette, as messages show it.
             mode: The tape's mode, for the message.
         """
         self._violations = violations
@@ -29,7 +29,7 @@ class LiveGate:
         self._mode = mode
 
     def let_pass(self, request: Request) -> Passthrough:
-        """Let ``request`` be sent without being recorded. Raises ``LiveCall`` as ``check`` does."""
+        """Allow ``request`` to be sent without being recorded, unless ``check`` raises ``LiveCall``."""
         self.check(request)
         return Passthrough()
 

@@ -1,6 +1,6 @@
-"""Find the recording of a request that misses: in a pending recording, or in a renamed test's cassette.
+"""After a miss, find the recording elsewhere: in a pending recording, or in the cassette of a renamed test.
 
-The search runs only after a miss, and is limited, because a project may have thousands of cassettes.
+The search is limited, because a project may have thousands of cassettes.
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ class RecordingSearch:
         )
 
     def _find_renaming(self, path: Path, owner: str, *, is_module: bool = False) -> tuple[str, str] | None:
-        """Return the names with which ``multitrack mv`` moves the cassette at ``path`` to the test, if there are any.
+        """Return the old and the new name for a ``multitrack mv`` that moves the cassette at ``path`` to the test.
+
+        None if ``multitrack mv`` cannot move the cassette.
 
         Args:
             path: The cassette.
@@ -194,7 +196,7 @@ class RecordingSearch:
         return None if _has_snapshot(files, NodeId.parse(renaming[1])) else renaming
 
     def _show_mv(self, renaming: tuple[str, str]) -> str:
-        """Return the command with the paths of test files relative to the current directory."""
+        """Return the ``multitrack mv`` command, with test files relative to the current directory."""
         names = []
         for name in renaming:
             module, separator, rest = name.partition("::")
@@ -291,7 +293,10 @@ class RecordingSearch:
         return all(is_defined) or is_inherited
 
     def _has_fixture(self, owner: str, path: Path) -> bool:
-        """Return whether the module or a conftest.py has the fixture ``owner``. See ``cassette_paths.fixture_name``."""
+        """Return whether the fixture ``owner`` still exists, in the test module or in a conftest.py.
+
+        ``owner`` is a name as ``cassette_paths.fixture_name`` returns it. The test module is guessed from ``path``.
+        """
         name = owner.removeprefix("fixture ").partition(" of ")[0].partition("[")[0].rpartition(".")[2]
         guessed = self._guess_owners(path)
         module = self.root / guessed[0].partition("::")[0] if guessed else path
@@ -310,7 +315,10 @@ class RecordingSearch:
 
 
 def _has_snapshot(files: OwnedFiles, test: NodeId) -> bool:
-    """Return whether ``test`` or its file has a snapshot, which ``multitrack mv`` would not overwrite."""
+    """Return whether a snapshot exists that keeps ``multitrack mv`` from renaming a test to ``test``.
+
+    If ``test`` is not in a class, any snapshot in its file counts.
+    """
     file = files.snapshot_file(test.module)
     if not test.classes:
         return file.exists()
@@ -330,7 +338,7 @@ def _has_definition(source: str, name: str) -> bool:
 
 
 class _SearchMemory:
-    """The cassettes that one run's searches have read. Many tests with a miss look at the same cassettes."""
+    """Caches the cassettes that a run's searches have read, because the searches often read the same ones."""
 
     def __init__(self) -> None:
         self.bytes_read = 0
@@ -341,7 +349,7 @@ class _SearchMemory:
     def read(
         self, key: Hashable, size: int, read_cassette: Callable[[], _OtherCassette | None]
     ) -> _OtherCassette | None:
-        """Return the cassette with the ``key``, whose file has ``size`` bytes. If it is new, call ``read_cassette``."""
+        """Return the cached cassette for ``key``, or read it with ``read_cassette``. Its file has ``size`` bytes."""
         if key in self._cassettes:
             found = self._cassettes.pop(key)
         else:

@@ -36,7 +36,7 @@ class ModelPaths:
 
     @classmethod
     def from_table(cls, table: Any, source: str) -> ModelPaths:
-        """Return the parsed ``table`` of a TOML file. Raises ``BadOption`` with the name of the ``source``."""
+        """Return the paths in ``table``, which was parsed from TOML. ``source`` names the file in a ``BadOption``."""
         if not isinstance(table, dict) or table.keys() - {"packages", "tools"}:
             raise BadOption(f"{source}: models {_EXPECTED}, not {table!r}")
         packages, tools = table.get("packages", []), table.get("tools", {})

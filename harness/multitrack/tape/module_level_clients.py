@@ -44,9 +44,9 @@ def _list_files(folder: str) -> list[str]:
 
 @contextmanager
 def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
-    """Let clients be created without credentials within the block, while modules are imported.
+    """Allow modules that are imported within the block to create clients without credentials.
 
-    For a replay, the clients also load their authorities (``ca_bundles``) lazily.
+    In a replay, these clients also load their certificate authorities lazily (see ``ca_bundles``).
 
     Args:
         is_live: Returns whether the run may send requests. It is called when an SDK or ``ssl`` is imported.

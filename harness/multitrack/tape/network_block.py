@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Passthrough, Request
 
 
 class NetworkBlock:
-    """Refuses one test's connections."""
+    """Refuses connections while one test runs, unless their host is allowed."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class BlockedRouter:
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return True, because the tripwire asks the block itself."""
+        """Return True, because the tripwire also calls ``check``, which refuses the connection."""
         del host, port
         return True
 

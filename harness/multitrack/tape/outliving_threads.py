@@ -46,7 +46,7 @@ class OutlivingThreads:
 
     @contextmanager
     def starting_for_several_tests(self) -> Iterator[None]:
-        """Exempt the threads that are started within the block, which sets up a fixture with a wider scope."""
+        """Exempt threads that a fixture with a wider scope starts within the block: they may outlive the test."""
         before = set(threading.enumerate())
         try:
             yield

@@ -79,7 +79,7 @@ class Recorder:
         """Return the interactions recorded so far: redacted, and filtered by the project's functions.
 
         Args:
-            include_unanswered: Whether to include requests for which there is nothing to store.
+            include_unanswered: Whether to include requests without any response to store.
         """
         recorded = self._build_interactions(include_unanswered=include_unanswered)
         if self._filters is None:

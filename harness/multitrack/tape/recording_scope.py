@@ -1,4 +1,4 @@
-"""The test, or the fixture with a wider scope, that tapes are opened for within pytest."""
+"""Recording scopes: within pytest, each tape is opened for a test, or for a fixture with a wider scope."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class RecordingScope:
         self._tapes.append(tape)
 
     def remove_tape(self, tape: Tape) -> None:
-        """Remove ``tape``, which another tape replaces before any request was sent."""
+        """Remove ``tape``, because another tape replaced it before any request was sent."""
         self._tapes = [one for one in self._tapes if one is not tape]
 
     @property
@@ -145,12 +145,12 @@ class RecordingScope:
 
     @property
     def tapes_with_fixtures(self) -> Sequence[Tape]:
-        """The tapes of this scope, and the tapes of the fixtures whose failure made it fail."""
+        """The tapes of this scope, and the tapes of any fixtures that failed and thereby made this scope fail."""
         return [tape for scope in (*self._failed_fixtures, self) for tape in scope._tapes]
 
     @property
     def recorded_paths(self) -> Sequence[Path]:
-        """The cassettes with recordings from this scope, or from a fixture whose failure made it fail."""
+        """The cassettes that the tapes in ``tapes_with_fixtures`` recorded to."""
         return list(dict.fromkeys(tape.path for tape in self.tapes_with_fixtures if tape.has_recordings))
 
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:

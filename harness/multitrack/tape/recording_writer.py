@@ -65,10 +65,10 @@ class RecordingWriter:
     cache: CassetteCache
 
     def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
-        """Save the joint recording of ``recorders``, which were used one after the other.
+        """Join the recordings of ``recorders``, which were used one after the other, and save the result.
 
-        The recording is pending if the test failed, if a request got no response, if a response is a temporary error,
-        or if a value still looks like a secret. Such a value is not written.
+        The recording is pending if the test failed, if a request got no response, or if a response is a temporary
+        error. It is also pending if a value still looks like a secret after redaction. The value itself is not written.
 
         Returns:
             The saved recording. ``None`` if nothing was recorded, or if the test failed and no response arrived.
@@ -76,7 +76,7 @@ class RecordingWriter:
         Raises:
             CassetteCorrupt: The cassette cannot be read.
             CassetteNotWritten: The system does not allow writing the cassette.
-            SecretInCassette: The recording contains a damaged event stream.
+            SecretInCassette: The recording contains a damaged AWS event stream, in which secrets cannot be found.
         """
         recorded = join_recordings([recorder.interactions() for recorder in recorders])
         if not recorded or (failure and not any(recorder.has_responses for recorder in recorders)):
@@ -101,10 +101,10 @@ class RecordingWriter:
         return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)
 
     def save_rebindings(self, rebindings: Sequence[Rebinding]) -> None:
-        """Give interactions in the cassette new requests.
+        """Apply ``rebindings`` to the cassette.
 
         Raises:
-            CassetteCorrupt: The cassette cannot be read, or no longer has one of the interactions.
+            CassetteCorrupt: The cassette cannot be read, or one of the interactions has disappeared from it.
             CassetteNotWritten: The system does not allow writing the cassette.
             SecretInCassette: A new request contains something shaped like a credential.
         """

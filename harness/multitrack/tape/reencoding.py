@@ -22,12 +22,12 @@ def split_encodings(header: str | None) -> list[str]:
 
 
 def without_framing(encoding: str) -> str:
-    """Return ``encoding`` as a header ``content-encoding`` names it, without the framing of an event stream."""
+    """Return ``encoding`` without the framing of an event stream, which a ``content-encoding`` header never names."""
     return ", ".join(name for name in split_encodings(encoding) if name not in event_framing.FRAMINGS)
 
 
 def keep_framing(encoding: str) -> str:
-    """Return only the framing of an event stream in ``encoding``. Empty if it has none."""
+    """Return only the framing of an event stream from ``encoding``. Empty if ``encoding`` has no framing."""
     return ", ".join(name for name in split_encodings(encoding) if name in event_framing.FRAMINGS)
 
 
@@ -68,12 +68,12 @@ def is_raw_deflate(body: bytes, header: str) -> bool:
 def encode_chunks(
     chunks: Sequence[bytes], header: str, *, is_complete: bool, is_raw_deflate: bool = False
 ) -> list[bytes]:
-    """Return ``chunks`` in the content encodings that ``header`` names, one encoded chunk for each.
+    """Encode ``chunks`` with the content encodings that ``header`` names. Each chunk becomes one encoded chunk.
 
     Args:
         chunks: The chunks of the decoded body.
         header: The content encodings.
-        is_complete: Whether the body is complete. If it is not, the encoded data has no end either.
+        is_complete: Whether the body is complete. If it is not, the encoded data lacks its end mark, too.
         is_raw_deflate: Whether ``deflate``, as the last encoding, means raw deflate data (without the zlib wrapper).
     """
     if not any(chunks):
@@ -88,7 +88,7 @@ def encode_chunks(
 
 
 def _encode_deflate(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
-    """Encode as zlib data, see https://www.rfc-editor.org/rfc/rfc1950."""
+    """Encode as zlib data. See https://www.rfc-editor.org/rfc/rfc1950."""
     checksum = 1
     for chunk in chunks:
         checksum = zlib.adler32(chunk, checksum)
@@ -100,7 +100,7 @@ def _encode_raw_deflate(chunks: Sequence[bytes], is_complete: bool) -> Iterator[
 
 
 def _encode_gzip(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
-    """Encode as one member, see https://www.rfc-editor.org/rfc/rfc1952."""
+    """Encode as a single gzip member. See https://www.rfc-editor.org/rfc/rfc1952."""
     checksum = 0
     for chunk in chunks:
         checksum = zlib.crc32(chunk, checksum)
@@ -109,7 +109,7 @@ def _encode_gzip(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
 
 
 def _store(chunks: Sequence[bytes], head: bytes, end: bytes | None) -> Iterator[bytes]:
-    """Yield stored blocks, see https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4."""
+    """Yield ``chunks`` as uncompressed deflate blocks. See https://www.rfc-editor.org/rfc/rfc1951#section-3.2.4."""
     for position, chunk in enumerate(chunks, start=1):
         blocks = [head]
         head = b""
@@ -132,7 +132,7 @@ def _encode_aws_chunks(chunks: Sequence[bytes], is_complete: bool) -> Iterator[b
 
 
 def _encode_brotli(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
-    """Encode as uncompressed meta-blocks, see https://www.rfc-editor.org/rfc/rfc7932#section-9.2."""
+    """Encode as uncompressed meta-blocks. See https://www.rfc-editor.org/rfc/rfc7932#section-9.2."""
     shift = 1  # the first bit of the data is the window size, 0 for 16 bits
     for position, chunk in enumerate(chunks, start=1):
         blocks = []
@@ -147,7 +147,7 @@ def _encode_brotli(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes
 
 
 def _encode_zstd(chunks: Sequence[bytes], is_complete: bool) -> Iterator[bytes]:
-    """Encode as raw blocks, see https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1."""
+    """Encode as raw zstd blocks. See https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1."""
     size = sum(map(len, chunks))
     # functions that decode a whole body at once require its size
     head = struct.pack("<IBBI", _ZSTD_MAGIC, 0b1000_0000, _ZSTD_WINDOW, size)

@@ -68,7 +68,7 @@ class ReplayLookup:
         return [entry.position for entry in self.index.entries if self._was_played(entry)]
 
     def rewind(self) -> None:
-        """Let every recording be found again."""
+        """Make every recording replayable again."""
         self._played_before_rewind.update(self.played_positions)
         self.index.rewind()
 
@@ -135,7 +135,7 @@ class ReplayLookup:
         return candidates.choose(candidates.unplayed[0])
 
     def skip_replaced_errors(self) -> None:
-        """Exclude the temporary errors that a later response replaced, because they may not happen in a live run."""
+        """Skip temporary errors that a later response replaced, because a live run might not get the same errors."""
         finals = are_final([entry.interaction for entry in self.index.entries])
         for entry, is_final in zip(self.index.entries, finals, strict=True):
             entry.played = not is_final

@@ -1,4 +1,4 @@
-"""Let clients be created for a replay: without credentials, and without loading the authorities that they trust."""
+"""Create clients for a replay: without credentials, and without loading certificate authorities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from multitrack.tape import ca_bundles, credentials
 
 @contextmanager
 def creating(*, keep_patches: bool = False) -> Iterator[None]:
-    """Let clients be created without credentials within the block, in all threads, and load their CA bundles lazily.
+    """Allow clients to be created without credentials within the block, and load their CA bundles lazily.
+
+    Applies to all threads.
 
     Args:
         keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do

@@ -24,7 +24,7 @@ class RoutingGuard:
         Args:
             violations: The tape's violations.
             redact: Removes secrets from a message.
-            shown_path: The cassette, as it is shown to the user.
+            shown_path: The path of the cassette, as messages show it.
         """
         self._violations = violations
         self._redact = redact

@@ -84,7 +84,7 @@ class RunContext:
         return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 
     def begin_test(self, scope: RecordingScope, *, uses_tape: bool) -> None:
-        """Open tapes for ``scope`` from now on. If the test uses no tape, remove the patches that were kept for it."""
+        """Open tapes for ``scope`` from now on. If the test uses no tape, remove the patches kept by earlier tests."""
         self.scope = scope
         self.threads.begin_test()
         if not uses_tape:

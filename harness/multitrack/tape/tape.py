@@ -88,7 +88,8 @@ class Tape:
                 ``mode`` must be ``replay``.
             rebinds: Whether, in the mode ``replay``, a recording also answers a request whose wording changed. ``save``
                 then stores the new request with the recorded answer.
-            rebind_hint: Returns the command that does this for a miss. Its result is None if there is no such command.
+            rebind_hint: Returns the command that keeps the recorded answer after a miss. Its result is None if there is
+                no such command.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -198,7 +199,7 @@ class Tape:
 
     @property
     def violations(self) -> list[TapeViolation]:
-        """All misses and live calls, even if the code under test caught them, but not those in ``expect_misses``."""
+        """All misses and live calls outside ``expect_misses`` blocks, even if the code under test caught them."""
         return self._violations.held
 
     def add_violation(self, violation: TapeViolation) -> None:
@@ -210,7 +211,7 @@ class Tape:
 
     @property
     def missed_requests(self) -> Sequence[MissedRequest]:
-        """The requests without a recording, in order, but not those in ``expect_misses``."""
+        """The requests that no recording matched, in order, except those sent in ``expect_misses`` blocks."""
         if not self._misses.missed:
             return ()
         held = {id(violation) for violation in self.violations}
@@ -284,7 +285,7 @@ class Tape:
         return self._session.lookup
 
     def rewind(self) -> None:
-        """Let every recording be replayed again."""
+        """Make every recording replayable again."""
         with self._lock:
             if (lookup := self._session.lookup) is not None:
                 lookup.rewind()

@@ -38,14 +38,14 @@ from multitrack.tape.violations import ViolationHolder, Violations
 
 @dataclass(frozen=True, slots=True)
 class TapeParts:
-    """The parts of one tape."""
+    """The objects that a tape consists of."""
 
     mode: Mode
     """The tape's mode: ``record`` instead of ``record-missing`` if the cassette has expired."""
     lock: AbstractContextManager[object]
     """The lock that is held while a request is routed."""
     shown_path: Path
-    """The cassette, as it is shown to the user."""
+    """The path of the cassette, as messages show it."""
     normalizer: RequestNormalizer
     cassette: OpenCassette
     violations: Violations

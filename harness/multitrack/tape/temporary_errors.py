@@ -22,9 +22,9 @@ def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
 
 
 def are_final(interactions: Sequence[Interaction]) -> list[bool]:
-    """Return, for each of ``interactions``, whether its response counts.
+    """Return, for each of ``interactions``, whether its response is final.
 
-    A temporary error does not count if an equal request was sent again later.
+    A temporary error is not final if an equal request was sent again later.
     """
     temporary = [describe_temporary_error(interaction.response) is not None for interaction in interactions]
     if not any(temporary):

@@ -1,4 +1,4 @@
-"""Requests that are neither recorded nor matched: to ignored or mocked hosts, to telemetry services, and for tokens."""
+"""Requests that are neither recorded nor matched: token exchanges, telemetry, and those to ignored or mocked hosts."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class ViolationHolder(Protocol):
-    """A test or fixture that fails because of a violation."""
+    """A test or fixture that fails if a tape opened for it has a violation."""
 
     guard_settings: Settings | None
     """The settings for requests that threads of the test or fixture send after its end."""
 
     def hold(self, violation: TapeViolation) -> None:
-        """Fail because of ``violation``."""
+        """Make the test or fixture fail because of ``violation``."""
 
     def forgive(self, violation: TapeViolation) -> None:
         """Do not fail because of ``violation`` after all."""
@@ -31,7 +31,7 @@ class Violations:
     """The violations of one tape. Threads may share it."""
 
     def __init__(self, holder: ViolationHolder | None, lock: AbstractContextManager[object]) -> None:
-        """Create an empty list.
+        """Create a collection without violations.
 
         Args:
             holder: The test or fixture that fails because of violations. ``None`` outside of tests.
@@ -80,7 +80,7 @@ _is_diverted: ContextVar[bool] = ContextVar("multitrack_is_diverted", default=Fa
 
 @contextmanager
 def divert_violations() -> Iterator[None]:
-    """Raise the violations of the current thread within the block, but do not fail the tape's test because of them."""
+    """Within the block, a violation in the current context is still raised, but does not fail the tape's test."""
     token = _is_diverted.set(True)
     try:
         yield

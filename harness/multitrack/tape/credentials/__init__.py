@@ -36,7 +36,7 @@ _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", de
 
 
 def register(trigger: str, patches: PatchFactory) -> None:
-    """Let clients of an SDK be constructed without credentials while a cassette replays.
+    """Register patches that make an SDK's clients work without credentials while a cassette replays.
 
     Args:
         trigger: The module whose import triggers the patches.
@@ -88,7 +88,7 @@ def is_replaying() -> bool:
 
 
 def raise_missing(missing: Exception) -> NoReturn:
-    """Raise the SDK's error for a missing credential, because a stand-in is not enough for the current request."""
+    """Raise the SDK's error for a missing credential, because a stand-in must not be sent to the provider."""
     # a copy, because an error that is raised twice shows both tracebacks
     error = copy.copy(missing)
     error.add_note(NOTE)
@@ -97,7 +97,7 @@ def raise_missing(missing: Exception) -> NoReturn:
 
 @contextmanager
 def suspend() -> Iterator[None]:
-    """Disable stand-ins inside the block, in this context only, so that an SDK looks for real credentials."""
+    """Within the block, disable stand-ins in the current context, so that an SDK looks for real credentials."""
     token = _suspended.set(True)
     try:
         yield

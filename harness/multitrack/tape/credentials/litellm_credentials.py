@@ -20,7 +20,7 @@ GetSecret = Callable[..., Any]
 
 
 def patches(module: ModuleType) -> list[Patch]:
-    """Patch the function that reads all keys."""
+    """Patch ``get_secret``, the function that LiteLLM uses to read all keys."""
     return [Patch(module, "get_secret", _add_stand_in)]
 
 

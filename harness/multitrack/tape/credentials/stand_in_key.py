@@ -11,9 +11,9 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 class StandInKey(str):
     """A key for headers that only works while a cassette replays. At other times, its use raises the missing-key error.
 
-    Every release of OpenAI's SDK since 1.40 writes ``f"Bearer {key}"`` when it builds a request, outside its retries,
-    and passes the key to copies of a client unchanged. So nothing is sent, and none of the SDK's private names is
-    needed.
+    When OpenAI's SDK (1.40 or later) builds a request, it formats ``f"Bearer {key}"``. Formatting this key raises the
+    error, so the request is never sent. It is not retried either, because the SDK builds requests outside its retries.
+    Copies of a client get the same key. Therefore, no private name of the SDK needs a patch.
 
     Code that reads the key from a client may write the key into a header in other ways, which raise the same error.
     While modules are being imported, however, they raise no error, because an application may then use the key to

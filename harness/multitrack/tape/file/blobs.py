@@ -23,7 +23,7 @@ _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class Blobs:
-    """The pieces of one cassette, by the sha256 of the decoded content, in the order of first appearance."""
+    """The large pieces of base64 in one cassette, by the sha256 of the decoded content, in order of appearance."""
 
     def __init__(self, pieces: Mapping[str, str] | None = None) -> None:
         self.pieces = dict(pieces or {})

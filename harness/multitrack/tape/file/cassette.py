@@ -34,16 +34,16 @@ class Cassette:
 
     @property
     def provenance(self) -> Provenance:
-        """The least real provenance of the responses.
+        """The provenance of the response that is furthest from a live one.
 
-        ``standin`` if any response has it, otherwise ``local``, ``corpus`` or ``live``, in this order.
+        The first of ``standin``, ``local``, ``corpus`` and ``live`` that any response has.
         """
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")
 
     @property
     def is_foreign(self) -> bool:
-        """True if another recorder wrote the cassette. Its content is then not redacted."""
+        """True if another recorder wrote the cassette. The content of such a cassette has not been redacted."""
         return bool(self.interactions) and "format" not in self.metadata
 
     @property

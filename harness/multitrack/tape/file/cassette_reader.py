@@ -106,7 +106,7 @@ def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
 
 
 def _load_document(content: bytes, path: Path) -> Cassette:
-    """Parse the whole file. Called if the file does not have Multitrack's layout, although it may be valid."""
+    """Parse the file as YAML, TOML or JSON, because its layout is not the one that Multitrack writes."""
     if path.suffix != ".toml" and (start := _CONFLICT.search(content)) and _CONFLICT_END.search(content, start.end()):
         line = content.count(b"\n", 0, start.start()) + 1
         raise CassetteCorrupt(path, "it contains the conflict markers of a merge", line=line, advice=_RESOLVE)
@@ -145,7 +145,7 @@ def _load_document(content: bytes, path: Path) -> Cassette:
 
 
 class _Damage:
-    """Raises ``CassetteCorrupt`` for one file, with the line of a value."""
+    """Raises ``CassetteCorrupt`` for one file, and finds the line to report."""
 
     def __init__(self, content: bytes, path: Path) -> None:
         self._content = content
@@ -212,9 +212,10 @@ def _is_our_own(item: Any) -> bool:
 
 
 def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
-    """Return ``document`` in the usual format if it has two lists, one of requests and one of responses.
+    """Pair each request with its response if ``document`` has a list of requests and a list of responses.
 
-    vcrpy passes these two lists to a custom serializer. langchain-tests' serializer writes them unchanged.
+    Return any other document unchanged. vcrpy passes the two lists to a custom serializer, and the one in
+    langchain-tests writes them unchanged.
     """
     requests, responses = document.get("requests"), document.get("responses")
     if not isinstance(requests, list) or not isinstance(responses, list) or len(requests) != len(responses):

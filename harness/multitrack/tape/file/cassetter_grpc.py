@@ -30,7 +30,7 @@ class _Method(NamedTuple):
 
 
 def read(item: Mapping[str, Any]) -> Interaction:
-    """Return the call in ``item``. Raises ValueError if no imported module defines its method."""
+    """Return the gRPC call stored in ``item``. Raises ValueError if no imported module defines the call's method."""
     request, response = item["request"], item["response"]
     name = str(request["method"])
     url = f"grpc://{name}"
@@ -91,7 +91,7 @@ def _split_frames(content: bytes) -> Iterator[bytes]:
         start = end + _LENGTH
         end = start + int.from_bytes(content[end:start], "big")
         if end > len(content):
-            raise ValueError("a message of a stream is cut off")
+            raise ValueError("a streamed message is truncated")
         yield content[start:end]
 
 

@@ -79,7 +79,7 @@ def _require_tests(value: Any, name: str) -> None:
 
 
 def _require_plain(value: Any, name: str, depth: int = 0) -> Any:
-    """Return ``value`` if the writer can write it."""
+    """Return ``value`` if a cassette can store it. Raises ValueError or TypeError otherwise."""
     if depth > _DEEPEST:
         raise ValueError(f"{name} is nested too deeply")
     match value:

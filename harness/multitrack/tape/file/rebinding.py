@@ -1,4 +1,4 @@
-"""Give recorded interactions the requests that tests send now, and keep their responses."""
+"""Replace the requests of recorded interactions with those that tests now send, and keep the responses."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Rebinding:
 
     @property
     def result(self) -> Interaction:
-        """The interaction with the new body."""
+        """The interaction with the new request body."""
         request = replace(self.recorded.request, body=self.body)
         return replace(self.recorded, request=request, rebound=True)
 
 
 def apply_rebindings(cassette: Cassette, rebindings: Iterable[Rebinding]) -> tuple[Cassette, Sequence[Rebinding]]:
-    """Return ``cassette`` with new requests, and the ``rebindings`` whose interactions it does not contain.
+    """Return ``cassette`` with the ``rebindings`` applied, and those whose interaction it does not contain.
 
-    If other tests have recorded the same interaction, it stays for them, and a copy gets the new request.
+    If other tests share an interaction, they keep it, and only a copy gets the new request.
     """
     interactions, lost = list(cassette.interactions), []
     words = set(cassette.placeholders)

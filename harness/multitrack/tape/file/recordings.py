@@ -1,4 +1,4 @@
-"""Recordings: the interactions that one test recorded, and how they are merged into a cassette, now or later."""
+"""Recordings: the interactions that one test recorded, and how they are merged into a cassette."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def is_appended(interaction: Interaction, pending: Cassette) -> bool:
 
 
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
-    """Join the recordings from several blocks, each of which uses the same cassette from its start.
+    """Join the recordings from several blocks that opened the same cassette, one after the other.
 
-    For each request, the result contains the recordings of the block that sent it most often. If several blocks sent it
-    equally often, the last of them counts.
+    On replay, each block starts again at the first recording. For each request, the result therefore only contains the
+    recordings from the block that sent the request most often. If there is a tie, the last of these blocks wins.
     """
     if len(blocks) == 1:
         return list(blocks[0])

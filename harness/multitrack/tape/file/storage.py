@@ -28,7 +28,7 @@ class RecordingCache(Protocol):
     """The cache for the cassettes that a process records to."""
 
     def read(self, path: Path) -> Cassette | None:
-        """Return the cassette at ``path``, as ``read`` does."""
+        """Return the cassette at ``path``. Works like the function ``storage.read``."""
 
     def find_written_texts(self, path: Path) -> KnownTexts:
         """Return the ``KnownTexts`` of the cassette at ``path``, which this process is about to write."""
@@ -118,10 +118,10 @@ def save_recording(
 def save_rebindings(
     path: Path, rebindings: Sequence[Rebinding], *, cache: RecordingCache, allowed: Collection[str] = ()
 ) -> None:
-    """Give interactions in the cassette at ``path`` new requests.
+    """Apply ``rebindings`` to the cassette at ``path``.
 
-    Raises the same errors as ``read`` and ``write``, and ``CassetteCorrupt`` if the cassette no longer has an
-    interaction.
+    Raises the same errors as ``read`` and ``write``. Also raises ``CassetteCorrupt`` if one of the interactions has
+    disappeared from the cassette.
     """
     with _locked(path):
         cassette, lost = apply_rebindings(cache.read(path) or Cassette(), rebindings)

@@ -58,7 +58,7 @@ _PART = 1 << 20
 
 
 class UnknownLayout(ValueError):
-    """The text has a different layout and must be read as YAML."""
+    """The text is not laid out as Multitrack writes it, so it must be parsed as YAML."""
 
 
 def read_metadata(content: bytes) -> Any:
@@ -176,7 +176,10 @@ def _read_quoted(text: bytes) -> bytes:
 # compiled when it is first needed, because most cassettes are ASCII, and compiling takes milliseconds
 @cache
 def _odd() -> re.Pattern[str]:
-    """Match characters that PyYAML reads as line breaks, or refuses: https://yaml.org/spec/1.1/#c-printable."""
+    """Match characters that PyYAML rejects or reads as line breaks.
+
+    See https://yaml.org/spec/1.1/#c-printable.
+    """
     return re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -186,7 +189,7 @@ def _decode(content: bytes) -> str:
 
 
 def _require_printable(content: bytes) -> None:
-    """Raise an error if ``content`` is not UTF-8, or has characters that PyYAML reads as line breaks, or refuses."""
+    """Raise an error if ``content`` is not UTF-8, or has characters that PyYAML rejects or reads as line breaks."""
     if content.isascii():
         if content.translate(None, _PLAIN):
             raise UnknownLayout
@@ -229,9 +232,10 @@ def _load(text: str) -> Any:
 
 
 def _parse_lists(text: str) -> dict[str, list[int] | list[str]] | None:
-    """Return the lists of numbers or strings such as ``3+17`` in ``text``. ``None`` if YAML may read it differently.
+    """Return the lists of numbers or strings such as ``3+17`` in ``text``.
 
-    libyaml takes ten microseconds for each number.
+    ``None`` if a YAML parser might return something else. The lists are not left to libyaml, because it takes ten
+    microseconds per number.
     """
     lists: dict[str, list[int] | list[str]] = {}
     for name, items in _LIST.findall(text):

@@ -63,7 +63,7 @@ class Loader(_Base):  # type: ignore[misc]
         raise AssertionError(f"no key is repeated in {format_value(keys)}")
 
     def flatten_mapping(self, node: Any) -> None:
-        """Refuse merge keys. With a few of them, a small file could fill the memory, and no recorder writes them."""
+        """Refuse merge keys, because a small file could use them to fill the memory. No recorder writes merge keys."""
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:
                 problem = "it uses YAML merge keys (<<), which no recorder writes"

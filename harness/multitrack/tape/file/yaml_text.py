@@ -31,13 +31,16 @@ _LINE = re.compile(r"\n(?=[^\n])")
 # compiled when they are first needed, because a replay does not write, and compiling takes milliseconds
 @cache
 def _escaped() -> re.Pattern[str]:
-    """Match all characters outside https://yaml.org/spec/1.1/#c-printable, tabs and the line breaks of YAML 1.1."""
+    """Match the characters that PyYAML escapes: tabs, line breaks, and everything that is not printable in YAML 1.1.
+
+    See https://yaml.org/spec/1.1/#c-printable.
+    """
     return re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]")
 
 
 @cache
 def _escaped_in_quotes() -> re.Pattern[str]:
-    """Match the same characters and those beyond U+FFFF, which PyYAML also escapes within double quotes."""
+    """Match the characters that PyYAML escapes within double quotes: those of ``_escaped``, and those beyond U+FFFF."""
     return re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 
 
@@ -131,7 +134,7 @@ def encode_body(body: bytes, indent: int) -> bytes | bytearray:
 
 
 def _decode_parts(body: bytes) -> Iterator[str]:
-    """Yield the text of ``body`` in parts. No part ends with a line break unless the body does."""
+    """Yield the text of ``body`` in parts. Only the last part may end with a line break."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     start = 0
     while start < len(body):
@@ -146,7 +149,7 @@ def _decode_parts(body: bytes) -> Iterator[str]:
 
 
 def _fits_block(parts: Iterable[str]) -> bool:
-    """Return whether all tools and editors leave the text in ``parts`` unchanged in a literal block."""
+    """Return whether the text in ``parts`` survives in a literal block, with any YAML parser and any editor."""
     has_lines = False
     for number, part in enumerate(parts):
         if not number and part.startswith((" ", "\n")):

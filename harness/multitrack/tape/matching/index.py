@@ -165,7 +165,7 @@ class Index:
         return self._last_played.get(key)
 
     def rewind(self) -> None:
-        """Let every entry be replayed again."""
+        """Make every entry replayable again."""
         for entry in self.entries:
             entry.played = False
         self._last_played.clear()

@@ -1,4 +1,4 @@
-"""Bodies as documents whose differences have names that a reader knows: a form field, a part, a line, a JSON path."""
+"""Parse bodies into documents, so that a difference can be named: by form field, part, line or JSON path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MultipartParts(dict[str, Any]):
 
 
 class MultipartPart(dict[str, Any]):
-    """A part of a multipart body: its ``CONTENT``, and its headers and their parameters by name."""
+    """A part of a multipart body: its content (key ``CONTENT``), its headers, and the parameters of its headers."""
 
 
 class JsonLines(list[Any]):

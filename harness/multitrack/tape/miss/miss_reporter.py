@@ -40,7 +40,7 @@ class MissContext:
     """The facts that miss messages contain.
 
     Args:
-        shown_path: The cassette, as it is shown to the user.
+        shown_path: The path of the cassette, as messages show it.
         record_hint: The command that records the request.
         folder: The current directory when the tape was opened.
         rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed. Its
@@ -55,16 +55,16 @@ class MissContext:
 
 @dataclass(frozen=True, slots=True)
 class MissedRequest:
-    """A request without a recording.
+    """A request that no recording matches exactly.
 
     Args:
-        violation: The miss. None if a recording has answered the request nevertheless.
+        violation: The miss. None if a recording has answered the request although its wording differs.
         request: The request as it would be stored in a cassette.
         nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if it is
             unknown.
         is_only_wording: Whether the request differs from that recording only in its wording.
-        moved_from: The earlier name of the test, and its new name, if the cassette with the earlier name has the
-            request. None if there is no such cassette.
+        moved_from: The earlier and the new name of the test, if the request is in the cassette that the test recorded
+            under its earlier name. None otherwise.
     """
 
     violation: TapeViolation | None
@@ -190,8 +190,8 @@ class MissReporter:
     def list_reworded(self, answered: Iterable[AnsweredRequest]) -> Iterator[MissedRequest]:
         """Yield the answered requests that differ from their recordings only in their wording.
 
-        By default, there are none, because a recording only answers equal requests. A tape whose rules compare less may
-        have some.
+        By default, there are none, because a recording only answers equal requests. There may be some if the tape's
+        settings exclude parts of a request from the comparison.
         """
         if (lookup := self._cassette.lookup) is None:
             return

@@ -1,4 +1,4 @@
-"""Find the recording that is nearest to a request without a recording, and how the two differ."""
+"""After a miss, find the recording that is nearest to the request, and how the two differ."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_COMPARED = 1_000_000
 
 @dataclass(frozen=True)
 class NearestRecording:
-    """A recording of the same operation, and the request ``sent``, both without the parts that are not compared.
+    """The recording nearest to the request ``sent``. Parts that are not compared are removed from both requests.
 
     ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
     different one.
@@ -113,10 +113,10 @@ def _find_candidates_over_others(
 
 
 def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
-    """Return the items that are most likely similar to ``sent``: only as many as can be compared in detail.
+    """Return the items of ``found`` whose texts are most likely similar to ``sent``.
 
-    Each item comes with its text. If the texts are too long in total, return the items whose texts share the longest
-    beginning and end with ``sent``.
+    All items are returned, unless their texts are too long in total for a detailed comparison. In that case, those
+    whose texts share the longest beginning and end with ``sent`` are returned.
     """
     if sum(len(text) for _, text in found) > _MAX_COMPARED:
         found = sorted(found, key=lambda one: len(one[1]) - 2 * _count_shared(one[1], sent))

@@ -1,4 +1,4 @@
-"""The two values of a difference, formatted so that the reader sees what changed within 80 columns."""
+"""Format the two values of a difference in at most 80 columns, so that the reader sees what changed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _all_fit(before: str, after: str, room: int) -> bool:
 
 
 def format_value(value: Any, width: int = WIDTH - CONTEXT) -> str:
-    """Return ``value`` as JSON, cut after ``width`` columns."""
+    """Return ``value`` as JSON, truncated to ``width`` columns."""
     if value is ABSENT:
         return repr(value)
     text = _format_whole(value)

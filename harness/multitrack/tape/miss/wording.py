@@ -59,7 +59,7 @@ def _is_text(path: Path, sent: Any) -> bool:
 
 
 def _list_values_above(path: Path, document: Any) -> Sequence[Any]:
-    """Return the message that contains the value at ``path``, and the parts of the message around that value."""
+    """Return the values that enclose the value at ``path``, from the outside in."""
     values = []
     for step in path[:-1]:
         document = document[step]

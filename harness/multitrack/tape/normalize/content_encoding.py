@@ -105,7 +105,7 @@ def _create_decoder(name: str) -> _Decoder:
 
 
 class _LimitedDecompression:
-    """Decompresses in small pieces, and stops at a size limit, whatever the library."""
+    """Decompresses in small pieces with any library's decoder, and stops at a size limit."""
 
     def __init__(self, decoder: _Decoder, name: str, most: int) -> None:
         self._decoder = decoder

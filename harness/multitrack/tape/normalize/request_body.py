@@ -1,4 +1,4 @@
-"""Decode request bodies. No other module decodes them, whatever the client library and the mode."""
+"""Decode request bodies. All interceptors and modes use this module, so that they decode bodies in the same way."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class RequestNormalizer:
         return self.filter(request) or request
 
     def redact(self, request: Request) -> Request:
-        """Return a filtered ``request`` in the form in which it is recorded and compared."""
+        """Redact a ``request`` that is already filtered. The result is what is recorded and compared."""
         redacted = self._placeholders.insert_into(self.redactor.redact_request(request))
         unknown = endpoint_defaults.find_unknown_parts(redacted.url)
         return replace(redacted, unknown_parts=unknown) if unknown else redacted

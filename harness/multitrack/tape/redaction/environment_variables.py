@@ -12,7 +12,7 @@ _CURRENT_TEST = (b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST")
 def copy_variables(environment: Mapping[str, str]) -> dict[str | bytes, str | bytes]:
     """Return the variables of ``environment``. If it is ``os.environ``, they stay in their encoded form.
 
-    The variable that pytest changes in each phase of a test is left out.
+    ``PYTEST_CURRENT_TEST`` is left out, because pytest changes it in each phase of a test.
     """
     # a private attribute, because os.environ decodes all its values each time
     encoded: Mapping[Any, Any] = getattr(environment, "_data", environment)

@@ -31,9 +31,10 @@ _Visit: TypeAlias = Callable[["_Place", str, Any, Any], None]
 
 
 def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
-    """Redact the strings that are spread over several events in ``text``, each as a whole.
+    """Redact the strings in ``text`` that a stream splits over several events.
 
-    The result is ``text`` itself if it is not a stream, or if no secret is spread over several events.
+    The pieces of a string are joined for the search. The result is ``text`` itself if it is not a stream, or if no
+    secret is split.
     """
     body = text.lstrip(_BLANK)
     if len(body) < len(text):
@@ -50,16 +51,16 @@ def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
 
 
 class _Place:
-    """A place in the documents of a stream, and the strings there, in order.
+    """A place in the documents of a stream, with the string that each document has there, in order.
 
-    Places form a tree. Object keys and list positions lead to a place.
+    Places form a tree. Its edges are object keys and list positions.
     """
 
     __slots__ = ("children", "pieces", "positions")
 
     def __init__(self) -> None:
         self.children: dict[object, _Place] = {}
-        """The places below, by the key or the position that leads to each."""
+        """The places one level below, by their keys or positions."""
         self.pieces: list[str] = []
         self.positions: list[int] = []
         """The position of each piece's document."""
@@ -70,7 +71,7 @@ class _Place:
         return place
 
     def iterate_texts(self) -> Iterator[tuple[object, _Place]]:
-        """Yield the places below this one whose strings are pieces of a longer string, each with its key."""
+        """Yield each place below this one whose strings are pieces of a longer string, with the place's key."""
         for key, place in self.children.items():
             # values such as the model and the id are the same in each event, so they are not pieces of a string
             if len(place.pieces) > 1 and place.pieces.count(place.pieces[0]) < len(place.pieces):
@@ -100,7 +101,7 @@ class _Documents:
         self._walk(document, self._root, collect)
 
     def redact(self, redact_pieces: RedactPieces, *, only_tokens: bool = False) -> set[int]:
-        """Redact the strings that are spread over the documents. With ``only_tokens``, redact only the tokens.
+        """Redact the strings that are split over several documents. With ``only_tokens``, redact only the tokens.
 
         Return the positions of the documents that change.
         """
@@ -137,8 +138,8 @@ class _Documents:
     def _walk(self, value: Any, place: _Place, visit: _Visit) -> None:
         """Call ``visit`` for each string in ``value``, which is at ``place``.
 
-        If an object has any of the ``fragment_keys``, such as ``index``, their values become part of its place. If the
-        object is an item of a list, they replace its position.
+        In an object with any of the ``fragment_keys``, such as ``index``, the values of these keys become part of the
+        object's place. If the object is an item of a list, the values replace its position in the list.
         """
         keys = self._keys
         is_list = type(value) is list
@@ -225,7 +226,7 @@ def _redact_array(text: str, redact_pieces: RedactPieces) -> str:
 
 
 def _redact_tokens(text: str, document: Any, redact_pieces: RedactPieces) -> str:
-    """Redact the tokens in an answer that is not streamed."""
+    """Redact the tokens with log probabilities in ``text``, an answer that is not streamed."""
     documents = _Documents()
     documents.add(0, document)
     if not documents.redact(redact_pieces, only_tokens=True):

@@ -28,7 +28,7 @@ class Token:
         return token
 
     def __setitem__(self, _: object, token: str) -> None:
-        """Replace the token, its bytes, and the same token in the list of the most likely ones."""
+        """Replace the token, its bytes, and its entry in the list of alternatives."""
         old = self._fields[self._key]
         self._fields[self._key] = token
         if isinstance(self._fields, dict):

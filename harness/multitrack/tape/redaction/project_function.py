@@ -70,14 +70,15 @@ class ProjectFunction:
         self._function = function
 
     def redact_text(self, text: str, describe_location: Callable[[], str] = str) -> str:
-        """Return ``text`` without private data: the result of the function.
+        """Return the result of the project's function for ``text``.
 
         Args:
             text: One value from a request or a response, or any other string.
             describe_location: Returns where the text is, for messages. Default: an empty string.
 
         Raises:
-            BadOption: The function raises an error, does not return a string, or changes its own result.
+            BadOption: The function raises an error, does not return a string, or changes text that it has already
+                redacted.
         """
         try:
             redacted = self._function(text)
@@ -99,9 +100,9 @@ class ProjectFunction:
         return [] if redacted == text else list(_compare(text, redacted))
 
     def redact_body(self, text: str) -> str:
-        """Apply the function to each string in a JSON body, each value in a form, or any other body as a whole.
+        """Apply the project's function to each string in a JSON body, each value in a form, or any other whole body.
 
-        The names of JSON fields are not passed to the function.
+        The function does not receive the names of JSON fields.
         """
         if _IS_JSON.match(text):
             return _JSON_STRING.sub(lambda match: self._redact_string(match, text), text)
@@ -110,7 +111,7 @@ class ProjectFunction:
         return self.redact_text(text)
 
     def redact_url(self, url: str) -> str:
-        """Apply the function to each part of the path and each value in the query of ``url``."""
+        """Apply the project's function to each part of the path and each value in the query of ``url``."""
         scheme, separator, rest = url.rpartition("://")
         return scheme + separator + _URL_PART.sub(lambda match: self._redact_quoted(match[0], unquote, quote), rest)
 

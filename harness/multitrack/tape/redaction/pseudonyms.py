@@ -92,7 +92,7 @@ class Pseudonyms:
 
     @property
     def assigned(self) -> frozenset[str]:
-        """The pseudonyms that stand for a name."""
+        """The pseudonyms that have been assigned to names."""
         return frozenset(self._pseudonyms.values())
 
     def learn(self, kind: str, name: str) -> None:
@@ -141,7 +141,7 @@ class Pseudonyms:
 
     @property
     def steps(self) -> tuple[FindChanges, ...]:
-        """The functions that find private names. Each searches the text that the function before it has changed."""
+        """The functions that find private names. They run in order, each on the result of the one before."""
         return (
             self._find_resources,
             self._find_accounts,
@@ -165,7 +165,7 @@ class Pseudonyms:
         return find_changes(_ORGANIZATION, lambda match: self._assign("organization", match[0]), text)
 
     def find_known_names(self, text: str) -> list[Change]:
-        """Find the distinctive names. One pass over the words takes the same time for one name and for thousands."""
+        """Find the distinctive names in one pass over the words, so that thousands of names take no longer than one."""
         names = self._by_first_word
         if not names or (len(names) < _FEW_NAMES and not any(word in text for word in names)):
             return []

@@ -200,7 +200,7 @@ class Redactor:
         return _USER_INFORMATION.sub("", self._apply_steps(self._pseudonyms.replace_in_url(url)))
 
     def redact_body(self, body: bytes) -> bytes:
-        """Return ``body`` without secrets, including secrets that are spread over the events of a stream."""
+        """Return ``body`` without secrets, including secrets that a stream splits over several events."""
         # a form with an uploaded file is not text as a whole, but may contain credentials as well
         decoded = body.decode("utf-8", "surrogateescape")
         text = grpc_values.redact_wire_bytes(decoded, self._mask_secrets)
@@ -238,7 +238,7 @@ class Redactor:
         """Return the redacted ``response`` as it is recorded.
 
         Args:
-            keep_all_headers: Whether to keep headers that only another recorder stores.
+            keep_all_headers: Whether to keep every header, as for a response from another recorder's cassette.
         """
         kept = self._kept
         if response.status == 429:

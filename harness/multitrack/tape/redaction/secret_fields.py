@@ -81,7 +81,10 @@ def find_field_values(text: str) -> Iterator[str]:
 
 
 def decode_value(value: str, quote: str) -> str:
-    """Return the JSON string ``value`` without its escapes. The document may itself be a string in a JSON document."""
+    """Return the JSON string ``value`` with its escapes decoded, on every level if JSON is nested in JSON strings.
+
+    ``quote`` is the opening quote of ``value`` with its backslashes, which show the number of levels.
+    """
     levels = len(quote).bit_length()
     for _ in range(levels):
         try:

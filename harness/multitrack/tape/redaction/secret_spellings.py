@@ -86,7 +86,7 @@ class SearchedText:
 
     @cached_property
     def _squeezed(self) -> bytes:
-        """The letters and digits of the text, including those in most escape sequences. Cheap to compute."""
+        """The letters and digits of the text. Cheaper than ``canonical``, because most escape sequences are kept."""
         return squeeze(self.text)
 
     @cached_property
@@ -150,7 +150,7 @@ class SecretSpellings:
 
     @property
     def marks(self) -> Iterator[bytes]:
-        """Yield the letters and digits in a part of each form. A string without them does not contain the form."""
+        """Yield the mark of each form: letters and digits without which a text cannot contain the form."""
         return (form.mark for form in self._forms)
 
     def find(self, searched: SearchedText) -> Iterator[Change]:
@@ -194,7 +194,7 @@ class _Form:
 
     @cached_property
     def _parts(self) -> tuple[str, str, str]:
-        """The normalized text before the first letter or digit, from it to the last one, and after the last one."""
+        """The normalized secret in three parts. The middle part begins and ends with a letter or digit."""
         start, end = SearchedText(self._value).find_span(0, len(self._letters))
         value = self._value
         return self._normalize(value[:start]), self._normalize(value[start:end]), self._normalize(value[end:])
@@ -234,7 +234,7 @@ class _Form:
 
 
 def _join_bytes(text: str) -> str:
-    """Join the parts of characters in ``text``: surrogates, and UTF-8 bytes as URLs and ``repr`` write them."""
+    """Join the characters that ``text`` spells as surrogate pairs, or as UTF-8 bytes (in URLs and in ``repr``)."""
     with_pairs = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     is_bytes = all(ord(character) < 256 for character in with_pairs)
     try:
@@ -244,13 +244,13 @@ def _join_bytes(text: str) -> str:
 
 
 def _units_before(text: str, position: int, limit: int) -> Iterator[str]:
-    """Yield the text before ``position``, longer by one character or escape sequence each time."""
+    """Yield the last character before ``position``, then the last two, and so on, up to ``limit`` characters."""
     for start in range(position - 1, max(-1, position - limit - 1), -1):
         yield text[start:position]
 
 
 def _units_after(text: str, position: int, count: int) -> Iterator[str]:
-    """Yield the text after ``position``, longer by one character or escape sequence each time."""
+    """Yield the first unit after ``position``, then the first two, and so on. A unit is a character or an escape."""
     end = position
     for _ in range(count * 4):
         if (unit := _UNIT.match(text, end)) is None:
@@ -260,7 +260,7 @@ def _units_after(text: str, position: int, count: int) -> Iterator[str]:
 
 
 def _find_mark(value: str) -> bytes:
-    """Return the letters and digits of the longest part of ``value`` that is the same in all spellings."""
+    """Return the letters and digits of the longest part of ``value`` that no spelling changes."""
     parts = []
     for run in _UNRESERVED.finditer(value):
         part = run[0]

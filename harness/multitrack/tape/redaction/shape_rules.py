@@ -141,8 +141,8 @@ class ShapeRule:
             entropy: The lowest entropy of a secret, in bits per character.
             allowed: Patterns of strings that have this shape but are not secrets.
             allowed_words: Words that no secret contains.
-            check: Returns whether a string can be a secret, given the rest of it after its ``beginning``. None accepts
-                any rest.
+            check: Receives the part of a string after ``beginning``, and returns whether the string can be a secret.
+                None if any string can be.
             beginning: The fixed beginning of the secret. Empty for gitleaks rules.
         """
         self.name = name
@@ -172,7 +172,7 @@ class ShapeRule:
 
 
 class ShapeRules(NamedTuple):
-    """All rules, grouped by how their secrets are found."""
+    """All rules, in three groups. Each group is searched for in a different way."""
 
     by_beginning: Mapping[str, Sequence[tuple[str, ShapeRule]]]
     """For the first two characters of a secret, the rules with their whole fixed beginnings. All in lower case."""

@@ -1,6 +1,7 @@
 """Find substrings that have the shape of a secret.
 
-Trying 200 rules at each character would be slow. Only the rules for the beginnings of long words are tried.
+There are 200 rules, and trying all of them at each character would be slow. Therefore, most rules are only tried where
+a part of a long word has the fixed beginning of the rule's secrets.
 """
 
 from __future__ import annotations

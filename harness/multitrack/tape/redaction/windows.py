@@ -14,7 +14,7 @@ WINDOW = 1 << 20
 
 
 def find_windows(text: str, boundary: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans of the parts of ``text``. They are divided where ``boundary``, a pattern of length 0, matches."""
+    """Yield the spans of the windows of ``text``. A window ends where ``boundary``, a pattern of length 0, matches."""
     start = 0
     while len(text) - start > WINDOW and (found := boundary.search(text, start + WINDOW)) is not None:
         yield start, found.start()

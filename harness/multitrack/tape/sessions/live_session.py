@@ -14,7 +14,7 @@ class LiveSession(Session):
         self._gate = gate
 
     def route(self, request: Request) -> Passthrough:
-        """Let ``request`` be sent to the network."""
+        """Allow ``request`` to be sent to the network."""
         return self._gate.let_pass(request)
 
     def route_stream(self, request: Request) -> Passthrough:
