@@ -4,7 +4,7 @@ import sys
 
 
 def _skip_assertion_rewriting() -> None:
-    """Let pytest import Multitrack's modules without rewriting their assertions.
+    """Make pytest import Multitrack's modules without rewriting their assertions.
 
     pytest rewrites every module of a distribution that has a plugin, and ignores the byte code that pip compiled. If
     Python may not write byte code, that adds a fifth of a second to each start.

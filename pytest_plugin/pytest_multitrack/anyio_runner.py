@@ -1,4 +1,4 @@
-"""Let violations pass through anyio's test runner.
+"""Pass violations through anyio's test runner.
 
 The runner executes tests and fixtures in one task. A violation is not an ``Exception`` and would end that task. The
 teardown of async fixtures would then fail with a different error. The violation is therefore raised after the runner
@@ -23,7 +23,7 @@ _BACKEND = "anyio_backend"
 
 @contextmanager
 def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
-    """Within the block, let the test return if it violates its tape. Raise the violation after the block."""
+    """Catch the violations that the test raises within the block. Raise them after the block."""
     function_item: Any = item
     test = getattr(item, "obj", None)
     if _BACKEND not in getattr(item, "fixturenames", ()) or not iscoroutinefunction(test):
@@ -43,7 +43,7 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Within the block, let the setup of a fixture return if it violates the tape. Raise the violation after the block.
+    """Catch the violations that the setup of a fixture raises within the block. Raise them after the block.
 
     A violation in the fixture's teardown is raised by the test.
     """

@@ -14,7 +14,7 @@ OPTIONS_FIXTURE = "_cassette_options_applied"
 
 
 def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Add the cassettes of ``items`` to the run summary, and let the tests apply the options from fixtures.
+    """Add the cassettes of ``items`` to the run summary, and make the tests apply the options that fixtures set.
 
     Raises:
         pytest.UsageError: The run would update snapshots in CI, a required package is not installed, or the cassette

@@ -23,7 +23,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs ``item`` alone, with those options from this run that the test needs."""
+    """Return the command that runs ``item`` alone, with the options from this run that the test needs."""
     path, separator, rest = _show_test(item).partition("::")
     folder, arguments = "", (*arguments, *_cassette_options(item.config), *_collection_options(item))
     if "[" in path:
@@ -56,7 +56,7 @@ def rebind_command(item: pytest.Item, fixture: str | None = None) -> str:
 
 
 def _show_test(item: pytest.Item) -> str:
-    """Return the node id of ``item``, with its path relative to the folder where this run was started."""
+    """Return the node id of ``item``, with a path relative to the folder where this run was started."""
     path, separator, rest = pytest_internals.get_test_name(item).partition("::")
     return f"{_make_argument(path, item.config.rootpath, item.config.invocation_params.dir)}{separator}{rest}"
 

@@ -61,7 +61,7 @@ class _DriftingTest:
 
     @property
     def has_drift(self) -> bool:
-        """True if a tape was compared in this run."""
+        """True if responses on a tape were compared with live ones in this run."""
         return bool(self.runs[-1])
 
     def rows(self) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.Fixture
 def _exempt_threads(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> AbstractContextManager[None]:
-    """Let the threads that a fixture of wider scope starts outlive the test that sets the fixture up."""
+    """Allow threads that a fixture of wider scope starts to outlive the test that sets up the fixture."""
     if fixturedef.scope == "function":
         return nullcontext()
     return RunState.of(request.config).context.threads.starting_for_several_tests()

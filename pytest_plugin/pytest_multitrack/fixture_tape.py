@@ -1,4 +1,4 @@
-"""The tape of a fixture whose scope is wider than one test.
+"""The tape of a fixture whose scope is wider than a single test.
 
 The requests from the fixture's setup and teardown belong to the fixture, not to the test that happens to be running.
 """

@@ -170,7 +170,7 @@ def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[s
 
 
 def find_free(flags: Collection[str], parser: pytest.Parser) -> Collection[str]:
-    """Return those of ``flags`` that neither another plugin nor a conftest defines."""
+    """Return the ``flags`` that neither another plugin nor a conftest defines."""
     try:
         # all at once, because the parser is built again for each call
         _, unknown = parser.parse_known_and_unknown_args([f"{flag}=none" for flag in flags])
@@ -373,7 +373,7 @@ _AUDIT_SUFFIXES = (".md", ".json", ".html")
 
 
 def separate_audit_option(early_config: pytest.Config, args: list[str]) -> None:
-    """Let ``--calls-audit`` take no value if the argument after it is a path to tests, not to a report."""
+    """Treat ``--calls-audit`` as a flag without a value if the next argument is a path to tests, not to a report."""
     for position, (option, value) in enumerate(pairwise(args)):
         if option == "--":
             return

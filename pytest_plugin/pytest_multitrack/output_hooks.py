@@ -50,7 +50,7 @@ def _list_texts(report: pytest.TestReport | pytest.CollectReport, *, done: objec
 
 
 def _may_be_secret(text: str) -> bool:
-    """Return whether a parameter may be a secret, in time linear in its length."""
+    """Return whether a parameter may be a secret. This takes linear time."""
     if any(_DIGIT.search(word[0]) for word in _LONG_WORD.finditer(text)) or _MARK.search(text):
         return True
     return any(len(value) >= _MIN_LENGTH and value in text for value in os.environ.values())

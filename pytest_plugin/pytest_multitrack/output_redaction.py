@@ -117,7 +117,7 @@ class OutputRedactor:
     # reports
 
     def are_clean(self, results: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether the results of tapes hold only test and cassette names, without a secret in them."""
+        """Return whether the ``results`` of tapes hold only names of tests and cassettes, and no secret."""
         if any(value for result in results for name, value in result.items() if name not in PLAIN_FIELDS):
             return False
         names = "\n".join(f"{result['test']}\n{result['tape']}" for result in results)

@@ -47,7 +47,7 @@ def get_test_name(item: pytest.Item) -> str:
 def add_function_fixture(item: pytest.Item, name: str) -> None:
     """Set up the fixture ``name`` before all fixtures of function scope that ``item`` requests.
 
-    Does nothing if the item has no fixtures, like a test in a YAML file.
+    Does nothing for an item without fixtures, such as a test in a YAML file.
     """
     names: list[str] | None = getattr(item, "fixturenames", None)
     if names is None:

@@ -25,7 +25,7 @@ def detect(config: pytest.Config) -> bool:
 
 
 def has_other(config: pytest.Config) -> bool:
-    """Return what ``detect`` found."""
+    """Return whether the run uses another plugin that handles ``@pytest.mark.vcr``, as ``detect`` found."""
     return config.stash.get(_has_other, False)
 
 

@@ -16,7 +16,7 @@ from pytest_multitrack.run_state import RunState
 
 
 def add_requests(run: RunState, config: pytest.Config) -> None:
-    """Add the requests on tapes that no report has covered yet to the summary of the ``run``.
+    """Add to the summary of ``run`` the requests on tapes that no report has covered yet.
 
     These are the misses and, in an audit, the requests that differ from their recordings in their wording.
     """

@@ -14,7 +14,7 @@ from multitrack.tape.settings import Mode, Settings
 
 @dataclass(frozen=True, slots=True)
 class ResolvedOptions:
-    """The options with which a test opens its cassette.
+    """The options that a test's cassette is opened with.
 
     Args:
         settings: The merged settings.

@@ -24,7 +24,7 @@ from pytest_multitrack.run_summary import RunSummary
 
 
 def save_facts(terminalreporter: Any, summary: RunSummary, exitstatus: int) -> None:
-    """Write the facts, unless pytest's cache is disabled."""
+    """Write the facts about the run, unless pytest's cache is disabled."""
     config: pytest.Config = terminalreporter.config
     cache = getattr(config, "cache", None)
     if cache is None:

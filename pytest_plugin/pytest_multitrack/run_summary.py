@@ -21,7 +21,7 @@ class RunSummary:
         has_deselected: Whether tests were deselected.
         misses: The requests without a recording, as the plain data of ``multitrack.run_facts.ChangedRequest``.
         audited: The requests that an audit found to differ, in the same form.
-        snapshots: The snapshots that did not have the received calls, as the plain data of
+        snapshots: The snapshots that differ from the received calls, as the plain data of
             ``multitrack.run_facts.ChangedSnapshot``.
     """
 

@@ -1,4 +1,5 @@
-"""Find known secrets in text that was printed: split over lines, escaped, marked as a difference, or cut.
+"""Find known secrets in text that was printed: split over lines, escaped, marked as a difference, or
+truncated.
 
 ``Redactor`` finds a secret that is written in one piece. pytest prints values in other forms: it puts ``E`` before each
 line of an error, ``+`` and ``-`` before each line of a difference, writes long values as several literals, and replaces
@@ -59,7 +60,7 @@ class SecretSearch:
         self._grams: dict[str, list[tuple[str, int]]] = {}
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Search for ``secrets``, too. They are passed as they were sent or set."""
+        """Add ``secrets``, as they were sent or set, to those that are searched for."""
         new = set(secrets) - self._known
         if not new:
             return
@@ -121,7 +122,7 @@ def _is_word(text: str) -> bool:
 
 
 def _may_contain(text: str, wanted: str) -> bool:
-    """Return whether ``text`` has one of four parts of ``wanted`` in one piece. This is faster than a full search."""
+    """Return whether ``text`` contains any of four parts of ``wanted``. This is faster than a full search."""
     step = (len(wanted) - 4) // 3
     return any(wanted[start : start + 4] in text for start in range(0, len(wanted) - 3, step))
 
@@ -148,7 +149,7 @@ class _Letters:
         self.letters = "".join(kept)
 
     def to_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span of the text that has the letters from ``start`` to ``end``."""
+        """Return the span of the text that holds the letters from ``start`` to ``end``."""
         return self._to_position(start), self._to_position(end - 1) + 1
 
     def _to_position(self, index: int) -> int:
@@ -156,7 +157,7 @@ class _Letters:
         return self._positions[run] + index - self._starts[run]
 
     def find_all(self, wanted: str) -> Iterator[tuple[int, int]]:
-        """Yield each span of the text that has the letters ``wanted``."""
+        """Yield each span of the text that holds the letters ``wanted``."""
         start = self.letters.find(wanted)
         while start >= 0:
             yield self.to_span(start, start + len(wanted))

@@ -1,4 +1,4 @@
-"""The results of tapes in test reports, and in the summary at the end of a run."""
+"""Add the results of tapes to test reports and to the summary at the end of a run."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _find_common_reason(violation: TapeViolation) -> str:
 def add_results(
     report: pytest.TestReport, test: RecordingScope, run_context: RunContext, *, config: pytest.Config
 ) -> None:
-    """Add the results of the tapes that are closed by now to a ``report`` of ``test``."""
+    """Add the results of the tapes that have been closed so far to a ``report`` of ``test``."""
     closed = tuple(run_context.tape_results)
     run_context.tape_results.clear()
     if report.failed:

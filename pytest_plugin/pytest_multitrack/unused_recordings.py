@@ -35,7 +35,7 @@ def find_limit(config: pytest.Config, run: RunSummary, exitstatus: int) -> str |
 
 
 def find_waiting(terminalreporter: Any, run: RunSummary) -> set[str]:
-    """Return the cassettes of tests that were skipped or are xfails. These tests may use them in another run."""
+    """Return the cassettes of tests that were skipped or expected to fail. They may be used in another run."""
     kinds = ("skipped", "xfailed")
     skipped = {report.nodeid for kind in kinds for report in terminalreporter.stats.get(kind, ())}
     return {cassette for test, cassette in run.cassettes.items() if test in skipped}
@@ -52,7 +52,7 @@ def _find_live_flag(config: pytest.Config) -> str | None:
 def _find_unused(config: pytest.Config, run: RunSummary, waiting: Collection[str]) -> Iterator[tuple[str, list[int]]]:
     """Yield each cassette that was not fully used, with the positions of its unused interactions.
 
-    The list is empty if the whole cassette was unused. The cassettes in ``waiting`` do not count.
+    There are no positions if the whole cassette was unused. Cassettes in ``waiting`` are left out.
     """
     collected = set(run.cassettes.values())
     for path in _find_cassettes(config):

@@ -1,4 +1,4 @@
-"""Fails a test because of its violations, even if its code swallowed them."""
+"""Fail a test because of its violations, even if the code under test caught them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ViolationGuard:
         self._test = test
 
     def collect_violation(self, error: BaseException | None) -> TapeViolation | None:
-        """Set and return ``violation``: the first violation in the phase that ended with ``error``, or None.
+        """Set ``violation`` to the first violation in the phase that ended with ``error``, and return it.
 
         The violation takes precedence over ``error``, which usually follows from it and becomes its ``__cause__``.
         """

@@ -176,7 +176,7 @@ class AuditRun:
         return report
 
     def _has_whole_cassette(self, use: CassetteUse) -> bool:
-        """Return whether all tests that may use a cassette ran."""
+        """Return whether every test that may use the cassette was run."""
         summary = RunState.of(self._config).summary
         if selection.find_limit(self._config, has_deselected=summary.has_deselected) is None:
             return True

@@ -58,7 +58,7 @@ class ConfiguredVcr:
         self._initial_serializers = dict(self.vcr.serializers)
 
     def call_hook(self, config: pytest.Config) -> None:
-        """Let the project change the settings."""
+        """Call the project's hook, which may change the settings."""
         config.hook.pytest_recording_configure(config=config, vcr=self.vcr)
 
     @property

@@ -1,4 +1,4 @@
-"""The hook with which a project configures vcrpy."""
+"""The hook that projects use to configure vcrpy."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     @data.setter
     def data(self, _: Any) -> None:
-        """Ignore the list that vcrpy starts with."""
+        """Ignore the value: vcrpy's ``Cassette`` sets an empty list when it is created."""
 
     @property
     def play_counts(self) -> Counter[int]:
@@ -68,10 +68,10 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     @play_counts.setter
     def play_counts(self, _: Any) -> None:
-        """Ignore the counter that vcrpy starts with."""
+        """Ignore the value: vcrpy's ``Cassette`` sets an empty counter when it is created."""
 
     def rewind(self) -> None:
-        """Let every recording be replayed again, and count from 0."""
+        """Make every recording replayable again, and reset the counts to 0."""
         self._plays_before_rewind = len(self._tape.played)
         self._tape.rewind()
 

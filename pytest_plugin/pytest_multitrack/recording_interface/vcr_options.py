@@ -51,7 +51,7 @@ OPTIONS = pytest.StashKey["VcrOptions"]()
 
 @dataclass(frozen=True, slots=True)
 class VcrFixtures:
-    """The values of the fixtures with which a project configures pytest-recording."""
+    """The values of the fixtures that projects use to configure pytest-recording."""
 
     vcr_config: Mapping[str, Any]
     vcr_cassette_dir: str
@@ -294,7 +294,7 @@ def _is_own(path: Path) -> bool:
 def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tuple[Settings, Sequence[RequestMatcher]]:
     """Return the settings with vcrpy's matching options, and the matchers that Multitrack does not have.
 
-    By default, everything is compared, unless the project asks for vcrpy's default.
+    Without ``match_on``, every part of a request is compared, unless ``vcr_compatible_matching`` is set.
     """
     config = options.config
     chosen: Sequence[str] | None = config.get("match_on")
