@@ -18,7 +18,7 @@ class UnusedRecordings:
     """The recordings in a cassette that no request used, grouped by the reason.
 
     Args:
-        cassette: The file, as it is shown to the user.
+        cassette: The path of the cassette, as reports show it.
         repetition: The positions, from 1, of recordings that repeat a used one.
         host: The positions of recordings for hosts that no test called.
         rest: The positions of all other unused recordings.

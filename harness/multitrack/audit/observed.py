@@ -14,7 +14,7 @@ class ObservedCassette:
     """A cassette that was opened in the run.
 
     Args:
-        path: The file, as it is shown to the user.
+        path: The path of the file, as reports show it.
         recordings: The recorded requests, in order.
         tests: The tests that opened the cassette.
         asked: The tests that sent a request while the cassette was open.
@@ -64,7 +64,7 @@ class DifferingRequest:
     Args:
         test: The node id of the test that sent it.
         number: The position of the request among all requests of the test, from 0.
-        cassette: The cassette that answered it, as it is shown to the user.
+        cassette: The path of the cassette that answered it, as reports show it.
         position: The position of the recording in the cassette, from 0.
         url: The URL of the live request.
         recorded_url: The URL of the recorded request.
@@ -111,7 +111,7 @@ class CassetteUse:
     """The use of one cassette in a run, as plain data.
 
     Args:
-        path: The file, as it is shown to the user.
+        path: The path of the file, as reports show it.
         recordings: The number of recordings.
         tests: The tests that opened it.
         silent_tests: The tests that opened it and sent no request while it was open.

@@ -67,7 +67,7 @@ class ReviewItem:
         id: Its id, which changes if its file or its differences change.
         kind: What it is.
         tests: The node ids of its tests.
-        file: The file that it is about, as it is shown to the user. Empty if there is none.
+        file: The path of the file in question, as the review shows it. Empty if there is none.
         title: A line that is the same for all items with the same cause.
         lines: The differences.
         changes: The fields of tool calls that differ.

@@ -26,7 +26,7 @@ class BrokenCall:
     """A recorded call that fails validation with the current model.
 
     Args:
-        tape: The cassette, as it is shown to the user.
+        tape: The path of the cassette, as reports show it.
         interaction: The position of the interaction, starting at 1.
         call: The position of the call in its response, starting at 1.
         model: The name of the class.

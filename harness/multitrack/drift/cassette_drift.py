@@ -28,7 +28,7 @@ class CassetteDrift:
 
     Args:
         test: The test or the fixture.
-        tape: The cassette, as it is shown to the user.
+        tape: The path of the cassette, as reports show it.
         record_hint: The command that records the test.
         exists: Whether the cassette exists.
         requests: The drift of each live request.

@@ -16,7 +16,7 @@ class DriftRow:
 
     Args:
         test: The test or the fixture.
-        tape: The cassette, as it is shown to the user.
+        tape: The path of the cassette, as reports show it.
         verdict: The kinds of drift, such as "arguments changed".
         remarks: Short notes, such as how the test failed.
         details: Lines with the differences.

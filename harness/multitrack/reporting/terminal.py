@@ -21,7 +21,7 @@ class TapeSummary:
         test: The test or the fixture. Empty if neither is known.
         is_test: Whether ``test`` is a test, and not a fixture.
         mode: The mode of the tape.
-        tape: The cassette, as it is shown to the user.
+        tape: The path of the cassette, as reports show it.
         played: The number of interactions that were replayed.
         recorded: The number of interactions that were recorded.
         pending: The file of the pending recording. Empty if there is none.

@@ -21,7 +21,7 @@ _RESOLVER_CODES = {name: number for name, number in vars(socket).items() if name
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The error with which a connection failed."""
+    """The error that made a connection fail."""
 
     error: str
     """The name of the exception's class."""

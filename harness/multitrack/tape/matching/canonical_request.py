@@ -13,7 +13,7 @@ from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 
 @dataclass(frozen=True, slots=True)
 class CanonicalRequest:
-    """A live request in the form in which it is compared with recordings.
+    """A live request, in its canonical form for the comparison with recordings.
 
     Args:
         request: The redacted request, which can be recorded.

@@ -64,7 +64,7 @@ def build_miss(
     Args:
         request: The request, after redaction.
         index: The index of the cassette. None if the cassette does not exist.
-        path: The cassette, as it is shown to the user.
+        path: The path of the cassette, as messages show it.
         record_hint: The command that records the request.
         offered: The models of the tools that the request offers, by tool name.
         played: The recordings of the request, which were all replayed before.
@@ -122,7 +122,7 @@ def build_divergence(
         request: The request with the messages sent so far.
         reason: Why it does not match.
         found: The differences between the message that does not match and the nearest recorded message.
-        path: The cassette, as it is shown to the user.
+        path: The path of the cassette, as messages show it.
         record_hint: The command that records the request.
         might_go_live: Whether the mode sends unrecorded requests to the provider.
         call_site: Where the user's code sent the message. None if it is unknown.

@@ -53,11 +53,11 @@ class ReplaySession(Session):
             canonicalizer: Returns the canonical form of requests.
             lookup: The recordings. ``None`` if there is no cassette.
             gate: Checks the requests that are about to be sent.
-            misses: Reports the requests without a recording.
+            misses: Reports the requests that no recording matches.
             guard: Turns errors in a conversation into violations.
             lock: The tape's lock.
             pace: The speed of replayed responses, one of ``settings.PACES``.
-            recorder: Records the requests without a recording. ``None`` if they are misses.
+            recorder: Records the requests that no recording matches. ``None`` if such requests are misses.
         """
         self._normalizer = canonicalizer.normalizer
         self._canonicalizer = canonicalizer
