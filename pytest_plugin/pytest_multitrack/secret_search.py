@@ -1,9 +1,8 @@
-"""Find known secrets in text that was printed: split over lines, escaped, marked as a difference, or
-truncated.
+"""Find known secrets in printed text that is split over lines, escaped, marked as a difference, or truncated.
 
 ``Redactor`` finds a secret that is written in one piece. pytest prints values in other forms: it puts ``E`` before each
 line of an error, ``+`` and ``-`` before each line of a difference, writes long values as several literals, and replaces
-the middle of a long value by ``...``. All of these forms keep the letters and the digits of the secret, in order.
+the middle of a long value with ``...``. All of these forms keep the letters and the digits of the secret, in order.
 """
 
 from __future__ import annotations
