@@ -1,4 +1,4 @@
-"""Leave the requests that respx mocks to respx, whose default mocker is below httpx's transports.
+"""Leave requests that respx mocks to respx, whose default mocker works below httpx's transports.
 
 An answer from respx is not network traffic. Only a call to respx shows whether it answers a request. The interceptor
 for httpx therefore calls respx first, and continues if respx lets the request pass.
@@ -17,7 +17,7 @@ from multitrack.tape.patching import Patch
 
 
 class RequestPassedThrough(BaseException):
-    """respx does not answer this request. Not an ``Exception``, so that httpx does not wrap it."""
+    """Raised if respx does not answer a request. It is not an ``Exception``, so that httpx does not wrap it."""
 
 
 _may_respx_answer: ContextVar[bool | None] = ContextVar("multitrack_may_respx_answer", default=None)

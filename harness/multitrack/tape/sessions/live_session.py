@@ -8,7 +8,7 @@ from multitrack.tape.sessions.session import Session
 
 
 class LiveSession(Session):
-    """Lets all requests pass, without a cassette."""
+    """Sends all requests to the network, without a cassette."""
 
     def __init__(self, gate: LiveGate) -> None:
         self._gate = gate
@@ -18,5 +18,5 @@ class LiveSession(Session):
         return self._gate.let_pass(request)
 
     def route_stream(self, request: Request) -> Passthrough:
-        """Let a streaming ``request`` be sent to the network."""
+        """Allow a streaming ``request`` to reach the network."""
         return self._gate.let_pass(request)

@@ -134,7 +134,7 @@ class DeferredTransport(asyncio.Transport):
             self._player.play_next()
 
     def on_read_to_end(self) -> None:
-        """Replay all pieces."""
+        """Replay the rest of the response, because the caller is waiting for its end."""
         if self._player is not None:
             self._player.play_all()
 

@@ -118,7 +118,7 @@ class DeferredResponseHandler(ResponseHandler):
             self._events.on_read()
 
     def notify_read_to_end(self) -> None:
-        """Signal that the caller is waiting for the end of the body without reading."""
+        """Signal that the caller is waiting for the end of the body without reading it."""
         if self._events is not None:
             self._events.on_read_to_end()
 

@@ -43,7 +43,7 @@ class ResponsePlayer:
             loop.call_soon(self._play, piece)
 
     def play_all(self) -> None:
-        """Schedule all pieces, because the caller is waiting for the end without reading."""
+        """Schedule all remaining pieces, because the caller is waiting for the end of the body without reading it."""
         self._plays_all = True
         self.play_next()
 

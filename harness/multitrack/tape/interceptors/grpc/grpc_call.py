@@ -192,7 +192,7 @@ class GrpcCallRecording:
         """Record the status of a finished call, whether the server or the client library set it.
 
         A call does not show which of them did. A status with one of ``_CLIENT_CODES`` and without metadata from the
-        server is assumed to come from the client. In that case, the response never arrived or broke off.
+        server is assumed to come from the client. In that case, the response never arrived or was cut off.
         """
         self.record_status(GrpcStatus.from_call(call))
 
