@@ -113,7 +113,8 @@ def large_page(browser, tmp_path_factory):
 def test_the_first_screen_says_what_failed_and_what_to_do(page):
     page.open()
     visible = page.run(
-        "return [...document.querySelectorAll('article')].filter((e) => e.getBoundingClientRect().top < innerHeight)"
+        "return [...document.querySelectorAll('#overview tr, article')]"
+        ".filter((e) => e.getBoundingClientRect().top < innerHeight)"
         ".map((e) => e.innerText).join('\\n')"
     )
     for text in ("test_prompt", "in degrees Celsius", "pytest --record", "recorded 41 days ago", "gpt-4o-mini"):
@@ -140,6 +141,28 @@ def test_the_page_is_readable_at_both_widths_and_themes(page, width, theme):
         "b = now.getBoundingClientRect(); return [a.top === b.top, a.width > 80 && b.width > 80]"
     )
     assert both_visible == [width == 1440, True]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_overview_links_to_the_details_and_gives_way_to_a_search(page, width):
+    page.open(width=width)
+    cut = page.run(
+        "return [...document.querySelectorAll('#overview td, #overview th')]"
+        ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
+    )
+    assert cut == []
+    overview = page.element("#overview")
+    for text in ("Weather.location", "Paris", "recorded 41 days ago", "pytest --snapshot-update"):
+        assert text in overview.text
+    page.run("[...document.querySelectorAll('#overview a')].find((e) => e.innerText === 'test_plan').click()")
+    deadline = time.monotonic() + 5
+    while page.current != "test_plan" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert page.current == "test_plan"
+    page.choose("outcome", "failed")
+    assert not overview.is_displayed()
+    page.press(Keys.ESCAPE)
+    assert overview.is_displayed()
 
 
 def test_the_theme_can_be_switched_and_is_kept(page):

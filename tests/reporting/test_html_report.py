@@ -6,9 +6,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from sample_report import HOSTILE, sample_report
+from sample_report import HOSTILE, NOW, changed_calls, missed_request, sample_report
 
 from multitrack.reporting.report_formats import FORMATS
+from multitrack.reporting.run_report import make_report
 
 
 class Page(HTMLParser):
@@ -87,3 +88,35 @@ def test_the_differing_words_are_marked(text):
     assert "&#x27;<mark>Toronto</mark>&#x27;" in text
     assert "&#x27;<mark>Paris</mark>&#x27;" in text
     assert "and Dallas<mark>, in degrees Celsius</mark>?" in text
+
+
+def test_the_overview_answers_the_first_questions(text):
+    overview = text.partition('<section id="overview">')[2].partition("</section>")[0]
+    rows = [re.sub(r"<[^>]*>", " ", row) for row in overview.split("<tr")[2:]]
+    assert [
+        next(name for name in ("prompt", "second", "plan", "hostile", "search") if name in row) for row in rows
+    ] == [
+        "prompt",
+        "second",
+        "plan",
+        "hostile",
+        "search",
+    ]
+    prompt, plan = rows[0], rows[2]
+    assert "$.messages[1].content" in prompt
+    assert "in degrees Celsius" in prompt
+    assert "and 1 other difference" in prompt
+    assert "recorded 41 days ago" in prompt
+    assert "Record the test again pytest --record tests/test_trip.py::test_prompt" in " ".join(prompt.split())
+    assert "Weather.location" in plan
+    assert "Toronto" in plan
+    assert "Paris" in plan
+    assert "What is the weather in Toronto and Dallas?" in plan
+
+
+def test_tests_with_the_same_cause_share_a_row_of_the_overview():
+    tests = [missed_request(), missed_request("test_second"), changed_calls()]
+    text = FORMATS[".html"](make_report(tests, NOW, "0.1.0"))
+    assert text.count('<tr class="failed">') == 2
+    assert "and 1 test with the same cause" in text
+    assert '<section id="overview">' not in FORMATS[".html"](make_report(tests[:2], NOW, "0.1.0"))

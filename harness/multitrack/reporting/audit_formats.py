@@ -21,6 +21,7 @@ from multitrack.reporting.audit_text import (
     mark_words,
     shorten,
 )
+from multitrack.reporting.html_report import format_page
 from multitrack.wording import count_noun
 
 FORMAT = 1
@@ -139,37 +140,30 @@ def format_html(report: AuditReport, redact: Redact) -> str:
     def escape(text: str) -> str:
         return html.escape(clean(text))
 
-    body = ["<h1>Calls audit</h1>", *(f"<p>{escape(line)}</p>" for line in list_summary(report))]
+    title = f"Calls audit: {count_noun(len(report.findings), 'finding')}"
+    summary = "".join(f'<p class="run">{escape(line)}</p>' for line in list_summary(report))
+    body = [f'<header><h1>{escape(title)}</h1>{summary}</header><main class="audit">']
     for section in list_sections(report):
         body.append(f"<h2>{escape(section.title)}</h2>")
         for entry in section.entries:
-            body.append(f"<h3>{entry.number}. {escape(entry.title)}</h3>")
+            body.append(f'<article class="drifted"><div class="body"><h3>{entry.number}. {escape(entry.title)}</h3>')
             if entry.excerpt:
                 tags = {"same": "span", "removed": "del", "added": "ins"}
                 words = "".join(
                     f"<{tags[part.kind]}>{escape(mask_words(part.text))}</{tags[part.kind]}>" for part in entry.excerpt
                 )
-                body.append(f"<p>{words}</p>")
-            lines = [*entry.lines, *(text for text in (entry.fix, entry.command) if text)]
-            body.append(f"<pre>{chr(10).join(escape(line) for line in lines)}</pre>")
+                body.append(f'<p class="excerpt">{words}</p>')
+            body.append(f"<pre>{chr(10).join(map(escape, entry.lines))}</pre>" if entry.lines else "")
+            if entry.fix or entry.command:
+                command = f"<code>{escape(entry.command)}</code>" if entry.command else ""
+                body.append(f'<ul class="next"><li><span>{escape(entry.fix)}</span>{command}</li></ul>')
             tests = "".join(f"<li>{escape(test)}</li>" for test in entry.tests)
             body.append(f"<details><summary>{count_noun(len(entry.tests), 'test')}</summary><ul>{tests}</ul></details>")
+            body.append("</div></article>")
         if section.lines:
             body.append(f"<pre>{chr(10).join(escape(line) for line in section.lines)}</pre>")
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Calls audit</title>',
-            f"<style>{_STYLE}</style></head><body>",
-            *body,
-            "</body></html>\n",
-        ]
-    )
+    return format_page(escape(title), "\n".join([*body, "</main>"]))
 
-
-_STYLE = (
-    "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;max-width:70rem}"
-    "pre{background:#f6f6f6;padding:1rem;overflow:auto}del{background:#fdd}ins{background:#dfd;text-decoration:none}"
-)
 
 FORMATS: Mapping[str, Callable[[AuditReport, Redact], str]] = {
     ".md": format_markdown,

@@ -13,13 +13,29 @@ from pathlib import Path
 from string import Template
 
 from multitrack.reporting import call_text
-from multitrack.reporting.html_report.page_elements import escape, format_test
+from multitrack.reporting.html_report.page_elements import escape, format_overview_row, format_test
 from multitrack.reporting.run_report import ReportedTest, RunReport
 from multitrack.wording import count_noun
 
 _FOLDER = Path(__file__).parent
 _MAX_OPEN = 25
 """The most tests that are unfolded at first, so that a page with many failures still opens quickly."""
+_MAX_ROWS = 8
+"""The most rows of the overview, so that the first details are still on the first screen."""
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
 
 
 def format_html(report: RunReport) -> str:
@@ -31,6 +47,7 @@ def format_html(report: RunReport) -> str:
         f"form-action 'none'"
     )
     tests = report.worst_first
+    anchors = _make_ids(tests)
     page = Template(_FOLDER.joinpath("page.html").read_text("utf-8"))
     return page.substitute(
         policy=policy,
@@ -44,8 +61,15 @@ def format_html(report: RunReport) -> str:
         groups=_format_options(test.group for test in tests),
         tools=_format_options(sorted({tool for test in tests for tool in test.tools})),
         models=_format_options(sorted({model for test in tests for model in test.models})),
-        tests=_format_groups(tests),
+        overview=_format_overview(tests, anchors),
+        tests=_format_groups(tests, anchors),
     )
+
+
+def format_page(title: str, body: str) -> str:
+    """Return a page without a script, in the style of the report. ``title`` and ``body`` are HTML."""
+    style = _FOLDER.joinpath("page.css").read_text("utf-8")
+    return _PAGE.format(title=title, policy=f"default-src 'none'; style-src '{_hash(style)}'", style=style, body=body)
 
 
 def _hash(text: str) -> str:
@@ -82,9 +106,28 @@ def _format_options(values: Iterable[str]) -> str:
     return "".join(f"<option>{escape(name)}</option>" for name in names)
 
 
-def _format_groups(tests: Sequence[ReportedTest]) -> str:
+def _format_overview(tests: Sequence[ReportedTest], anchors: Sequence[str]) -> str:
+    """Return a table with a row for each cause. Empty for a single cause, whose details are on the first screen."""
+    causes: list[list[int]] = []
+    for number, test in enumerate(tests):
+        if test.severity not in ("failed", "drifted"):
+            continue
+        if causes and test.cause is not None and test.cause == tests[causes[-1][0]].cause:
+            causes[-1].append(number)
+        else:
+            causes.append([number])
+    if len(causes) < 2:
+        return ""
+    rows = [format_overview_row(tests[one[0]], anchors[one[0]], len(one) - 1) for one in causes[:_MAX_ROWS]]
+    head = "".join(f"<th>{title}</th>" for title in ("Test", "What differs", "Prompt", "Cassette", "Next step"))
+    more = f'<p class="more">{len(causes) - _MAX_ROWS} more below</p>' if len(causes) > _MAX_ROWS else ""
+    table = f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'<section id="overview"><h2>Overview</h2>{table}{more}</section>'
+
+
+def _format_groups(tests: Sequence[ReportedTest], anchors: Sequence[str]) -> str:
     parts: list[str] = []
-    ids: set[str] = set()
+    remaining = iter(anchors)
     opened = 0
     for group, members in groupby(tests, key=lambda test: (test.severity, test.group)):
         found = list(members)
@@ -98,15 +141,17 @@ def _format_groups(tests: Sequence[ReportedTest]) -> str:
             is_open = group[0] in ("failed", "drifted") and is_new_cause and opened < _MAX_OPEN
             opened += is_open
             cause = test.cause
-            parts.append(format_test(test, _make_id(test, ids), is_open=is_open))
+            parts.append(format_test(test, next(remaining), is_open=is_open))
         parts.append("</section>")
     return "".join(parts)
 
 
-def _make_id(test: ReportedTest, ids: set[str]) -> str:
-    """Return the anchor of ``test``: its node id, without whitespace."""
-    name = "_".join(test.test.split())
-    while name in ids:
-        name += "'"
-    ids.add(name)
-    return name
+def _make_ids(tests: Sequence[ReportedTest]) -> list[str]:
+    """Return the anchors of the tests: their node ids, without whitespace."""
+    ids: dict[str, None] = {}
+    for test in tests:
+        name = "_".join(test.test.split())
+        while name in ids:
+            name += "'"
+        ids[name] = None
+    return list(ids)

@@ -35,6 +35,8 @@ function update() {
   }
   for (const group of groups) group.hidden = !group.querySelector("article:not([hidden])");
   byId("none").hidden = count > 0;
+  const overview = byId("overview");
+  if (overview) overview.hidden = count < tests.length;
   byId("shown").textContent = count === tests.length ? "" : `${count} of ${tests.length} shown`;
 }
 

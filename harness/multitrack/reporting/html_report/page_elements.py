@@ -22,9 +22,11 @@ from multitrack.reporting.run_report import (
     ReportedRequest,
     ReportedTest,
 )
+from multitrack.text_difference import count_hidden_ends
 from multitrack.wording import count_noun
 
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
+_QUOTED = re.compile("`([^`]+)`")
 _MAX_WORDS = 3_000
 _PREVIEW = 160
 _SHORT = 60
@@ -80,9 +82,7 @@ def _join_names(names: Sequence[str]) -> str:
 
 def _format_headline(test: ReportedTest) -> str:
     """Return, in a few words, the difference that matters most."""
-    comparisons = [test.comparison] if test.comparison is not None else []
-    comparisons += [one.comparison for row in test.drift for one in row.requests if one.comparison is not None]
-    for pair in (pair for comparison in comparisons for pair in comparison.differing):
+    for pair in (pair for comparison in _list_comparisons(test) for pair in comparison.differing):
         if pair.changes:
             change = pair.changes[0]
             old, new = _shorten(change.old), _shorten(change.new)
@@ -96,6 +96,89 @@ def _format_headline(test: ReportedTest) -> str:
     if test.severity == "passed":
         return escape(count_noun(test.calls, "call"))
     return ""
+
+
+def format_overview_row(test: ReportedTest, anchor: str, others: int) -> str:
+    """Return the row of the overview for ``test``: what differs, the prompt, the cassette's age, and the next step.
+
+    Args:
+        test: The test.
+        anchor: The id of the element of ``test``.
+        others: The number of other tests with the same cause.
+    """
+    badge = "drifted" if test.severity == "drifted" else test.outcome or "fixture"
+    path, _, name = test.test.rpartition("::")
+    place = f"<small>{escape(path)}</small>" if path else ""
+    more = f"<small>and {count_noun(others, 'test')} with the same cause</small>" if others else ""
+    ages = [_format_days(cassette) for cassette in test.cassettes if cassette.recorded_at is not None]
+    steps = [
+        f'<span class="action">{_ACTIONS[step.action]}</span><code>{escape(step.command)}</code>'
+        for step in test.next_steps[:1]
+    ]
+    requests = [*(miss.request for miss in test.misses), *test.requests]
+    prompt = _shorten_prompt(requests[0]) if requests else ""
+    model = f"<small>{escape(requests[0].model)}</small>" if requests and requests[0].model else ""
+    line = escape(_cut(test.error.line)) if test.error is not None else ""
+    cells = {
+        "What differs": "".join(_format_difference(test)) or line,
+        "Prompt": (f'<span class="quoted">{escape(prompt)}</span>' if prompt else "") + model,
+        "Cassette": f"recorded {ages[0]}" if ages else "",
+        "Next step": "".join(steps),
+    }
+    columns = "".join(f'<td data-side="{title}">{cell or "—"}</td>' for title, cell in cells.items())
+    return (
+        f'<tr class="{test.severity}"><th scope="row"><span class="badge {badge}">{badge}</span> '
+        f'<a href="#{quote(anchor)}" title="{escape(test.test)}">{escape(name)}</a>{place}{more}</th>{columns}</tr>'
+    )
+
+
+def _list_comparisons(test: ReportedTest) -> list[ReportedComparison]:
+    comparisons = [test.comparison] if test.comparison is not None else []
+    return comparisons + [one.comparison for row in test.drift for one in row.requests if one.comparison is not None]
+
+
+def _format_difference(test: ReportedTest) -> Iterator[str]:
+    """Yield the place of the first difference and its two values. Yield nothing if none is known."""
+    for pair in (pair for comparison in _list_comparisons(test) for pair in comparison.differing):
+        call = pair.expected or pair.received
+        tool = call.tool if call is not None else ""
+        if pair.changes:
+            change = pair.changes[0]
+            field = call_text.name_field(change)
+            place = f"{tool}.{field}" if change.part == "argument" else f"{tool}: {field}"
+            yield f"<code>{escape(place)}</code>"
+            yield _format_sides(change.change, change.old, change.new)
+        else:
+            yield f'<span class="status {pair.status}">{pair.status}</span> <code>{escape(tool)}</code>'
+        return
+    for miss in test.misses:
+        for difference in miss.differences[:1]:
+            yield f"<code>{escape(difference.path)}</code>"
+            yield _format_sides(difference.change, difference.recorded, difference.sent)
+            if (count := len(miss.differences) - 1) > 0:
+                yield f"<small>and {count_noun(count, 'other difference')}</small>"
+            return
+
+
+def _format_sides(change: str, old: JsonValue, new: JsonValue) -> str:
+    """Return a line for each of two values, with marks around the words that differ."""
+    if change == "added":
+        return f'<span class="side new"><mark>{escape(_shorten(new))}</mark></span>'
+    if change == "removed":
+        return f'<span class="side old"><mark>{escape(_shorten(old))}</mark></span>'
+    if isinstance(old, str) and isinstance(new, str):
+        start, end = count_hidden_ends(old, new)
+        if start:  # at the beginning of a word
+            start = old.rfind(" ", 0, start) + 1
+        texts = [_cut(("…" if start else "") + text[start : len(text) - end]) + "…" * bool(end) for text in (old, new)]
+    else:
+        texts = [_shorten(old), _shorten(new)]
+    before, after = _mark_texts(*texts)
+    return f'<span class="side old">{before}</span><span class="side new">{after}</span>'
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _PREVIEW else f"{text[:_PREVIEW]}…"
 
 
 def _shorten(value: JsonValue) -> str:
@@ -186,7 +269,9 @@ def _format_change(
     else:
         old = "" if change == "added" else f"<mark>{_format_value(before)}</mark>"
         new = "" if change == "removed" else f"<mark>{_format_value(after)}</mark>"
-    meaning = f"<small>{escape(note)}</small>" if note else ""
+    # the names in a note are between backticks
+    marked = _QUOTED.sub(r"<code>\1</code>", escape(note or ""))
+    meaning = f"<small>{marked}</small>" if note else ""
     return _format_row(f"{escape(name)}{meaning}", old, new, sides, is_changed=True)
 
 
@@ -234,7 +319,12 @@ def _to_text(value: JsonValue, *, is_plain: bool) -> str:
 def _mark(old: JsonValue, new: JsonValue) -> tuple[str, str]:
     """Return two values with marks around the words in which they differ."""
     is_plain = _is_long(old) or _is_long(new)
-    before, after = (_WORD.findall(_to_text(value, is_plain=is_plain)) for value in (old, new))
+    before, after = (_to_text(value, is_plain=is_plain) for value in (old, new))
+    return _mark_texts(before, after)
+
+
+def _mark_texts(old: str, new: str) -> tuple[str, str]:
+    before, after = (_WORD.findall(text) for text in (old, new))
     if max(len(before), len(after)) > _MAX_WORDS:
         return f"<mark>{escape(''.join(before))}</mark>", f"<mark>{escape(''.join(after))}</mark>"
     sides = "", ""
@@ -289,18 +379,27 @@ def _format_cassette(cassette: ReportedCassette) -> Iterator[str]:
         yield _format_exchange(exchange)
 
 
-def _format_age(cassette: ReportedCassette) -> str:
+def _format_days(cassette: ReportedCassette) -> str:
     days = cassette.age_days or 0
-    age = "less than a day ago" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
-    return f'recorded {age} <time datetime="{cassette.recorded_at:%Y-%m-%d}">({cassette.recorded_at:%Y-%m-%d})</time>'
+    return "less than a day ago" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
+
+
+def _format_age(cassette: ReportedCassette) -> str:
+    date = f"{cassette.recorded_at:%Y-%m-%d}"
+    return f'recorded {_format_days(cassette)} <time datetime="{date}">({date})</time>'
+
+
+def _shorten_prompt(request: ReportedRequest) -> str:
+    """Return the beginning of the last user message, on one line."""
+    prompts = [message.text for message in request.messages if message.role == "user"]
+    prompt = prompts[-1] if prompts else request.messages[-1].text if request.messages else request.body or ""
+    return " ".join(prompt[: 2 * _PREVIEW].split())[:_PREVIEW]
 
 
 def _format_request(request: ReportedRequest) -> str:
     facts = [f"<b>{escape(request.model)}</b>"] if request.model else [escape(f"{request.method} {request.url}")]
     facts += [f"tools {escape(', '.join(request.tools))}"] if request.tools else []
-    prompts = [message.text for message in request.messages if message.role == "user"]
-    prompt = prompts[-1] if prompts else request.messages[-1].text if request.messages else request.body or ""
-    preview = " ".join(prompt[: 2 * _PREVIEW].split())[:_PREVIEW]
+    preview = _shorten_prompt(request)
     parts = [f'<details class="request"><summary><span class="label">Request</span> {" · ".join(facts)}']
     parts.append(f'<span class="prompt">{escape(preview)}</span></summary><dl>' if preview else "</summary><dl>")
     parts.append(f"<dt>address</dt><dd>{escape(f'{request.method} {request.url}')}</dd>")
