@@ -118,21 +118,20 @@ class BedrockClient:
         """
         if response_model is None:
             return self._select_method(is_stream=arguments.pop("stream", False))(**arguments)
-        config: Mapping[str, Any] = arguments.pop("toolConfig", None) or {}
-        options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
-        options.setdefault("tools", config.get("tools"))
-        if options.get("strict"):
+        config: Mapping[str, Any] = arguments.get("toolConfig") or {}
+        arguments.setdefault("tools", config.get("tools"))
+        if arguments.get("strict"):
             self._check_strict()
-        request: CreateRequest[Any] = CreateRequest("bedrock", response_model, **options)
-        arguments["toolConfig"] = {**config, "tools": request.tools}
+        request: CreateRequest[Any] = CreateRequest("bedrock", response_model, **arguments)
+        request.arguments["toolConfig"] = {**config, "tools": request.tools}
         send = self._select_method(is_stream=request.is_stream)
         if request.is_stream:
             with request.sending():
-                response = send(**arguments)
+                response = send(**request.arguments)
             return request.read_stream(_BedrockStreamSource(response))
         while True:
             with request.sending():
-                raw = send(**add_follow_up(arguments, request))
+                raw = send(**add_follow_up(request))
             extraction = request.handle_response(raw, raw=raw, usage=raw.get("usage"))
             if extraction is not None:
                 return extraction

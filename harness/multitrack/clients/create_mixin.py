@@ -13,8 +13,8 @@ from multitrack.clients.instructor_names import look_up_attribute
 from multitrack.clients.sdk_conversion import (
     SdkStreamSource,
     add_follow_up,
+    add_tools,
     dump_response,
-    split_arguments,
     view_response,
 )
 
@@ -146,16 +146,15 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         sdk: Any = super()
         if response_model is None:
             return sdk.create(**arguments)
-        request, arguments = split_arguments(
-            self._wire, response_model, arguments, self._tool_choice, in_extra_body=self._checks_tool_choice
-        )
+        request: CreateRequest[Any] = CreateRequest(self._wire, response_model, **arguments)
+        add_tools(request, self._tool_choice, in_extra_body=self._checks_tool_choice)
         if request.is_stream:
             with request.sending():
-                stream = sdk.create(stream=True, **arguments)
+                stream = sdk.create(stream=True, **request.arguments)
             return request.read_stream(SdkStreamSource(stream, self._wire, self._usage_type))
         while True:
             with request.sending():
-                raw = sdk.create(**add_follow_up(arguments, request))
+                raw = sdk.create(**add_follow_up(request))
             usage = getattr(raw, "usage", None)
             extraction = request.handle_response(view_response(raw), raw=raw, usage=usage, dump=dump_response)
             if extraction is not None:
@@ -246,16 +245,15 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         sdk: Any = super()
         if response_model is None:
             return await sdk.create(**arguments)
-        request, arguments = split_arguments(
-            self._wire, response_model, arguments, self._tool_choice, in_extra_body=self._checks_tool_choice
-        )
+        request: CreateRequest[Any] = CreateRequest(self._wire, response_model, **arguments)
+        add_tools(request, self._tool_choice, in_extra_body=self._checks_tool_choice)
         if request.is_stream:
             with request.sending():
-                stream = await sdk.create(stream=True, **arguments)
+                stream = await sdk.create(stream=True, **request.arguments)
             return request.read_stream(SdkStreamSource(stream, self._wire, self._usage_type))
         while True:
             with request.sending():
-                raw = await sdk.create(**add_follow_up(arguments, request))
+                raw = await sdk.create(**add_follow_up(request))
             usage = getattr(raw, "usage", None)
             extraction = request.handle_response(view_response(raw), raw=raw, usage=usage, dump=dump_response)
             if extraction is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from multitrack.extraction import (
     Continuation,
@@ -27,29 +27,26 @@ T = TypeVar("T")
 
 
 class CreateRequest(Generic[T]):
-    """The tools to send with one call to ``create``, and how to read the response.
+    """The tools and arguments to send with one call to ``create``, and how to read the response.
+
+    Args:
+        wire: The wire format.
+        response_model: The argument of ``create``.
+        **arguments: All other arguments of ``create``. Those that are named here are Multitrack's own.
+
+    Attributes:
+        arguments: The arguments for the provider, without Multitrack's own.
 
     Raises:
         TypeError: If ``response_model`` has an unsupported form, if the wire format cannot express one of its models,
             if an option is invalid, or if the caller passed ``tools``.
     """
 
-    OPTIONS: ClassVar = (
-        "on_error",
-        "allow_empty",
-        "context",
-        "validation_context",
-        "max_retries",
-        "strict",
-        "stream",
-        "tools",
-    )
-    """The arguments of ``create`` that are handled here; all others are sent to the provider."""
-
     def __init__(
         self,
         wire: str,
         response_model: TypeForm[Iterable[T]],
+        /,
         *,
         on_error: OnError = "raise",
         allow_empty: bool = False,
@@ -59,6 +56,7 @@ class CreateRequest(Generic[T]):
         strict: bool = False,
         stream: object = False,
         tools: object = None,
+        **arguments: Any,
     ) -> None:
         if tools:
             raise TypeError("pass either tools= or response_model=, not both: response_model= creates the tools")
@@ -75,12 +73,13 @@ class CreateRequest(Generic[T]):
             raise TypeError(
                 "pass either context= or validation_context=, not both: they are two names for the same argument"
             )
+        self.arguments = arguments
         definitions = define_tools(response_model)
         self._models = definitions.models
         self._reader: ResponseReader[T] = ResponseReader(
             self._models, on_error=on_error, allow_empty=allow_empty, context=context
         )
-        self._retries = Retries(self._reader, max_retries)
+        self._retries = Retries(self._reader, max_retries) if max_retries else None
         self.wire_format = registry.get_format(wire)
         self.tools = definitions.write_schemas(wire, strict)
         self.is_stream = bool(stream)
@@ -126,15 +125,17 @@ class CreateRequest(Generic[T]):
         Raises:
             ExtractionError: As ``Toolset.extract`` does.
         """
-        result = self._retries.handle_response(self.wire_format.read_answer(document), raw=raw, usage=usage)
+        answer = self.wire_format.read_answer(document)
+        calls: Sequence[ToolCall] = answer.calls
+        result: Extraction[T] | FollowUp
+        if self._retries is None:
+            result = self._reader.unwrap(self._reader.read(answer, raw=raw, usage=usage))
+        else:
+            result = self._retries.handle_response(answer, raw=raw, usage=usage)
+            calls = self._retries.latest_calls
         if isinstance(result, Extraction):
             result.continuation = Continuation(
-                self.wire_format,
-                self._earlier,
-                raw if dump else document,
-                self._retries.latest_calls,
-                dump,
-                self.convert_messages,
+                self.wire_format, self._earlier, raw if dump else document, calls, dump, self.convert_messages
             )
             return result
         document = dump(raw) if dump else document

@@ -56,32 +56,27 @@ class SdkStreamSource(StreamSource):
         return closing
 
 
-def split_arguments(
-    wire: str, response_model: Any, arguments: dict[str, Any], tool_choice: Any, *, in_extra_body: bool
-) -> tuple[CreateRequest[Any], dict[str, Any]]:
-    """Return the ``CreateRequest`` and the arguments for the provider.
+def add_tools(request: CreateRequest[Any], tool_choice: Any, *, in_extra_body: bool) -> None:
+    """Add the tools and the tool choice to the arguments of ``request``.
 
     Args:
-        wire: The wire format.
-        response_model: The argument of ``create``.
-        arguments: All other arguments of ``create``. This dictionary is changed.
+        request: The request, with the arguments of the caller.
         tool_choice: The tool choice to send if ``arguments`` contain none.
         in_extra_body: Whether to add the tool choice to ``extra_body``. This is faster for an SDK that checks an
             argument against each of its possible types (25 microseconds in OpenAI's SDK), and slower for other SDKs.
     """
-    options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
-    request: CreateRequest[Any] = CreateRequest(wire, response_model, **options)
+    arguments = request.arguments
     if "tool_choice" not in arguments:
         if in_extra_body:
             arguments["extra_body"] = {"tool_choice": tool_choice, **(arguments.get("extra_body") or {})}
         else:
             arguments["tool_choice"] = tool_choice
     arguments["tools"] = request.tools
-    return request, arguments
 
 
-def add_follow_up(arguments: dict[str, Any], request: CreateRequest[Any]) -> dict[str, Any]:
-    """Return ``arguments`` with the follow-up messages. The caller's own conversation is not changed."""
+def add_follow_up(request: CreateRequest[Any]) -> dict[str, Any]:
+    """Return the arguments of ``request`` with the follow-up messages. The caller's conversation is not changed."""
+    arguments = request.arguments
     key = request.wire_format.conversation_key
     messages: Any = arguments.get(key)
     # isinstance() would be slow, because Iterator is an abstract class

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from multitrack.tool_call import ToolCall
+
 
 def as_object(value: object) -> Mapping[str, Any]:
     """Return ``value`` if it is a JSON object, or a Pydantic object made from one; otherwise an empty object."""
@@ -22,13 +24,11 @@ def as_objects(value: object) -> list[Mapping[str, Any]]:
 
 
 def _read_fields(value: object) -> Mapping[str, Any] | None:
-    if isinstance(value, dict):
-        return value
     # Pydantic objects are recognized by an attribute that each of them has: isinstance() with BaseModel, an
     # abstract class, takes ten times as long.
     extra: Any = getattr(value, "__pydantic_extra__", _MISSING)
     if extra is _MISSING:
-        return None
+        return value if isinstance(value, dict) else None
     return {**vars(value), **extra} if extra else vars(value)
 
 
@@ -58,6 +58,22 @@ def format_arguments(arguments: object) -> str | None:
         return to_json(arguments).decode()
     except PydanticSerializationError:
         return to_compact_json(arguments)
+
+
+def read_call(call_id: object, name: object, arguments: object, index: int) -> ToolCall:
+    """Return a call whose fields may have any type. Its arguments are written as ``format_arguments`` does."""
+    # as few function calls as possible: after a request, which fills the caches of the CPU, each of them is slow
+    if type(arguments) is dict:
+        try:
+            arguments = to_json(arguments).decode()
+        except PydanticSerializationError:
+            arguments = to_compact_json(arguments)
+    return ToolCall(
+        call_id if isinstance(call_id, str) and call_id else None,
+        name if isinstance(name, str) else "",
+        arguments if isinstance(arguments, str) else format_arguments(arguments),
+        index,
+    )
 
 
 def error_message(error: object) -> str | None:

@@ -43,9 +43,8 @@ class ExtractingToyClient:
         self.sdk = sdk
 
     def create(self, talk: list[dict[str, Any]], response_model: Any, **arguments: Any) -> Any:
-        options = {name: arguments.pop(name) for name in CreateRequest.OPTIONS if name in arguments}
-        request: CreateRequest[Any] = CreateRequest("toy", response_model, **options)
-        body = {"engine": "toy-1", "acts": request.tools, **arguments}
+        request: CreateRequest[Any] = CreateRequest("toy", response_model, **arguments)
+        body = {"engine": "toy-1", "acts": request.tools, **request.arguments}
         if request.is_stream:
             with request.sending():
                 stream = self.sdk.talk_in_pieces(talk=talk, **body)

@@ -10,7 +10,7 @@ from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, format_arguments
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, format_arguments, read_call
 
 LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """The stop reasons of an answer that was cut off."""
@@ -24,8 +24,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     for block in as_objects(document.get("content")):
         kind = block.get("type")
         if kind == "tool_use":
-            call_id, name = as_text(block.get("id")), as_text(block.get("name")) or ""
-            calls.append(ToolCall(call_id, name, format_arguments(block.get("input")), len(calls)))
+            calls.append(read_call(block.get("id"), block.get("name"), block.get("input"), len(calls)))
         elif kind == "text" and (text := as_text(block.get("text"))):
             texts.append(text)
     finish_reason = as_text(document.get("stop_reason"))

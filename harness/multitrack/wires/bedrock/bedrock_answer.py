@@ -10,7 +10,7 @@ from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
-from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, format_arguments
+from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, format_arguments, read_call
 
 LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """The stop reasons of an answer that was cut off."""
@@ -31,10 +31,11 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     for block in read_blocks(document):
         use = find_call(block)
         if use is not None:
-            call_id, name = as_text(use.get("toolUseId")), as_text(use.get("name")) or ""
-            calls.append(ToolCall(call_id, name, format_arguments(use.get("input")), len(calls)))
-        else:
+            calls.append(read_call(use.get("toolUseId"), use.get("name"), use.get("input"), len(calls)))
+        elif "citationsContent" in block:
             texts += [part["text"] for part in find_texts(block)]
+        elif text := as_text(block.get("text")):
+            texts.append(text)
     stop_reason = as_text(document.get("stopReason"))
     is_truncated = stop_reason in LENGTH_LIMITS
     return WireAnswer(
