@@ -1,7 +1,9 @@
 """``multitrack review``: what needs a decision, and ``multitrack accept`` and ``reject`` with the ids of items."""
 
 import json
+import re
 import subprocess
+import sys
 
 import pytest
 from command_line import run_multitrack
@@ -439,3 +441,41 @@ def test_the_keys_in_a_terminal_change_the_files(project, monkeypatch, keys, cod
         assert project.run("undo").returncode == 0
         assert project.pending.exists()
         assert project.cassette.read_bytes() == before
+
+
+RED, GREEN = "\x1b[1;4;31m", "\x1b[1;4;32m"
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["colours", "NO_COLOR"]
+)
+def test_a_terminal_shows_both_values_in_colour(changed_snapshots, monkeypatch, capsys, variables, is_coloured):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "100", "FORCE_COLOR": "1", **variables}.items():
+        monkeypatch.setenv(name, value)
+    review.print_side_by_side(changed_snapshots[0], "1 of 3")
+    shown = capsys.readouterr().out
+    row = next(line for line in shown.splitlines() if "Weather.location" in line)
+    assert (f"{RED}Toronto" in row) == is_coloured
+    assert (f"{GREEN}Paris" in row) == is_coloured
+    assert "31m" in shown or not is_coloured
+    assert [*re.sub(r"\x1b\[[0-9;]*m", "", row).split()] == ["Weather.location", "'Toronto'", "'Paris'"]
+
+
+def test_control_characters_are_escaped_in_colour(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    changes = (review.FieldDifference("a\x1b[2J", "'b\x1b[2J'", None),)
+    shown = review.ReviewItem("1", "drift", ("t\x1b[2J",), "", "", (), changes, request=("\x1b[2J[red]x[/]",))
+    review.print_side_by_side(shown)
+    out = capsys.readouterr().out
+    assert "\x1b[2J" not in out
+    assert "'b\\x1b[2J'" in out
+    assert "[red]x[/]" in out
+    assert "(absent)" in out
+
+
+def test_without_rich_the_lines_are_printed(changed_snapshots, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    review.print_side_by_side(changed_snapshots[0], "1 of 3")
+    assert capsys.readouterr().out.splitlines() == list(review.format_item(changed_snapshots[0], "1 of 3"))

@@ -358,9 +358,9 @@ def _print_items(items: Sequence[ReviewItem]) -> None:
 
 def _review_in_terminal(items: Sequence[ReviewItem], folders: Sequence[Path], *, force: bool) -> list[ReviewItem]:
     """Ask for a decision about each item, and carry out the decisions. Return the items that are left."""
-    from multitrack.commands.review import format_side_by_side, go_through
+    from multitrack.commands.review import go_through, print_side_by_side
 
-    decided = go_through(items, typer.getchar, echo, format_side_by_side)
+    decided = go_through(items, typer.getchar, echo, print_side_by_side)
     if decided.words or decided.ignored:
         _decide("review", decided, folders, dry_run=False, json=False, force=force)
     return [item for item in items if not decided.settles(item)]

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from multitrack.commands.undo_log import read_file
 from multitrack.drift.cassette_diff import REMOVED, compare_cassettes
 from multitrack.drift.response_drift import compare_responses
 from multitrack.errors import CassetteCorrupt, MultitrackError
-from multitrack.printable import escape_line
+from multitrack.printable import echo, escape_line
 from multitrack.reporting import request_text
 from multitrack.run_facts import ChangedRequest, ChangedSnapshot, RunFacts, digest_file
 from multitrack.snapshots.calls_file import DamagedCallsFile, format_file, read_entries, replace_note
@@ -474,7 +475,7 @@ def go_through(
     items: Sequence[ReviewItem],
     read_key: Callable[[], str],
     show: Callable[[str], None],
-    describe: Callable[[ReviewItem, str], Iterable[str]] | None = None,
+    show_item: Callable[[ReviewItem, str], None] | None = None,
 ) -> Decisions:
     """Ask for a decision about each item.
 
@@ -482,7 +483,7 @@ def go_through(
         items: The items.
         read_key: Waits for a key, and returns it. An empty string means the end of the input.
         show: Prints a line.
-        describe: Returns the lines that show an item and its position (default: ``format_item``).
+        show_item: Prints an item and its position (default: ``show`` the lines of ``format_item``).
     """
     decided = Decisions()
     for_all: dict[tuple[str, str], str] = {}
@@ -493,8 +494,12 @@ def go_through(
             show(f"{listed.id}  only {', '.join(listed.paths)} differs, which is ignored now")
         key = for_all.get((listed.kind, listed.title))
         while item is not None and key is None:
-            for line in (describe or format_item)(item, f"{number} of {len(items)}"):
-                show(line)
+            position = f"{number} of {len(items)}"
+            if show_item is not None:
+                show_item(item, position)
+            else:
+                for line in format_item(item, position):
+                    show(line)
             show(KEYS)
             if (key := _ask(item, read_key, show)) == "i" and (path := _ask_for_path(item.paths, read_key, show)):
                 decided.ignored.setdefault(listed.id, []).append(path)
@@ -550,26 +555,64 @@ def format_item(item: ReviewItem, position: str = "") -> Iterator[str]:
     yield from _format_end(item)
 
 
-def format_side_by_side(item: ReviewItem, position: str = "") -> Iterator[str]:
-    """Yield the lines that show an item in a terminal, with the old and the new values next to each other."""
-    if not item.changes:
-        yield from format_item(item, position)
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def print_side_by_side(item: ReviewItem, position: str = "") -> None:
+    """Print an item in a terminal, with the old and the new values next to each other, and in colour.
 
-    table = Table("", "old", "new", box=box.SIMPLE_HEAD)
-    for change in item.changes:
-        table.add_row(*(Text(escape_line(text or "(absent)")) for text in change))
-    # without colours, because control characters are escaped when a line is printed
-    console = Console(color_system=None)
-    with console.capture() as capture:
+    Without rich, print the lines of ``format_item``. rich uses no colours if ``NO_COLOR`` is set.
+    """
+    try:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        for line in format_item(item, position):
+            echo(line)
+        return
+
+    def show(lines: Iterable[str], style: str = "") -> None:
+        for line in lines:
+            console.print(Text(escape_line(line), style), soft_wrap=True)
+
+    console = Console(highlight=False)
+    empty, heading, *tests = _format_heading(item, position)
+    show([empty])
+    show([heading], "bold")
+    show(tests)
+    if item.changes:
+        table = Table("", "old", "new", box=box.SIMPLE_HEAD)
+        for change in item.changes:
+            sides = _style_words(escape_line(change.old or ""), escape_line(change.new or ""))
+            cells = (
+                Text("(absent)", "dim") if value is None else Text.assemble(*parts)
+                for value, parts in zip((change.old, change.new), sides, strict=True)
+            )
+            table.add_row(Text(escape_line(change.field), "bold"), *cells)
         console.print(table)
-    yield from _format_heading(item, position)
-    yield from (line.rstrip() for line in capture.get().splitlines())
-    yield from _format_end(item)
+    else:
+        show(f"    {line}" for line in item.lines)
+    show(item.request, "dim")
+    if item.command:
+        show([_format_command(item)], "cyan")
+
+
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
+_MAX_WORDS = 2_000
+
+
+def _style_words(old: str, new: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return both values in parts, each with its style: the words that differ stand out."""
+    before, after = _WORD.findall(old), _WORD.findall(new)
+    sides: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
+    if max(len(before), len(after)) > _MAX_WORDS:
+        return [(old, "red")], [(new, "green")]
+    for operation, start, end, new_start, new_end in SequenceMatcher(
+        str.isspace, before, after, autojunk=False
+    ).get_opcodes():
+        mark = "" if operation == "equal" else "bold underline "
+        sides[0].append(("".join(before[start:end]), f"{mark}red"))
+        sides[1].append(("".join(after[new_start:new_end]), f"{mark}green"))
+    return sides
 
 
 def _format_heading(item: ReviewItem, position: str) -> Iterator[str]:
@@ -582,4 +625,8 @@ def _format_heading(item: ReviewItem, position: str) -> Iterator[str]:
 def _format_end(item: ReviewItem) -> Iterator[str]:
     yield from item.request
     if item.command:
-        yield f"  to settle it: {item.command}"
+        yield _format_command(item)
+
+
+def _format_command(item: ReviewItem) -> str:
+    return f"  to settle it: {item.command}"
