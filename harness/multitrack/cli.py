@@ -268,8 +268,8 @@ def diff(
 ) -> None:
     """Print which requests and tool calls differ between two cassettes, folders or git revisions.
 
-    Ids, times and the layout of the file do not count. Neither does the text that accompanies tool calls. The exit code
-    is 1 if the cassettes differ.
+    Ids, times, the layout of the file and the text that accompanies tool calls are ignored. The exit code is 1 if the
+    cassettes differ.
     """
     from multitrack.drift import cassette_diff, compared_files
     from multitrack.reporting import diff_formats
@@ -323,7 +323,7 @@ def revalidate(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="the root of the repository")] = Path()) -> None:
-    """Let git ignore pending recordings, keep the line endings of cassettes, and show tool calls in diffs.
+    """Make git ignore pending recordings, keep the line endings of cassettes, and show tool calls in diffs.
 
     Adds lines to .gitignore and .gitattributes.
     """

@@ -55,7 +55,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent.
 
-        With the ids that multitrack review prints, also store the received calls of snapshots, and new wordings.
+        If you pass ids that multitrack review has printed, changed snapshots and reworded requests are accepted, too.
         """
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
         from multitrack.commands.review import Decisions
@@ -226,7 +226,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Keep recorded answers, and update the requests whose wording changed in the last run of pytest.
+        """Store the new wording of the last run's requests, and keep their recorded answers.
 
         Wording is the text of messages and instructions, and descriptions of tools and fields. No request is sent.
         """
@@ -274,8 +274,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     def review(json: _Json = False, force: _Force = False) -> None:
         """Go through everything that needs a decision: pending recordings, and what the last run of pytest reported.
 
-        These are changed snapshots, requests without a recording, drift, and the findings of an audit. Without a
-        terminal, print the items with their ids. The exit code is 1 if an item is left.
+        pytest reports changed snapshots, requests without a recording, drift, and the findings of an audit. Without a
+        terminal, print the items with their ids. The exit code is 1 if any items remain.
         """
         items = _list_items(find_folders())
         if json:
