@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from multitrack.errors import MultitrackError
+from multitrack.shell_commands import RunOptions, ShellCommands
 
 VERSION = 4
 CACHE_KEY = "multitrack/run"
@@ -156,7 +157,8 @@ class AuditFinding:
         section: The title of the section of the report.
         tests: The node ids of the tests whose requests changed.
         lines: The lines that describe the change.
-        command: The command that fixes the difference. Empty if there is none.
+        command: The command that fixes the difference, for the folder where the run was started. Empty if there is
+            none.
     """
 
     title: str
@@ -182,6 +184,8 @@ class RunFacts:
         snapshots: The snapshots that did not have the received calls.
         drift: The cassettes whose recordings are no longer valid, if the run compared them with live responses.
         findings: The findings of the audit, if the run was an audit.
+        folder: The folder where the run was started.
+        options: The options of the run that a command for one of its tests must repeat.
     """
 
     root: Path = Path()
@@ -194,6 +198,13 @@ class RunFacts:
     snapshots: Sequence[ChangedSnapshot] = ()
     drift: Sequence[DriftedCassette] = ()
     findings: Sequence[AuditFinding] = ()
+    folder: str = "."
+    options: RunOptions = RunOptions()  # noqa: RUF009 - it is frozen
+
+    @property
+    def commands(self) -> ShellCommands:
+        """The builder of commands for the current folder."""
+        return ShellCommands(self.root, Path.cwd(), self.options)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as a dictionary that can be represented as JSON."""
@@ -219,6 +230,8 @@ class RunFacts:
             [ChangedSnapshot(**one) for one in plain["snapshots"]],
             [DriftedCassette(**one) for one in plain["drift"]],
             [AuditFinding(**one) for one in plain["findings"]],
+            plain["folder"],
+            RunOptions(**plain["options"]),
         )
 
     def relative(self, path: Path) -> str:

@@ -1,16 +1,15 @@
-"""Commands in messages: complete, and quoted so that they can be pasted into a shell."""
+"""Commands in messages of a run, for the folder where the run was started."""
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from multitrack.shell_commands import RunOptions, ShellCommands
 from pytest_multitrack import flags, pytest_internals
 
 if TYPE_CHECKING:
@@ -23,24 +22,26 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs ``item`` alone, with the options from this run that the test needs."""
-    path, separator, rest = _show_test(item).partition("::")
-    folder, arguments = "", (*arguments, *_cassette_options(item.config), *_collection_options(item))
-    if "[" in path:
-        # pytest takes a bracket in a path for the start of the parameters
-        folder, _, path = path.rpartition("/")
-        # without a configuration file, pytest would look for the project root in the test's folder
-        root = os.path.relpath(item.config.rootpath, item.config.invocation_params.dir / folder)
-        arguments = (f"--rootdir={root}", *arguments)
-    command = shlex.join(["pytest", *arguments, f"{path}{separator}{rest}"])
-    return f"cd {shlex.quote(folder)} && {command}" if folder else command
+    """Return the command that runs ``item`` alone, with those options from this run that the test needs."""
+    commands = shell_commands(item.config, has_doctests=pytest_internals.is_doctest(item))
+    return commands.run([pytest_internals.get_test_name(item)], *arguments)
 
 
-# each test with a cassette needs the command that records it, for the message of a miss
-@lru_cache(maxsize=256)
-def _make_argument(path: str, root: Path, folder: Path) -> str:
-    """Return ``path``, which begins at the project root, as an argument in the current folder."""
-    return os.path.relpath(root / path, folder).replace(os.sep, "/")
+def shell_commands(config: pytest.Config, *, has_doctests: bool = False) -> ShellCommands:
+    """Return the builder of commands for the folder where this run was started.
+
+    Args:
+        config: The run's config.
+        has_doctests: Whether the commands collect doctests, if this run does.
+    """
+    options = find_run_options(config, has_doctests=has_doctests)
+    return ShellCommands(config.rootpath, config.invocation_params.dir, options)
+
+
+def find_run_options(config: pytest.Config, *, has_doctests: bool) -> RunOptions:
+    """Return the options of this run that a command for one of its tests must repeat."""
+    arguments = (*_cassette_options(config), *_collection_options(config, has_doctests=has_doctests))
+    return RunOptions(flags.record_flag(config), arguments, has_configuration=config.inipath is not None)
 
 
 def rebind_command(item: pytest.Item, fixture: str | None = None) -> str:
@@ -52,13 +53,7 @@ def rebind_command(item: pytest.Item, fixture: str | None = None) -> str:
     """
     if not leaves_facts(item.config):
         return pytest_command(item, "--calls-rebind")
-    return shlex.join(["multitrack", "rebind", fixture or _show_test(item)])
-
-
-def _show_test(item: pytest.Item) -> str:
-    """Return the node id of ``item``, with a path relative to the folder where this run was started."""
-    path, separator, rest = pytest_internals.get_test_name(item).partition("::")
-    return f"{_make_argument(path, item.config.rootpath, item.config.invocation_params.dir)}{separator}{rest}"
+    return shell_commands(item.config).rebind([fixture or pytest_internals.get_test_name(item)])
 
 
 def leaves_facts(config: pytest.Config) -> bool:
@@ -95,15 +90,16 @@ def _cassette_options(config: pytest.Config) -> Iterator[str]:
         yield f"--cassettes-option={option}"
 
 
-def _collection_options(item: pytest.Item) -> Iterator[str]:
-    """Yield the pytest options that are needed to collect the test and set it up."""
-    option, folder = item.config.option, item.config.invocation_params.dir
+def _collection_options(config: pytest.Config, *, has_doctests: bool) -> Iterator[str]:
+    """Yield the pytest options that are needed to collect tests and set them up."""
+    option, folder = config.option, config.invocation_params.dir
+    if getattr(option, "rootdir", None):
+        yield f"--rootdir={config.rootpath}"
     if getattr(option, "inifilename", None):
         yield f"--config-file={Path(folder, option.inifilename)}"
     # plugins that are switched off are not necessary
     yield from (f"-p{name}" for name in option.plugins or () if not name.startswith("no:"))
-    if pytest_internals.is_doctest(item):
-        if item.path.suffix == ".py":
+    if has_doctests:
+        if getattr(option, "doctestmodules", False):
             yield "--doctest-modules"
-        else:
-            yield from (f"--doctest-glob={pattern}" for pattern in option.doctestglob or ())
+        yield from (f"--doctest-glob={pattern}" for pattern in getattr(option, "doctestglob", None) or ())

@@ -19,7 +19,7 @@ from multitrack.run_facts import (
     read_request,
 )
 from multitrack.tape.file import paths
-from pytest_multitrack import selection, unused_recordings
+from pytest_multitrack import commands, selection, unused_recordings
 from pytest_multitrack.run_summary import RunSummary
 
 
@@ -40,6 +40,8 @@ def save_facts(terminalreporter: Any, summary: RunSummary, exitstatus: int) -> N
         snapshots=[ChangedSnapshot(**one) for one in _sort(summary.snapshots)],
         drift=list(_list_drift(config)),
         findings=list(_list_findings(config)),
+        folder=paths.relative_to(config.invocation_params.dir, root),
+        options=commands.find_run_options(config, has_doctests=True),
     )
     cache.set(CACHE_KEY, facts.to_plain())
 

@@ -20,6 +20,7 @@ from multitrack.run_facts import (
     UsedCassette,
     digest_file,
 )
+from multitrack.shell_commands import RunOptions
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
@@ -61,13 +62,13 @@ class Project:
         self.snapshot.parent.mkdir()
         self.snapshot.write_text(SNAPSHOT, encoding="utf-8")
 
-    def write_cassette(self, name, interaction):
+    def write_cassette(self, name, *interactions):
         file = self.path / "cassettes" / name
         file.parent.mkdir(exist_ok=True)
-        file.write_text(dump_cassette(Cassette((interaction,), {"format": 1})), encoding="utf-8")
+        file.write_text(dump_cassette(Cassette(interactions, {"format": 1})), encoding="utf-8")
         return file
 
-    def write_facts(self, findings=(), snapshots=()):
+    def write_facts(self, findings=(), snapshots=(), misses=(), **facts):
         sent = StoredRequest.from_body("POST", URL, [("content-type", "application/json")], make_body("Plan my trip"))
         worded = ChangedRequest(
             "test_trip.py::test_words", "cassettes/test_words.yaml", "no recording", sent, 1, is_only_wording=True
@@ -87,10 +88,11 @@ class Project:
         used = {f"cassettes/{file.name}": UsedCassette(digest_file(file), [1]) for file in (self.cassette, self.worded)}
         facts = RunFacts(
             cassettes=used,
-            misses=[worded, changed],
+            misses=[worded, changed, *misses],
             snapshots=[snapshot, *snapshots],
             drift=[drift],
             findings=[*findings] or [finding],
+            **facts,
         )
         file = self.path.joinpath(".pytest_cache", "v", *CACHE_KEY.split("/"))
         file.parent.mkdir(parents=True)
@@ -99,13 +101,16 @@ class Project:
     def run(self, *arguments):
         return run_multitrack(*arguments, cwd=self.path)
 
-    def items(self):
+    def list_items(self):
         done = self.run("review", "--json")
         document = json.loads(done.stdout)
         assert document["version"] == 1
         assert done.returncode == (1 if document["items"] else 0)
+        return document["items"]
+
+    def items(self):
         return {
-            item["kind"] if item["kind"] != "changed request" else item["title"]: item for item in document["items"]
+            item["kind"] if item["kind"] != "changed request" else item["title"]: item for item in self.list_items()
         }
 
 
@@ -156,6 +161,64 @@ def test_an_id_is_valid_until_its_file_changes(reviewed):
     assert (
         "there is no such item, or its file has changed\n  to list the items: multitrack review --json" in done.stderr
     )
+
+
+@pytest.fixture
+def shared(project):
+    """A cassette with recordings of two tests, both of which sent a request with a new wording."""
+    project.write_cassette(
+        "test_words.yaml",
+        exchange("Plan a trip", "Rome", "test_trip.py::test_words"),
+        exchange("Plan a meal", "Rome", "test_trip.py::test_meal"),
+    )
+    sent = StoredRequest.from_body("POST", URL, [("content-type", "application/json")], make_body("Plan my meal"))
+    meal = ChangedRequest(
+        "test_trip.py::test_meal", "cassettes/test_words.yaml", "no meal", sent, 2, is_only_wording=True
+    )
+    project.write_facts(misses=[meal])
+    (accepted,) = (one["id"] for one in project.list_items() if one["tests"] == ["test_trip.py::test_words"])
+    assert project.run("accept", accepted).returncode == 0
+    return project
+
+
+def test_other_requests_of_a_changed_cassette_stay_listed(shared):
+    (meal,) = (one for one in shared.list_items() if one["tests"] == ["test_trip.py::test_meal"])
+    assert meal["lines"] == ["no meal", "its cassette has changed since the run"]
+    assert meal["command"] == "pytest test_trip.py::test_meal"
+    assert meal["decisions"] == []
+    assert "  to run the test again: pytest test_trip.py::test_meal\n" in shared.run("review").stdout
+    refused = shared.run("accept", meal["id"])
+    assert refused.returncode == 1
+    assert "its cassette has changed since the run\n  run: pytest test_trip.py::test_meal" in refused.stderr
+
+
+def test_a_request_that_its_cassette_now_holds_is_not_listed(shared):
+    assert all(one["tests"] != ["test_trip.py::test_words"] for one in shared.list_items())
+
+
+def test_commands_repeat_the_options_of_the_run_and_fit_the_current_folder(project):
+    sent = StoredRequest.from_body("POST", URL, [("content-type", "application/json")], make_body("Moved"))
+    moved = ChangedRequest(
+        "test_trip.py::test_b", "cassettes/b.yaml", "moved", sent, moved_from=("test_trip.py::a", "test_trip.py::b")
+    )
+    options = RunOptions("--multitrack-record", ["--cassettes-dir=/x y", "-pmine"], has_configuration=False)
+    fixture = ChangedRequest("client", "cassettes/client.yaml", "in a fixture", sent)
+    project.write_facts(misses=[moved, fixture], options=options)
+    folder = project.path / "inner"
+    folder.mkdir()
+    document = json.loads(run_multitrack("review", "--json", cwd=folder).stdout)
+    found = {item["kind"] if item["kind"] != "changed request" else item["title"]: item for item in document["items"]}
+    record = "pytest --multitrack-record '--cassettes-dir=/x y' -pmine"
+    at_root = record.replace("pytest", "pytest --rootdir=..")
+    assert found["CassetteMiss: POST"]["command"] == f"{at_root} ../test_trip.py::test_new"
+    assert found["drift"]["command"] == f"{at_root} ../{TEST}"
+    assert found["in a fixture"]["command"] == f"cd .. && {record}"
+    assert found["moved"]["command"] == "multitrack mv ../test_trip.py::a ../test_trip.py::b"
+    assert found["audit finding"]["command"] == "cd .. && pytest --record"
+    (problem, *_) = json.loads(run_multitrack("rebind", "test_trip.py::test_new", "--json", cwd=folder).stdout)[
+        "problems"
+    ]
+    assert problem["message"].endswith(f"to record it: {at_root} ../test_trip.py::test_new")
 
 
 def test_a_snapshot_that_has_changed_since_the_run_is_not_listed(reviewed):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multitrack.errors import MultitrackError
+from multitrack.shell_commands import ShellCommands
 from multitrack.tape.failed_interactions import explain_refusal
 from multitrack.tape.file import paths, storage
 from multitrack.tape.foreign_redaction import make_foreign_redactor
@@ -24,12 +25,15 @@ class Acceptance:
     """The path of each pending recording that was not accepted, with the reason."""
 
 
-def accept_recordings(files: Iterable[Path], settings: Settings, *, keep_errors: bool, dry_run: bool) -> Acceptance:
+def accept_recordings(
+    files: Iterable[Path], settings: Settings, commands: ShellCommands, *, keep_errors: bool, dry_run: bool
+) -> Acceptance:
     """Merge the pending recordings in ``files`` into their cassettes.
 
     Args:
         files: The files with pending recordings.
         settings: The project's settings.
+        commands: Builds the commands in the problems.
         keep_errors: Whether to accept recordings in which a request failed.
         dry_run: Whether to change nothing.
     """
@@ -44,12 +48,14 @@ def accept_recordings(files: Iterable[Path], settings: Settings, *, keep_errors:
             continue
         if merged.accepted:
             result.accepted.append(paths.cassette_path(file))
-        result.problems += [(str(file), _explain_refusal(file, test, reason)) for test, reason in merged.refused]
+        result.problems += [
+            (str(file), _explain_refusal(file, test, reason, commands)) for test, reason in merged.refused
+        ]
     return result
 
 
-def _explain_refusal(file: Path, test: str | None, reason: str) -> str:
-    command = f"pytest --record {shlex.quote(test)}" if test is not None and "::" in test else "pytest --record"
+def _explain_refusal(file: Path, test: str | None, reason: str, commands: ShellCommands) -> str:
+    command = commands.record([] if test is None else [test])
     owner = "" if test is None else f"{test}: "
     return (
         f"{file}: not accepted: {owner}a request failed: {reason}\n"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from multitrack.commands.review import Decisions, ReviewItem
     from multitrack.commands.undo_log import UndoLog
     from multitrack.run_facts import RunFacts
+    from multitrack.shell_commands import ShellCommands
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
@@ -67,7 +68,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             if keep_errors:
                 raise typer.BadParameter("--keep-errors applies to paths, not to ids of items")
             accepted = Decisions(dict.fromkeys(ids, "accept"))
-            _decide("accept", accepted, find_folders(), dry_run=dry_run, json=json, force=force)
+            _decide("accept", accepted, find_folders, dry_run=dry_run, json=json, force=force)
             return
         named = paths or find_folders()
         pending = {path: storage.find_pending(path) for path in named}
@@ -81,7 +82,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         changed = [*found, *map(cassette_path, found)]
         with open_log().recording(format_command(), changed) if is_logged else nullcontext():
             settings = project.read_nearest(Path.cwd()).settings
-            result = accept_recordings(found, settings, keep_errors=keep_errors, dry_run=dry_run)
+            result = accept_recordings(found, settings, _find_commands(), keep_errors=keep_errors, dry_run=dry_run)
         problems += result.problems
         if json:
             changes = [{"action": "accept", "path": str(path)} for path in result.accepted]
@@ -112,7 +113,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         from multitrack.commands.review import Decisions
 
         decided = Decisions(ignored={id_: path or [] for id_ in ids})
-        _decide("ignore", decided, find_folders(), dry_run=dry_run, json=json, force=False)
+        _decide("ignore", decided, find_folders, dry_run=dry_run, json=json, force=False)
 
     @app.command(epilog=f"Example: multitrack mv test_trip.py::test_old test_trip.py::test_new\n\n{_EXIT_CODES}")
     def mv(
@@ -261,7 +262,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
         if paths and (ids := _split_ids(paths)):
             rejected = Decisions(dict.fromkeys(ids, "reject"))
-            _decide("reject", rejected, find_folders(), dry_run=dry_run, json=json, force=force)
+            _decide("reject", rejected, find_folders, dry_run=dry_run, json=json, force=force)
             return
         named = paths or find_folders()
         files = dict.fromkeys(file.resolve() for path in named for file in storage.find_pending(path))
@@ -277,13 +278,13 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         pytest reports changed snapshots, requests without a recording, drift, and the findings of an audit. Without a
         terminal, print the items with their ids. The exit code is 1 if any items remain.
         """
-        items = _list_items(find_folders())
+        items = _list_items(find_folders)
         if json:
             echo(json_module.dumps({"version": 1, "items": [item.to_dict() for item in items]}, indent=2))
         elif not items:
             echo("there is nothing to review")
         elif _has_terminal():
-            items = _review_in_terminal(items, find_folders(), force=force)
+            items = _review_in_terminal(items, find_folders, force=force)
         else:
             _print_items(items)
         if items:
@@ -331,15 +332,31 @@ def _read_last_run() -> RunFacts | None:
         return None
 
 
-def _list_items(folders: Sequence[Path]) -> list[ReviewItem]:
+def _find_commands() -> ShellCommands:
+    """Return the builder of commands, which repeat the options of the last run if its facts exist."""
+    from multitrack.shell_commands import ShellCommands
+    from multitrack.tape.owned_files import OwnedFiles
+
+    facts = _read_last_run()
+    return ShellCommands(OwnedFiles.of_project(Path.cwd()).root, Path.cwd()) if facts is None else facts.commands
+
+
+def _list_items(find_folders: Callable[[], list[Path]]) -> list[ReviewItem]:
     from multitrack.commands.review import list_items
     from multitrack.tape import project
     from multitrack.tape.file import storage
 
-    pending = dict.fromkeys(file for folder in folders for file in storage.find_pending(folder))
     facts = _read_last_run()
+    try:
+        folders = find_folders()
+    except MultitrackError:
+        if facts is None:
+            raise
+        folders = []  # for example in a subfolder
+    pending = dict.fromkeys(file for folder in folders for file in storage.find_pending(folder))
+    settings = project.read_nearest(Path.cwd()).settings
     ignored = () if facts is None else project.read(facts.root / "pyproject.toml").snapshot_ignore
-    return list_items(list(pending), facts, ignored)
+    return list_items(list(pending), facts, settings, ignored)
 
 
 def _has_terminal() -> bool:
@@ -356,20 +373,22 @@ def _print_items(items: Sequence[ReviewItem]) -> None:
     echo(f"{count_noun(len(items), 'item')} to review; to decide: multitrack accept|reject|ignore ID")
 
 
-def _review_in_terminal(items: Sequence[ReviewItem], folders: Sequence[Path], *, force: bool) -> list[ReviewItem]:
+def _review_in_terminal(
+    items: Sequence[ReviewItem], find_folders: Callable[[], list[Path]], *, force: bool
+) -> list[ReviewItem]:
     """Ask for a decision about each item, and carry out the decisions. Return the items that are left."""
     from multitrack.commands.review import go_through, print_side_by_side
 
     decided = go_through(items, typer.getchar, echo, print_side_by_side)
     if decided.words or decided.ignored:
-        _decide("review", decided, folders, dry_run=False, json=False, force=force)
+        _decide("review", decided, find_folders, dry_run=False, json=False, force=force)
     return [item for item in items if not decided.settles(item)]
 
 
 def _decide(
     command: str,
     decisions: Decisions,
-    folders: Sequence[Path],
+    find_folders: Callable[[], list[Path]],
     *,
     dry_run: bool,
     json: bool,
@@ -383,14 +402,14 @@ def _decide(
     from multitrack.tape.file.paths import cassette_path
 
     settings = project.read_nearest(Path.cwd()).settings
-    decision = decide(decisions, _list_items(folders), _read_last_run(), settings)
+    decision = decide(decisions, _list_items(find_folders), _read_last_run(), settings)
     problems = dict(decision.problems)
     if not dry_run:
         # before the log replaces that of the previous command
         check_changes(decision.changes, force=force)
     files = [*decision.pending, *map(cassette_path, decision.pending), *(change.path for change in decision.changes)]
     with open_log().recording(format_command(), files) if files and not dry_run else nullcontext():
-        merged = accept_recordings(decision.pending, settings, keep_errors=False, dry_run=dry_run)
+        merged = accept_recordings(decision.pending, settings, _find_commands(), keep_errors=False, dry_run=dry_run)
         if not dry_run:
             apply_changes(decision.changes, None, "", force=force)
     problems |= dict(merged.problems)
@@ -411,7 +430,6 @@ def _print_moves(*, json: bool) -> None:
     """Print the commands for the tests of the last run that seem to have been renamed or moved."""
     from multitrack.commands import move
     from multitrack.run_facts import read_facts
-    from multitrack.tape.file import paths
     from multitrack.tape.owned_files import OwnedFiles
 
     facts, files = read_facts(Path.cwd()), OwnedFiles.of_project(Path.cwd())
@@ -424,9 +442,7 @@ def _print_moves(*, json: bool) -> None:
             problems.append((moved[0], str(error)))
             continue
         if changes:  # otherwise, the cassette has moved since the last run
-            names = (name.partition("::") for name in moved)
-            shown = [paths.relative_to(facts.root / path, Path.cwd()) + mark + rest for path, mark, rest in names]
-            commands.append(shlex.join(["multitrack", "mv", *shown]))
+            commands.append(facts.commands.move(moved))
     if json:
         report = to_report("mv", [], problems, dry_run=True)
         echo(json_module.dumps({**report, "commands": commands}, indent=2))

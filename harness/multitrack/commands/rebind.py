@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from multitrack.commands.file_changes import FileChange
 from multitrack.errors import CassetteCorrupt
 from multitrack.run_facts import ChangedRequest, RunFacts
+from multitrack.shell_commands import ShellCommands
 from multitrack.tape import miss
 from multitrack.tape.canonicalization import create_canonicalizer
 from multitrack.tape.exchange import Request
@@ -75,7 +75,7 @@ def plan_rebinding(facts: RunFacts, tests: Sequence[str], settings: Settings) ->
     found = list(_select(facts, tests, plan))
     by_cassette: dict[str, list[ChangedRequest]] = {}
     for request in found:
-        if problem := _find_problem(request):
+        if problem := _find_problem(request, facts.commands):
             plan.problems[request.test or request.cassette] = problem
         else:
             by_cassette.setdefault(request.cassette, []).append(request)
@@ -96,7 +96,7 @@ def _select(facts: RunFacts, tests: Sequence[str], plan: RebindingPlan) -> Itera
         if not matching:
             plan.problems[text] = (
                 f"{text}: in the last run, this test sent no request without a recording\n"
-                f"  run it first: pytest {shlex.quote(text)}"
+                f"  run it first: {_format_run(names, facts)}"
             )
         selected |= matching
     yield from (selected[number] for number in sorted(selected))
@@ -109,6 +109,13 @@ def _list_names(text: str, root: Path) -> Sequence[str]:
     return text, f"{here}{separator}{rest}"
 
 
+def _format_run(names: Sequence[str], facts: RunFacts) -> str:
+    """Return the command that runs what one of ``names`` means."""
+    name = next((one for one in reversed(names) if (facts.root / one.partition("::")[0]).exists()), "")
+    # a path is passed from pytest's root; without a path, the name is that of a fixture
+    return facts.commands.run([name], *([] if "::" in name or not name else [name]))
+
+
 def _belongs_to(test: str, names: Sequence[str]) -> bool:
     # the last name starts at pytest's root, so that "." means the current folder
     return names[-1] == "." or any(
@@ -116,11 +123,9 @@ def _belongs_to(test: str, names: Sequence[str]) -> bool:
     )
 
 
-def _find_problem(request: ChangedRequest) -> str | None:
+def _find_problem(request: ChangedRequest, commands: ShellCommands) -> str | None:
     """Return why ``request`` cannot replace a recorded request. None if it can."""
     name = request.test or request.cassette
-    # a fixture cannot be run by its name
-    test = f" {shlex.quote(request.test)}" if "::" in request.test else ""
     if request.moved_from is not None:
         return (
             f"{name}: the cassette of {request.moved_from[0]} has the request\n"
@@ -128,9 +133,10 @@ def _find_problem(request: ChangedRequest) -> str | None:
         )
     if not request.is_only_wording or request.nearest is None:
         differs = "has no recording" if request.nearest is None else "differs in more than its wording"
-        return f"{name}: the request {differs}\n  to record it: pytest --record{test}"
+        return f"{name}: the request {differs}\n  to record it: {commands.record([request.test])}"
     if request.request is None:
-        return f"{name}: the run had too many large requests to keep this one\n  run fewer tests: pytest{test}"
+        command = commands.run([request.test])
+        return f"{name}: the run had too many large requests to keep this one\n  run fewer tests: {command}"
     return None
 
 
@@ -139,8 +145,8 @@ def _rebind(
 ) -> None:
     path = facts.root / name
     shown = str(paths.relative_to_cwd(path))
-    test = requests[0].test
-    repeat = f"run the test again: pytest {shlex.quote(test)}" if "::" in test else "run the tests again: pytest"
+    tests = list(dict.fromkeys(request.test for request in requests))
+    repeat = f"run {'the test' if len(tests) == 1 else 'the tests'} again: {facts.commands.run(tests)}"
     if facts.find_problem(path) is not None:
         plan.problems[shown] = f"{shown}: changed since the last run\n  {repeat}"
         return

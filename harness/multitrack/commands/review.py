@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
@@ -23,16 +22,18 @@ from multitrack.drift.response_drift import compare_responses
 from multitrack.errors import CassetteCorrupt, MultitrackError
 from multitrack.printable import echo, escape_line
 from multitrack.reporting import request_text
-from multitrack.run_facts import ChangedRequest, ChangedSnapshot, RunFacts, digest_file
+from multitrack.run_facts import ChangedRequest, ChangedSnapshot, RunFacts, StoredRequest, digest_file
 from multitrack.snapshots.calls_file import DamagedCallsFile, format_file, read_entries, replace_note
 from multitrack.snapshots.comparison import CallComparison, compare_calls
 from multitrack.snapshots.comparison_options import ComparisonOptions
 from multitrack.snapshots.differences import ARGUMENTS, ID, TOOL, Absent
 from multitrack.snapshots.expressions import format_line
 from multitrack.snapshots.parsing import parse_calls
+from multitrack.tape.canonicalization import create_matching_rules
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.matching.index import Index
 from multitrack.tape.project import SNAPSHOT_IGNORE
 from multitrack.tape.settings import Settings
 
@@ -47,6 +48,7 @@ _LETTERS: dict[Kind, str] = {
 }
 _ID = re.compile(r"[psmda]-[0-9a-f]{10}")
 _DIGITS = 10
+_OUTDATED = "its cassette has changed since the run"
 
 
 class FieldDifference(NamedTuple):
@@ -75,6 +77,7 @@ class ReviewItem:
         paths: The paths that `ignore` can add to the settings, so that later runs do not compare their values.
         request: The lines that show the request behind it.
         command: The command that settles it. Empty if `accept` does, or if ``lines`` say what to do.
+        is_outdated: Whether its cassette has changed since the run. The command then runs the test again.
         source: The fact or the file that it was made from.
     """
 
@@ -89,6 +92,7 @@ class ReviewItem:
     request: tuple[str, ...] = ()
     command: str = ""
     source: ChangedSnapshot | ChangedRequest | Path | None = None
+    is_outdated: bool = False
 
     @property
     def decisions(self) -> tuple[str, ...]:
@@ -123,30 +127,33 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def list_items(pending: Sequence[Path], facts: RunFacts | None, ignored: Sequence[str] = ()) -> list[ReviewItem]:
+def list_items(
+    pending: Sequence[Path], facts: RunFacts | None, settings: Settings, ignored: Sequence[str] = ()
+) -> list[ReviewItem]:
     """Return the items.
 
     Args:
         pending: The files with pending recordings.
         facts: The facts about the last run. None if there are none.
+        settings: The project's settings.
         ignored: The paths that no snapshot compares.
     """
     items = list(map(_review_pending, pending))
     if facts is None:
         return items
     items += (item for one in facts.snapshots if (item := _review_snapshot(one, facts, ignored)) is not None)
-    items += (item for one in (*facts.misses, *facts.audited) if (item := _review_request(one, facts)) is not None)
+    requests = (*facts.misses, *facts.audited)
+    items += (item for one in requests if (item := _review_request(one, facts, settings)) is not None)
     for drift in facts.drift:
         test = drift.test
-        command = f"pytest --record {shlex.quote(test)}" if "::" in test else "pytest --record"
+        command = facts.commands.record([test])
         items.append(
             _make_item("drift", (test,), drift.cassette, drift.verdict, drift.details, facts=facts, command=command)
         )
     for found in facts.findings:
         title = f"{found.section}: {found.title}"
-        items.append(
-            _make_item("audit finding", found.tests, "", title, found.lines, facts=facts, command=found.command)
-        )
+        command = facts.commands.run_in(facts.folder, found.command) if found.command else ""
+        items.append(_make_item("audit finding", found.tests, "", title, found.lines, facts=facts, command=command))
     return list({item.id: item for item in items}.values())
 
 
@@ -163,13 +170,25 @@ def _make_item(
     request: Sequence[str] = (),
     command: str = "",
     source: ChangedSnapshot | ChangedRequest | None = None,
+    is_outdated: bool = False,
 ) -> ReviewItem:
     path = facts.root / file
     digest = digest_file(path) if file else None
     shown = str(paths.relative_to_cwd(path)) if file else ""
     id_ = _make_id(kind, file, digest or "", *tests, title, *lines)
     return ReviewItem(
-        id_, kind, tuple(tests), shown, title, tuple(lines), changes, paths_to_ignore, tuple(request), command, source
+        id_,
+        kind,
+        tuple(tests),
+        shown,
+        title,
+        tuple(lines),
+        changes,
+        paths_to_ignore,
+        tuple(request),
+        command,
+        source,
+        is_outdated,
     )
 
 
@@ -293,28 +312,50 @@ def ignore_paths(item: ReviewItem, ignored: Sequence[str]) -> ReviewItem | None:
     return replace(item, changes=changes, paths=left)
 
 
-def _review_request(request: ChangedRequest, facts: RunFacts) -> ReviewItem | None:
-    test = request.test or request.cassette
-    if facts.find_problem(facts.root / request.cassette) is not None and request.nearest is not None:
-        return None  # the cassette has changed since the run
-    command = f"pytest --record {shlex.quote(test)}" if "::" in test else "pytest --record"
-    if request.moved_from is not None:
-        command = shlex.join(["multitrack", "mv", *request.moved_from])
-    can_rebind = request.is_only_wording and request.request is not None
-    stored = request.request
-    sent = () if stored is None else (stored.method, stored.url, tuple(stored.headers), stored.body)
+def _review_request(request: ChangedRequest, facts: RunFacts, settings: Settings) -> ReviewItem | None:
+    path = facts.root / request.cassette
+    used = facts.cassettes.get(request.cassette)
+    has_changed = digest_file(path) != (None if used is None else used.digest)
+    if has_changed and _holds(path, request, settings):
+        return None  # a command has settled it since the run
+    command = facts.commands.record([request.test])
+    if has_changed:
+        command = facts.commands.run([request.test])
+    elif request.moved_from is not None:
+        command = facts.commands.move(request.moved_from)
+    can_rebind = request.is_only_wording and request.request is not None and not has_changed
     first, *rest = request.message.splitlines() or ["the wording of a request changed"]
     return _make_item(
         "changed request",
         (request.test,) if request.test else (),
         request.cassette,
-        "only the wording changed" if can_rebind else first,
-        [first, *rest],
+        _OUTDATED if has_changed else "only the wording changed" if can_rebind else first,
+        [first, *rest, *([_OUTDATED] if has_changed else [])],
         facts=facts,
-        request=list(request_text.describe_request(Request(*sent))) if sent else (),
+        request=() if request.request is None else list(request_text.describe_request(_read_request(request.request))),
         command="" if can_rebind else command,
         source=request,
+        is_outdated=has_changed,
     )
+
+
+def _read_request(stored: StoredRequest) -> Request:
+    return Request(stored.method, stored.url, tuple(stored.headers), stored.body)
+
+
+def _holds(path: Path, request: ChangedRequest, settings: Settings) -> bool:
+    """Return whether the cassette at ``path`` has a recording that answers ``request``."""
+    if request.request is None:
+        return False
+    try:
+        cassette = _load(path)
+    except CassetteCorrupt:
+        return False
+    rules = create_matching_rules(settings)
+    pseudonyms = cassette.placeholders | frozenset(request.pseudonyms)
+    keys = cassette.matching_keys(rules, pseudonyms)
+    key = rules.make_key(_read_request(request.request), pseudonyms)
+    return Index(cassette.interactions, pseudonyms, keys).take(key) is not None
 
 
 # decisions
@@ -444,6 +485,8 @@ def _explain(word: str, item: ReviewItem) -> str:
         return f"a {item.kind} cannot be rejected, because nothing was written\n  change the code, or accept it"
     if not item.command:
         return "the item cannot be accepted; its lines say what to do"
+    if item.is_outdated:
+        return f"{_OUTDATED}\n  run: {item.command}"
     return f"a live request is necessary\n  run: {item.command}"
 
 
@@ -629,4 +672,4 @@ def _format_end(item: ReviewItem) -> Iterator[str]:
 
 
 def _format_command(item: ReviewItem) -> str:
-    return f"  to settle it: {item.command}"
+    return f"  {'to run the test again' if item.is_outdated else 'to settle it'}: {item.command}"

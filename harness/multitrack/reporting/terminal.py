@@ -77,8 +77,6 @@ def format_violation(error: TapeViolation) -> str:
 
 
 _RED, _GREEN, _BOLD, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[1m", "\x1b[0m"
-# what a miss prints before a command
-_ADVICE = ("  to record it: ", "  to keep the recorded answer, if it still fits: ")
 _COLOURS = {"recorded:": _RED, "sent:": _GREEN}
 
 
@@ -87,6 +85,10 @@ def paint_violation(text: str) -> str:
 
     The carets below the words that differ are left out, because the colours replace them.
     """
+    # here, because most runs have no violation, and the summary of a run must not load the code that compares requests
+    from multitrack.tape.miss import REBIND_ADVICE, RECORD_ADVICE
+
+    before_commands = [f"  {advice}" for advice in (RECORD_ADVICE, REBIND_ADVICE)]
     lines = text.splitlines(keepends=True)
     painted: list[str] = []
     colour = ""
@@ -101,7 +103,7 @@ def paint_violation(text: str) -> str:
             painted.append(line.replace(value, f"{colour}{value}{_PLAIN}"))
         elif line.startswith("CassetteMiss: "):
             painted.append(f"{_BOLD}{_RED}{line.rstrip()}{_PLAIN}\n")
-        elif (advice := next(filter(line.startswith, _ADVICE), None)) is not None:
+        elif (advice := next(filter(line.startswith, before_commands), None)) is not None:
             painted.append(f"{advice}{_BOLD}{line.rstrip().removeprefix(advice)}{_PLAIN}\n")
         else:
             painted.append(line)

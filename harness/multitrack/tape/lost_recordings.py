@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, cast
 
 from multitrack.errors import CassetteCorrupt
+from multitrack.shell_commands import ShellCommands
 from multitrack.tape.canonicalization import create_matching_rules
 from multitrack.tape.exchange import Request
 from multitrack.tape.failed_interactions import explain_refusal
@@ -140,7 +141,11 @@ class RecordingSearch:
     def _suggest_move(self, path: Path, owner: str, reason: str, purpose: str) -> LostRecording:
         renaming = self._find_renaming(path, owner)
         source, target = self._show(path), self._show(self.path)
-        command = format_move_command(path, self.path, source, target) if renaming is None else self._show_mv(renaming)
+        command = (
+            format_move_command(path, self.path, source, target)
+            if renaming is None
+            else ShellCommands(self.root, self.folder).move(renaming)
+        )
         return LostRecording(
             f"{source} has this request, {reason}", f"{purpose}: {command}", command=command, moved_from=renaming
         )
@@ -156,7 +161,7 @@ class RecordingSearch:
         if renaming is None:
             command = format_move_command(path, self.path.parent, source, target)
         else:
-            command = self._show_mv(renaming)
+            command = ShellCommands(self.root, self.folder).move(renaming)
         advice = f"to use them: {command}"
         finding = f"reason: there is no cassette yet, but {source} has these requests, recorded by {module}, which no"
         return LostRecording(
@@ -194,14 +199,6 @@ class RecordingSearch:
             if not any(self.path.parent.glob(f"{glob.escape(stem)}[[]*")):
                 renaming = owner.partition("[")[0], self.test.partition("[")[0]
         return None if _has_snapshot(files, NodeId.parse(renaming[1])) else renaming
-
-    def _show_mv(self, renaming: tuple[str, str]) -> str:
-        """Return the ``multitrack mv`` command, with test files relative to the current directory."""
-        names = []
-        for name in renaming:
-            module, separator, rest = name.partition("::")
-            names.append(f"{paths.relative_to(self.root / module, self.folder)}{separator}{rest}")
-        return shlex.join(["multitrack", "mv", *names])
 
     def _show(self, path: Path) -> str:
         return str(path.relative_to(self.folder) if path.is_relative_to(self.folder) else path)

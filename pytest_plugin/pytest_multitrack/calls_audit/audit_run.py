@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from multitrack.errors import BadOption
 from multitrack.reporting import audit_formats, audit_text
 from multitrack.tape import run_context
 from multitrack.tape.file import paths
-from pytest_multitrack import cassette_options, commands, flags, pytest_internals, report_targets, selection
+from pytest_multitrack import cassette_options, commands, pytest_internals, report_targets, selection
 from pytest_multitrack.calls_audit.installed_packages import find_installed_package
 from pytest_multitrack.calls_audit.previous_run import PreviousRun, list_sources
 from pytest_multitrack.calls_audit.tape_observer import TapeObserver
@@ -187,19 +186,15 @@ class AuditRun:
     def _describe_fix(self, finding: Finding, found: Observations) -> str:
         """Return the command that records a finding's tests again. Empty if their recorder has no such command."""
         used = [use for use in found.cassettes.values() if not set(use.tests).isdisjoint(finding.tests)]
-        folder = self._config.invocation_params.dir
-        tests = []
-        for test in finding.tests:
-            path, separator, rest = test.partition("::")
-            tests.append(os.path.relpath(self._config.rootpath / path, folder).replace(os.sep, "/") + separator + rest)
+        built = commands.shell_commands(self._config)
         if self._can_rebind(finding, found):
-            return shlex.join(["multitrack", "rebind", *tests])
+            return built.rebind(finding.tests)
         if all(use.recorder == "multitrack" for use in used):
-            return shlex.join(["pytest", flags.record_flag(self._config), *tests])
+            return built.record(finding.tests)
         if any(use.recorder == "multitrack" for use in used):
             return ""
         if self._config.pluginmanager.hasplugin("recording"):
-            return shlex.join(["pytest", "--record-mode=rewrite", *tests])
+            return built.run(finding.tests, "--record-mode=rewrite")
         return ""
 
     def _can_rebind(self, finding: Finding, found: Observations) -> bool:

@@ -27,6 +27,8 @@ from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
 
+RECORD_ADVICE = "to record it: "
+"""The text before the command that records a request."""
 REBIND_ADVICE = "to keep the recorded answer, if it still fits: "
 """The text before the command that keeps a recording's answer."""
 _MAX_SHOWN = 5
@@ -90,7 +92,7 @@ def build_miss(
         finding = _build_finding(explanation.lines)
     if rebind_hint is not None:
         lines.append(f"  {REBIND_ADVICE}{rebind_hint}")
-    lines.append(f"  to record it: {record_hint}")
+    lines.append(f"  {RECORD_ADVICE}{record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = finding
     violation.facts = MissFacts(
@@ -132,7 +134,7 @@ def build_divergence(
     lines = [title, f"  cassette: {path}", *_format_call_site(call_site), *(f"  {line}" for line in explanation)]
     if might_go_live:
         lines.append("  the replay of this call had already started, so the call cannot be recorded as missing")
-    lines.append(f"  to record it: {record_hint}")
+    lines.append(f"  {RECORD_ADVICE}{record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = _build_finding(explanation)
     differences = [MissDifference(str(one), one.recorded, one.sent) for one in found]

@@ -1,0 +1,96 @@
+"""Commands that messages tell the user to run: complete, and quoted so that they can be pasted into a shell."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of a pytest run that a command for one of its tests must repeat.
+
+    Args:
+        record: The option that records: ``--multitrack-record`` if another plugin has an option ``--record``.
+        arguments: The other options. Paths in them are absolute.
+        has_configuration: Whether the run had a configuration file, in whose folder pytest finds its root again.
+    """
+
+    record: str = "--record"
+    arguments: Sequence[str] = ()
+    has_configuration: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ShellCommands:
+    """Builds commands for a project's tests.
+
+    Args:
+        root: pytest's root folder, which node ids begin at.
+        folder: The folder where the user will run the commands.
+        options: The options of the run that the commands repeat.
+    """
+
+    root: Path
+    folder: Path
+    options: RunOptions = RunOptions()
+
+    def format_test(self, name: str) -> str:
+        """Return the node id, or the path of a test file, with its path relative to the user's folder."""
+        path, separator, rest = name.partition("::")
+        return f"{_make_relative(path, self.root, self.folder)}{separator}{rest}"
+
+    def run(self, tests: Sequence[str], *arguments: str) -> str:
+        """Return the pytest command for ``tests``.
+
+        Args:
+            tests: Node ids. Other names, such as those of fixtures, cannot be passed to pytest. If there are no node
+                ids, the command runs all tests.
+            arguments: Additional options.
+        """
+        named = [self.format_test(test) for test in tests if "::" in test]
+        folder, arguments = ".", (*arguments, *self.options.arguments)
+        if not named:
+            # in another folder, pytest would ignore the configured paths of the tests
+            folder = _make_relative(".", self.root, self.folder)
+        elif len(named) == 1 and "[" in (path := named[0].partition("::")[0]):
+            # pytest takes a bracket in a path for the start of the parameters
+            folder, slash, file = path.rpartition("/")
+            folder, named = folder or ".", [f"{file if slash else path}{named[0][len(path) :]}"]
+        needs_root = not self.options.has_configuration and self.folder != self.root
+        if named and (needs_root or folder != "."):
+            # without a configuration file, pytest would look for the project root in the test's folder
+            root = os.path.relpath(self.root, self.folder / folder)
+            arguments = (f"--rootdir={root}", *arguments)
+        return _enter(folder, shlex.join(["pytest", *arguments, *named]))
+
+    def record(self, tests: Sequence[str], *arguments: str) -> str:
+        """Return the command that records ``tests``, or all tests if they have no node ids."""
+        return self.run(tests, self.options.record, *arguments)
+
+    def rebind(self, tests: Sequence[str]) -> str:
+        """Return the command that keeps the recorded answers of ``tests``, which are node ids or names of fixtures."""
+        return shlex.join(["multitrack", "rebind", *(self.format_test(one) if "::" in one else one for one in tests)])
+
+    def move(self, names: Sequence[str]) -> str:
+        """Return the command that renames the files of a test. ``names`` are its earlier and its new name."""
+        return shlex.join(["multitrack", "mv", *map(self.format_test, names)])
+
+    def run_in(self, folder: str, command: str) -> str:
+        """Return a ``command`` for ``folder``, which is relative to pytest's root, as a command for the user's one."""
+        return _enter(_make_relative(folder, self.root, self.folder), command)
+
+
+def _enter(folder: str, command: str) -> str:
+    return command if folder == "." else f"cd {shlex.quote(folder)} && {command}"
+
+
+# each test with a cassette needs the command that records it, for the message of a miss
+@lru_cache(maxsize=256)
+def _make_relative(path: str, root: Path, folder: Path) -> str:
+    """Return ``path``, which begins at ``root``, as a path from ``folder``."""
+    return os.path.relpath(root / path, folder).replace(os.sep, "/")
