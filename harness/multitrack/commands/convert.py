@@ -9,6 +9,7 @@ from pathlib import Path
 
 from multitrack.commands.file_changes import FileChange, move_file
 from multitrack.errors import CassetteCorrupt
+from multitrack.progress import track
 from multitrack.tape.file import cassette_reader, paths
 from multitrack.tape.file.cassette import FORMAT, Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
@@ -55,7 +56,7 @@ def plan_conversion(
         if (node := NodeId.parse(test)) and (file_name := paths.file_name(node.readable_name))
     }
     result = Conversion()
-    for path in cassettes:
+    for path in track(cassettes, "converting cassettes"):
         content = path.read_bytes()
         try:
             cassette = cassette_reader.load_cassette(content, path)

@@ -15,6 +15,7 @@ from multitrack.diagnosis.call_results import parse_answer, validate_calls
 from multitrack.diagnosis.error_location import locate_error
 from multitrack.diagnosis.model_importer import ModelImporter, ModelNotFound, format_toml_key
 from multitrack.errors import CassetteCorrupt, CassetteMissing, InvalidArguments
+from multitrack.progress import track
 from multitrack.tape.file import paths, storage
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.project import find_pyproject
@@ -130,7 +131,7 @@ def revalidate(targets: Iterable[Path], importer: ModelImporter) -> Revalidation
     report = RevalidationReport(is_configured=importer.is_configured)
     pyproject = find_pyproject(Path.cwd())
     root = pyproject.parent if pyproject is not None else Path.cwd()
-    for path in _find_cassettes(targets):
+    for path in track(_find_cassettes(targets), "revalidating cassettes"):
         try:
             cassette = storage.read(path)
         except CassetteCorrupt as error:

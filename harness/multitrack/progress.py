@@ -1,0 +1,59 @@
+"""Show the progress of a command that takes long: a bar of rich in a terminal, otherwise a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_T = TypeVar("_T")
+BAR_DELAY = 0.5
+"""The seconds before a bar appears, so that a quick command neither flickers nor imports rich."""
+LINE_INTERVAL = 10.0
+"""The seconds between two lines where there is no bar."""
+
+
+def track(items: Iterable[_T], action: str, *, clock: Callable[[], float] = time.monotonic) -> Iterator[_T]:
+    """Yield the items, and show on standard error how many are done.
+
+    Args:
+        items: The items.
+        action: What happens to them, such as ``converting cassettes``.
+        clock: Returns the time in seconds.
+    """
+    listed = list(items)
+    wants_bar = sys.stderr.isatty()
+    started = shown = clock()
+    bar: Progress | None = None
+    try:
+        for done, item in enumerate(listed):
+            now = clock()
+            if bar is None and wants_bar and now - started >= BAR_DELAY:
+                bar = _start_bar(action, len(listed))
+                wants_bar = bar is not None
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=done)
+            elif not wants_bar and now - shown >= LINE_INTERVAL:
+                print(f"multitrack: {action}: {done:,} of {len(listed):,}", file=sys.stderr, flush=True)  # noqa: T201
+                shown = now
+            yield item
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _start_bar(action: str, total: int) -> Progress | None:
+    """Return a running bar, which disappears at the end. None if rich is not installed."""
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        return None
+    bar = Progress(console=Console(stderr=True), transient=True)
+    bar.add_task(action, total=total)
+    bar.start()
+    return bar
