@@ -144,7 +144,7 @@ def open_fixture_tape(
         fingerprint_results=test.fingerprint_results,
         record_hint=scope.record_hint,
         cache=run_context.current_run().cassettes,
-        rebinds=run_context.current_run().rebinds,
+        rebinding=run_context.current_run().rebinding,
         rebind_hint=scope.rebind_hint,
     )
     return FixtureTape(tape, scope, test)

@@ -149,7 +149,7 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
         scope=test,
         root=item.config.rootpath,
         cache=run_context.current_run().cassettes,
-        rebinds=run_context.current_run().rebinds,
+        rebinding=run_context.current_run().rebinding,
         rebind_hint=test.rebind_hint,
     )
 

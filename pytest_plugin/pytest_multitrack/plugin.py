@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from multitrack.tape import module_level_clients, run_context
-from pytest_multitrack import collection, fixture_setup, flags, item_phases, markers, optional_plugins
+from pytest_multitrack import collection, fixture_setup, flags, item_phases, markers, optional_plugins, rebinding
 
 # pytest finds a plugin's fixtures by their names in its module
 from pytest_multitrack.fixtures import _cassette_options_applied as _cassette_options_applied
@@ -53,9 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = ExitStack()
     mode, options = flags.mode(config), list(flags.cassette_options(config))
     output = OutputHooks(config)
-    RunState(
-        run.enter_context(run_context.run(mode, config.rootpath, options, rebinds=flags.rebinds(config))), output
-    ).store(config)
+    context = run_context.run(mode, config.rootpath, options, rebinding=rebinding.find_rebinding(config))
+    RunState(run.enter_context(context), output).store(config)
     config.pluginmanager.register(output, "multitrack_output")
     config.add_cleanup(run.close)
     markers.register(config)

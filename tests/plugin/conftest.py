@@ -125,7 +125,7 @@ class Project:
         return {
             str(path.relative_to(self.path)): path.read_bytes()
             for path in self.path.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix
+            if path.is_file() and not {"__pycache__", ".pytest_cache"} & set(path.parts) and path.suffix
         }
 
     def run(self, *args, subprocess=False):

@@ -118,6 +118,8 @@ def test_what_the_command_cannot_rebind_is_a_problem(reworded):
 
 def test_the_flag_replays_and_stores_the_new_request_if_the_test_passes(reworded):
     # also for two workers that change the same cassette
+    cassettes = [reworded.path / name for name in (CASSETTE, "cassettes/shared.yaml")]
+    before = [cassette.read_bytes() for cassette in cassettes]
     run = reworded.run("--calls-rebind", "-n", "2", "--calls-report=report.json")
     assert run.counts == {"failed": 1, "passed": 3}
     assert "multitrack: 4 tests used a cassette, 3 requests replayed, 2 requests rebound in 2 cassettes" in run.lines
@@ -133,6 +135,13 @@ def test_the_flag_replays_and_stores_the_new_request_if_the_test_passes(reworded
     assert not reworded.provider.requests[4:]
     replayed = reworded.run("--cassettes-strict")
     assert replayed.counts == {"failed": 1, "passed": 3}
+    after = [cassette.read_bytes() for cassette in cassettes]
+    undone = run_multitrack("undo", cwd=reworded.path / "cassettes")
+    assert undone.returncode == 0, undone.stderr
+    assert undone.stdout.endswith("restored: the state before pytest --calls-rebind\n")
+    assert [cassette.read_bytes() for cassette in cassettes] == before
+    assert run_multitrack("undo", cwd=reworded.path).returncode == 0
+    assert [cassette.read_bytes() for cassette in cassettes] == after
 
 
 def test_the_flag_stores_nothing_if_the_test_fails(reworded):

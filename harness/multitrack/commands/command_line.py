@@ -19,9 +19,9 @@ from multitrack.wording import count_noun
 if TYPE_CHECKING:
     from multitrack.commands.file_changes import FileChange
     from multitrack.commands.review import Decisions, ReviewItem
-    from multitrack.commands.undo_log import UndoLog
     from multitrack.run_facts import RunFacts
     from multitrack.shell_commands import ShellCommands
+    from multitrack.tape.undo_log import UndoLog
 
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
@@ -300,6 +300,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Restore the files that the last mv, convert, prune, rebind, reject, accept, ignore or review changed.
 
+        After a later run of pytest with --calls-rebind, restore the cassettes that this run changed.
+
         A second undo reverts the first.
         """
         from multitrack.commands.file_changes import plan_undo
@@ -459,11 +461,9 @@ def _print_moves(*, json: bool) -> None:
 
 def open_log() -> UndoLog:
     """Return the undo log for the project in the current directory."""
-    from multitrack.commands.undo_log import UndoLog
-    from multitrack.tape import project
+    from multitrack.tape.undo_log import UndoLog
 
-    pyproject = project.find_pyproject(Path.cwd())
-    return UndoLog(Path.cwd() if pyproject is None else pyproject.parent)
+    return UndoLog.of_project(Path.cwd())
 
 
 def format_command() -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from multitrack.atomic_file import replace_file
-from multitrack.commands.undo_log import UndoLog, read_file
 from multitrack.errors import MultitrackError
 from multitrack.tape.file.paths import relative_to_cwd
+from multitrack.tape.undo_log import UndoLog, read_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from multitrack.commands.file_changes import FileChange, move_file
-from multitrack.commands.undo_log import read_file
 from multitrack.errors import MultitrackError
 from multitrack.snapshots import calls_file
 from multitrack.tape.file import paths, yaml_text
 from multitrack.tape.owned_files import NodeId, OwnedFiles
+from multitrack.tape.undo_log import read_file
 
 _NAMES_OF_TESTS = ("appends", "keeps_errors", "unanswered")
 """The metadata keys of pending recordings that have node ids in their values."""

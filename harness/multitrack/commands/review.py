@@ -16,7 +16,6 @@ from typing import Any, Literal, NamedTuple
 
 from multitrack.commands import rebind, toml_lists
 from multitrack.commands.file_changes import FileChange
-from multitrack.commands.undo_log import read_file
 from multitrack.drift.cassette_diff import REMOVED, compare_cassettes
 from multitrack.drift.response_drift import compare_responses
 from multitrack.errors import CassetteCorrupt, MultitrackError
@@ -36,6 +35,7 @@ from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.matching.index import Index
 from multitrack.tape.project import SNAPSHOT_IGNORE
 from multitrack.tape.settings import Settings
+from multitrack.tape.undo_log import read_file
 
 Word = Literal["accept", "reject"]
 Kind = Literal["pending recording", "changed snapshot", "changed request", "drift", "audit finding"]

@@ -6,7 +6,7 @@ The plugin opens a context at the start of every run. Therefore, this module imp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from multitrack.tape.outliving_threads import OutlivingThreads
@@ -26,7 +26,8 @@ class RunContext:
 
     Attributes:
         mode: The mode of tapes that do not set one.
-        rebinds: Whether recordings also answer requests whose wording changed, and are updated with these requests.
+        rebinding: With ``--calls-rebind``, the function that keeps the earlier content of a cassette while new requests
+            are stored in it: a context manager for the cassette's path. ``None`` otherwise.
         root: The root of the project whose settings apply. ``None`` for the project that contains the current
             directory.
         command_line_options: The options set on the command line, each group with the flag that set it.
@@ -46,10 +47,10 @@ class RunContext:
         command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = (),
         cassettes: CassetteCache | None = None,
         *,
-        rebinds: bool = False,
+        rebinding: Callable[[Path], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.mode: Mode = mode
-        self.rebinds = rebinds
+        self.rebinding = rebinding
         self.root = root
         self.command_line_options = command_line_options
         self.scope: RecordingScope | None = None
@@ -151,13 +152,13 @@ def run(
     root: Path,
     command_line_options: Sequence[tuple[str, Mapping[str, Any]]] = (),
     *,
-    rebinds: bool = False,
+    rebinding: Callable[[Path], AbstractContextManager[None]] | None = None,
 ) -> Iterator[RunContext]:
     """Set the defaults for all tapes that are opened within the block.
 
     The defaults are ``mode``, the settings of the project in ``root``, and ``command_line_options``.
     """
-    _runs.append(context := RunContext(mode, root, command_line_options, rebinds=rebinds))
+    _runs.append(context := RunContext(mode, root, command_line_options, rebinding=rebinding))
     try:
         yield context
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -60,7 +60,7 @@ class Tape:
         clock: Clock = lambda: datetime.now(UTC),
         cache: CassetteCache | None = None,
         answers: AnswerSource | None = None,
-        rebinds: bool = False,
+        rebinding: Callable[[Path], AbstractContextManager[None]] | None = None,
         rebind_hint: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Open the cassette at ``path``.
@@ -86,8 +86,9 @@ class Tape:
             cache: Keeps large cassettes in memory for other tapes. Default: a separate cache for this tape.
             answers: Answers all requests instead of a cassette, which is then not read. ``path`` is only shown, and
                 ``mode`` must be ``replay``.
-            rebinds: Whether, in the mode ``replay``, a recording also answers a request whose wording changed. ``save``
-                then stores the new request with the recorded answer.
+            rebinding: With this function, in the mode ``replay``, a recording also answers a request whose wording
+                changed. ``save`` then stores the new request with the recorded answer, within the context manager that
+                the function returns for the cassette's path. Default: only an equal request is answered.
             rebind_hint: Returns the command that keeps the recorded answer after a miss. Its result is None if there is
                 no such command.
 
@@ -127,7 +128,7 @@ class Tape:
             clock=clock,
             cache=cache or CassetteCache(),
             answers=answers,
-            rebinds=rebinds,
+            rebinds=rebinding is not None,
             rebind_hint=rebind_hint,
         )
         self.mode = parts.mode
@@ -142,6 +143,7 @@ class Tape:
         self._session = parts.session
         self._recorder = parts.recorder
         self._writer = parts.writer
+        self._rebinding = rebinding or (lambda _: nullcontext())
 
     def route(self, request: Request) -> Route:
         """Decide how to proceed with ``request``.
@@ -402,5 +404,6 @@ class Tape:
 
     def _save_rebindings(self) -> None:
         if isinstance(self._session, RebindSession) and self._session.rebindings:
-            self._writer.save_rebindings(self._session.rebindings)
+            with self._rebinding(self.path):
+                self._writer.save_rebindings(self._session.rebindings)
             self.rebound = self._session.reworded

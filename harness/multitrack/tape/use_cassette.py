@@ -139,7 +139,7 @@ class use_cassette:  # noqa: N801 - a function to its users
         if scope is not None and joins_scope:
             arguments["fingerprint_results"] = scope.fingerprint_results
         if self._mode is None:
-            arguments |= {"rebinds": context.rebinds}
+            arguments |= {"rebinding": context.rebinding}
             if scope is not None:
                 arguments |= {"rebind_hint": scope.rebind_hint}
         tape = Tape(

@@ -1,4 +1,4 @@
-"""The files that the last command changed, with their earlier contents."""
+"""The files that the last command, or the last run of pytest with ``--calls-rebind``, changed, with their contents."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from multitrack.atomic_file import replace_file
 from multitrack.errors import MultitrackError
+from multitrack.file_lock import lock, lock_name
+from multitrack.tape import project
 
 _VERSION = 1
 _MANIFEST = "manifest.json"
@@ -41,6 +44,12 @@ class UndoLog:
         self._cache = root / ".pytest_cache"
         self._folder = self._cache / "d" / "multitrack" / "undo"
 
+    @classmethod
+    def of_project(cls, folder: Path) -> UndoLog:
+        """Return the log of the project that contains ``folder``."""
+        pyproject = project.find_pyproject(folder)
+        return cls(folder if pyproject is None else pyproject.parent)
+
     @contextmanager
     def recording(self, command: str, paths: Sequence[Path]) -> Iterator[None]:
         """Store the contents of ``paths`` before the ``with`` block, and the digests of their contents after it.
@@ -51,7 +60,36 @@ class UndoLog:
         try:
             yield
         finally:
-            self._write(command, before)
+            self._begin()
+            files = [self._keep(number, path, content) for number, (path, content) in enumerate(before.items())]
+            self._write_manifest({"command": command, "files": files})
+
+    @contextmanager
+    def recording_run(self, run: str, command: str, path: Path) -> Iterator[None]:
+        """Store the content of ``path`` before and the digest of its content after the block, as a part of a ``run``.
+
+        The first file of a run replaces the log, and each other file is added to it. Several processes may take part
+        in the run, and change the same file.
+        """
+        with self._locked():
+            manifest = self._read_manifest() if self._manifest.exists() else {}
+            if manifest.get("run") != run:
+                self._begin()
+                manifest = {"command": command, "run": run, "files": []}
+            files = manifest["files"]
+            # the first process stores the content before any process has changed it
+            if all(entry["path"] != str(path.resolve()) for entry in files):
+                files.append(self._keep(len(files), path, read_file(path)))
+            self._write_manifest(manifest)
+        try:
+            yield
+        finally:
+            with self._locked():
+                manifest = self._read_manifest()
+                for entry in manifest["files"]:
+                    if entry["path"] == str(path.resolve()):
+                        entry["result"] = _digest(read_file(path))
+                self._write_manifest(manifest)
 
     def read(self) -> tuple[str, dict[Path, EarlierFile]]:
         """Return the command in the log, and the files that it changed.
@@ -60,7 +98,7 @@ class UndoLog:
             MultitrackError: The log is empty, or cannot be read.
         """
         try:
-            document = json.loads((self._folder / _MANIFEST).read_text(encoding="utf-8"))
+            document = self._read_manifest()
             if document["version"] != _VERSION:
                 raise MultitrackError("another version of Multitrack made the last change; undo it with that version")
             files = {
@@ -76,19 +114,34 @@ class UndoLog:
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise MultitrackError(f"{self._folder}: the log is damaged, so nothing can be undone: {error}") from error
 
-    def _write(self, command: str, before: dict[Path, bytes | None]) -> None:
+    @property
+    def _manifest(self) -> Path:
+        return self._folder / _MANIFEST
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with lock(lock_name(self._manifest)):
+            yield
+
+    def _read_manifest(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self._manifest.read_text(encoding="utf-8"))
+        return document
+
+    def _write_manifest(self, manifest: dict[str, Any]) -> None:
+        replace_file(self._manifest, json.dumps({**manifest, "version": _VERSION}, indent=1).encode())
+
+    def _begin(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         if not self._cache.exists():
             # pytest writes this file only when it creates the folder itself
             replace_file(self._cache / ".gitignore", b"# Created by multitrack.\n*\n")
-        files = []
-        for number, (path, content) in enumerate(before.items()):
-            if content is not None:
-                replace_file(self._folder / str(number), content)
-            name = None if content is None else str(number)
-            files.append({"path": str(path.resolve()), "content": name, "result": _digest(read_file(path))})
-        manifest = {"version": _VERSION, "command": command, "files": files}
-        replace_file(self._folder / _MANIFEST, json.dumps(manifest, indent=1).encode())
+
+    def _keep(self, number: int, path: Path, content: bytes | None) -> dict[str, str | None]:
+        """Store the earlier ``content`` of ``path``. Return its entry in the manifest."""
+        if content is not None:
+            replace_file(self._folder / str(number), content)
+        name = None if content is None else str(number)
+        return {"path": str(path.resolve()), "content": name, "result": _digest(read_file(path))}
 
 
 def read_file(path: Path) -> bytes | None:
