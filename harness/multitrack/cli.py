@@ -160,7 +160,7 @@ def _make_text_redactor() -> Callable[[str], str]:
 
 
 def _require_cassettes(command: str, path: Path) -> None:
-    """Raise ``CassetteMissing`` if ``path`` is neither a possible cassette file nor a folder with such files."""
+    """Raise ``CassetteMissing`` unless ``path`` is a file with a cassette's suffix, or a folder with such files."""
     from multitrack.errors import CassetteMissing
     from multitrack.reporting.check import find_cassettes
     from multitrack.tape.file import paths
@@ -363,8 +363,8 @@ def demo(
     """Record the examples from a local stand-in provider, replay them offline, and print the asserted calls."""
     if not (examples / "standin.yaml").is_file():
         raise MultitrackError(
-            f"{examples}: this folder does not have the examples\n"
-            f"  multitrack demo requires the folder 'examples' of Multitrack's repository"
+            f"{examples}: this folder does not contain the examples\n"
+            f"  multitrack demo requires the examples folder in Multitrack's repository"
         )
     try:
         # the stand-in imports these two when it starts

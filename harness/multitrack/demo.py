@@ -1,6 +1,6 @@
 """``multitrack demo``: record the examples from the stand-in provider, replay them offline, and compare.
 
-The replay has no key, no project and, where the system permits it, no network.
+The replay runs without an API key, without a cloud project and, if the operating system permits it, offline.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def _run_pytest(
 def _find_isolation_command() -> Sequence[str]:
     """Return the command prefix that runs a command without network access.
 
-    Empty if the system does not permit isolation. The run is then offline only because everything is replayed.
+    Empty if the operating system does not permit isolation. The command is then offline only because every request is
+    replayed.
     """
     if (unshare := shutil.which("unshare")) is None:
         return ()

@@ -136,8 +136,8 @@ class CassetteCorrupt(MultitrackError):
         path: The cassette.
         reason: What is wrong with it.
         line: The number of the line, starting at 1; None if it is unknown.
-        advice: How to fix it. None if the file is damaged: then only an earlier version of the file, or a new
-            recording, helps.
+        advice: How to fix it. None if the file is damaged, and can only be restored from an earlier version or recorded
+            again.
 
     Attributes:
         record_hint: The command that records the content of a damaged cassette again.
@@ -195,7 +195,7 @@ class CassetteNotWritten(MultitrackError):
             return f"move {blocking}, which is not a folder"
         if self.code in (errno.EACCES, errno.EPERM, errno.EROFS):
             return f"allow writing to {self.path.parent}"
-        return "fix the problem that the system reports"
+        return "fix the problem that the operating system reported"
 
 
 class SecretInCassette(MultitrackError):
@@ -220,7 +220,7 @@ class Unplayed(MultitrackError):
 class TapeViolation(BaseException):
     """The code under test did something that its cassette does not allow.
 
-    Not an ``Exception``, so that neither an application nor an SDK catches and retries it.
+    It is not an ``Exception``, because applications and SDKs catch exceptions and retry the request.
 
     Attributes:
         frames: The frames of the user's code that sent the request, outermost first. Empty if they are unknown.
@@ -237,8 +237,8 @@ class CassetteMiss(TapeViolation):
 
     Attributes:
         body: The body of the request, after redaction.
-        facts: The facts in the message, as a ``MissFacts`` of ``multitrack.tape.miss.miss_facts``. None if the miss
-            could not be explained.
+        facts: The facts in the message, a ``multitrack.tape.miss.miss_facts.MissFacts``. None if the miss could not be
+            explained.
     """
 
     body: bytes = b""

@@ -1,7 +1,7 @@
 """The Pydantic models behind the tools in the request that is being sent.
 
-The clients set the models around the call to the SDK, and the tape reads them. A miss can therefore explain a changed
-tool schema by class and field, although the tape does not depend on any client.
+Multitrack's clients set the models while they call the SDK, and the tape reads them. The message of a miss can
+therefore name the class and the field behind a changed tool schema. The tape itself depends on no client.
 """
 
 from __future__ import annotations

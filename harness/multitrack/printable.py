@@ -34,7 +34,7 @@ def escape_line(text: str) -> str:
 
 
 def escape_coloured(text: str) -> str:
-    """Return ``text`` escaped as by ``escape_controls``, except colours, for text that another program formatted."""
+    """Escape control characters in text that another program formatted, but keep its colours."""
     return _IN_COLOURED_TEXT.sub(lambda found: found[0] if len(found[0]) > 1 else _escape(found), text)
 
 

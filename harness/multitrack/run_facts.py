@@ -35,8 +35,8 @@ class UsedCassette:
     Args:
         digest: The digest of the file at the end of the run, as ``digest_file`` returns it.
         played: The positions of the interactions that were replayed, from 1.
-        is_open: Whether a test that uses the cassette was skipped, or is an xfail. Such a test may replay
-            more of the cassette in another run.
+        is_open: Whether another run may replay more of the cassette, because a test that uses it was skipped or is an
+            xfail.
     """
 
     digest: str
@@ -85,17 +85,17 @@ class ChangedRequest:
     """A request that differs from all recordings: a miss, or a request that an audit found to differ.
 
     Args:
-        test: The node id of the test, or the name of the fixture, that sent it. Empty outside of both.
+        test: The node id of the test that sent it, or the name of the fixture. Empty if neither sent it.
         cassette: The cassette. The file may not exist.
         message: What the run reported. Empty if an audit found the difference.
-        request: The request. None if it was left out, because the run's requests are too large.
+        request: The request. None if it was dropped, because the run's requests are too large in total.
         nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if the search
             for it was skipped.
         is_only_wording: Whether the request differs from that recording only in its wording, so that ``multitrack
             rebind`` can keep the answer.
         pseudonyms: The pseudonyms in the request.
-        moved_from: The earlier name of the test, and its new name, as ``multitrack mv`` expects them, if the cassette
-            with the earlier name contains the request. None if there is no such cassette.
+        moved_from: The earlier and the new name of the test, as ``multitrack mv`` expects them. None unless the
+            cassette with the earlier name contains the request.
     """
 
     test: str
@@ -175,12 +175,12 @@ class RunFacts:
     Args:
         root: pytest's root folder, which all paths and node ids are relative to.
         is_full: Whether the run included all of the project's tests.
-        limit: Why the run does not show which recordings are unused, as the end of a sentence that begins with "this
-            run". None if the run shows it, because all tests ran, replayed and passed.
+        limit: Why the run does not show which recordings are unused, worded to follow "this run". None if all tests
+            ran, replayed and passed.
         cassettes: The cassettes that the run used, by their path.
         collected: The cassettes of all collected tests.
         misses: The requests without a recording, in the order of their tests.
-        audited: The requests that a recording with a different wording answered, if the run was an audit.
+        audited: If the run was an audit, the requests that were answered by a recording with a different wording.
         snapshots: The snapshots that did not have the received calls.
         drift: The cassettes whose recordings are no longer valid, if the run compared them with live responses.
         findings: The findings of the audit, if the run was an audit.
@@ -257,7 +257,7 @@ def read_request(plain: Mapping[str, Any]) -> ChangedRequest:
 
 
 def limit_bodies(requests: Iterable[ChangedRequest]) -> list[ChangedRequest]:
-    """Return ``requests`` without those bodies that would make the file larger than ``MAX_BODIES``."""
+    """Return ``requests``, but drop each body that would make the file larger than ``MAX_BODIES``."""
     found, size = [], 0
     for one in requests:
         size += 0 if one.request is None else len(one.request.text)

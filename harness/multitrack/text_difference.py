@@ -79,7 +79,7 @@ def _find_start(text: str, first: int, latest: int) -> int:
     Args:
         text: The text.
         first: The offset of the first difference, which the excerpt shows.
-        latest: The offset from which an excerpt reaches the end of the text. If the difference is near the end, the
+        latest: The offset from which the rest of the text fits in the excerpt. If the difference is near the end, the
             excerpt starts here, to show more text before the difference.
     """
     start = max(first - CONTEXT, 0)
@@ -125,7 +125,7 @@ def _find_changes(old: str, new: str) -> Sequence[_Change]:
 
 
 def _is_inside_word(old: str, position: int, new: str, new_position: int) -> bool:
-    """Return whether the position is inside a word of either text, so that only a part of this word would differ."""
+    """Return whether a position is inside a word of either text. Splitting there would mark only part of the word."""
     return any(
         0 < at < len(text) and _is_word(text[at - 1]) and _is_word(text[at])
         for text, at in ((old, position), (new, new_position))
@@ -175,7 +175,7 @@ def _cut(text: str, start: int, changed: Sequence[range], escaped: Sequence[rang
 
 
 def quote_pair(old: str, new: str) -> tuple[str, str]:
-    """Quote two different strings as JSON, with escapes where they would look the same."""
+    """Quote two different strings as JSON. Escape differences that a reader might overlook."""
     lookalikes = [change for change in _find_changes(old, new) if _look_alike(old, new, change)]
     return _quote(old, [change.old for change in lookalikes]), _quote(new, [change.new for change in lookalikes])
 

@@ -117,7 +117,7 @@ def test_accept_says_what_it_requires(tmp_path, wrong, reason):
 
 
 @pytest.mark.parametrize(
-    ("command", "required"), [("init", "the root of a repository"), ("demo", "the folder 'examples'")]
+    ("command", "required"), [("init", "the root of a repository"), ("demo", "the examples folder")]
 )
 def test_a_wrong_folder_is_named_with_what_the_command_requires(tmp_path, command, required):
     finished = run_multitrack(command, "nope", cwd=tmp_path)

@@ -90,7 +90,7 @@ def test_tests_with_the_same_new_request_share_it(run):
         ({"is_only_wording": False}, f"{PLAN}: the request differs in more than its wording"),
         ({"nearest": None}, f"{PLAN}: the request has no recording"),
         ({"moved_from": (OTHER, PLAN)}, f"{PLAN}: the cassette of {OTHER} has the request"),
-        ({"request": None}, f"{PLAN}: the run had too many large requests to keep this one"),
+        ({"request": None}, f"{PLAN}: the last run did not store this request, because it had too many large requests"),
     ],
 )
 def test_a_request_that_cannot_be_rebound_is_a_problem(run, facts, message):
@@ -153,7 +153,7 @@ def test_mv_finds_only_what_can_move(run):
 def test_nothing_to_move(run):
     done = run.multitrack("mv", "--find")
     assert done.returncode == 0
-    assert done.stdout.startswith("no renamed test found: no unanswered request")
+    assert done.stdout.startswith("no renamed test found: no cassette of a removed test")
 
 
 @pytest.mark.parametrize("arguments", [("mv",), ("mv", PLAN), ("mv", "--find", PLAN)])

@@ -325,7 +325,7 @@ def test_a_finding_without_a_command_says_what_to_do(project):
     found = project.items()["audit finding"]
     assert found["command"] == ""
     assert found["decisions"] == []
-    assert "its lines say what to do" in project.run("accept", found["id"]).stderr
+    assert "multitrack review shows what to do" in project.run("accept", found["id"]).stderr
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_a_finding_without_a_command_says_what_to_do(project):
     [
         ("accept", "drift", f"a live request is necessary\n  run: pytest --record {TEST}"),
         ("accept", "audit finding", "a live request is necessary\n  run: pytest --record"),
-        ("reject", "changed snapshot", "a changed snapshot cannot be rejected, because nothing was written"),
+        ("reject", "changed snapshot", "a changed snapshot cannot be rejected, because it has no pending recording"),
     ],
 )
 def test_a_decision_that_is_not_possible_is_a_problem(reviewed, word, kind, message):

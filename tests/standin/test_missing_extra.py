@@ -55,7 +55,7 @@ def test_the_demo_outside_of_the_repository_says_where_it_works(tmp_path):
     program = "from multitrack.cli import main; sys.argv = ['multitrack', 'demo']; main()"
     finished = run_without("none", program, tmp_path)
     assert finished.stderr == (
-        "multitrack: examples: this folder does not have the examples\n"
-        "  multitrack demo requires the folder 'examples' of Multitrack's repository\n"
+        "multitrack: examples: this folder does not contain the examples\n"
+        "  multitrack demo requires the examples folder in Multitrack's repository\n"
     )
     assert finished.returncode == 1

@@ -44,8 +44,8 @@ class AuditReport:
         different: The number of requests that differ from their recordings.
         different_tests: The tests that sent a request that differs.
         passed_tests: The number of ``different_tests`` that passed.
-        superseded: By cassette, the tests with a request that equals an unused recording and not the one that answered
-            it.
+        superseded: By cassette, the tests with a request that equals an unused recording, but was answered by another
+            one.
         swapped: The tests in which requests received each other's recordings.
         addresses: The number of requests whose URL differs from the recorded one, by the part of the URL that differs.
         unused: The unused recordings.
@@ -54,7 +54,7 @@ class AuditReport:
         recording: The record mode of each cassette that may have recorded.
         recorded: The number of requests that this run recorded.
         previous: How this run compares with the previous one. Empty if there was none.
-        costs: The number of requests that are sent if a test is recorded again, by test.
+        costs: For each test, the number of requests that recording it again sends.
         errors: The errors of the audit itself.
     """
 

@@ -18,7 +18,7 @@ UNSTABLE = "\0proven\0"
 
 
 def mask_unstable(previous: str, sent: str) -> str:
-    """Return ``sent`` with a mark in place of each part that differed in the previous run."""
+    """Return ``sent`` with a mark in place of each part that ``previous``, the previous run's text, does not have."""
     parts = split_changes(previous, sent)
     return "".join({"same": part.text, "added": UNSTABLE}.get(part.kind, "") for part in parts)
 
@@ -36,7 +36,10 @@ def is_only_noise(text: str) -> bool:
 
 
 def find_common_noise(recorded: str, sent: str) -> tuple[str, ...]:
-    """Return the kinds of changing values, such as ``uuid``, in which two texts differ besides their words."""
+    """Return the kinds of changing values, such as ``uuid``, in two texts if any of these values differ.
+
+    Empty if the texts do not have the same number of values of each kind.
+    """
     before, after = ([part for part in split_noise(text) if isinstance(part, NoisePart)] for text in (recorded, sent))
     if Counter(part.kind for part in before) != Counter(part.kind for part in after):
         return ()

@@ -120,7 +120,7 @@ class _ChangeFinder:
         }
 
     def _find_ambiguous_ids(self) -> Collection[str]:
-        """Return each recorded id that became several live ids, which no longer refer to the same thing."""
+        """Return each recorded id that is several different ids in the live request."""
         live: dict[str, set[str]] = {}
         for difference in self._differences:
             for before, after in find_noise(difference.recorded, difference.sent) or ():
@@ -250,7 +250,7 @@ class _ChangeFinder:
         return self._make(kind, difference, explanation or what, identity, noise=noise)
 
     def _find_noise_within(self, difference: AlignedDifference, value: Any) -> tuple[str, ...]:
-        """Return the kinds of random values in a value that was not recorded. Empty if there are none."""
+        """Return the kinds of random values in ``value``, which has no recorded counterpart. Empty if it has none."""
         size = len(difference.sent_path)
         if any(path[:size] == difference.sent_path and not inner for path, inner in self._unstable):
             return ("proven",)

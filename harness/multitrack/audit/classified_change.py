@@ -1,4 +1,4 @@
-"""The changes of requests, and the facts that are needed to classify them."""
+"""Classified changes, and the facts about a run that help to classify them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Kind(IntEnum):
 
     @property
     def is_formal(self) -> bool:
-        """True if the request still asks the API for the same thing."""
+        """True if a change of this kind does not affect what the request asks the API for."""
         return self in (Kind.DEFAULT, Kind.NULL, Kind.FORM)
 
 
@@ -52,12 +52,12 @@ class Change:
         explanation: What changed in the tools, worded as in a miss. Empty if this is unknown.
         noise: The kinds of values in the difference that change in each run, such as ``uuid``.
         is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
-        is_consequence: Whether the value belongs to an earlier answer in the conversation, or to the result of an
+        is_consequence: Whether the value comes from an earlier answer in the conversation, or from the result of an
             earlier call.
-        is_word: Whether the values are single words, such as a model's name.
+        is_word: Whether the recorded and the live value are single words, such as a model's name.
         versions: The versions of packages that differ.
         is_message: Whether the value is part of the conversation.
-        comes_with_client: Whether a new version of the client library may be the reason.
+        comes_with_client: Whether a new version of the client library may have caused the change.
     """
 
     kind: Kind
@@ -99,7 +99,7 @@ class ChangeContext:
         previous: The live bodies of the previous run that differed from their recordings, by test and position.
         previous_counts: The number of requests that each test sent in the previous run.
         find_version: Finds the installed package that has a version.
-        header_names: The headers of at least one recording in the run.
+        header_names: The names of the headers in any of the run's recordings.
     """
 
     previous: Mapping[tuple[str, int], Any] = field(default_factory=dict)

@@ -93,10 +93,10 @@ class RequestComparer:
     def _remove_explained(
         self, different: Sequence[tuple[int, ObservedPair]], pairs: Sequence[ObservedPair]
     ) -> Iterator[tuple[int, ObservedPair]]:
-        """Yield the requests that differ from all other available recordings of their cassette.
+        """Yield the requests that equal no available recording of their cassette.
 
-        A recording is unavailable if it answered a request that equals the recorded request. Requests that are not
-        yielded count as swapped or superseded.
+        A recording is unavailable if it has answered a request that equals it. Requests that are not yielded count as
+        swapped or superseded.
         """
         differing_pairs = {id(pair) for _, pair in different}
         used = {(id(pair.cassette), pair.position) for pair in pairs if id(pair) not in differing_pairs}
@@ -227,7 +227,7 @@ class RequestComparer:
         return unused, uncalled
 
     def _has_credential(self, text: str) -> bool:
-        """Return whether a line of a cassette looks like a credential, apart from files in base64.
+        """Return whether a cassette contains something that looks like a credential. Files in base64 are not searched.
 
         A line that was clean in an earlier cassette is not searched again. Cassettes repeat headers, prompts and
         responses: of the 13.7 MB in openllmetry's suite for openai, 4.5 MB are left to search.
@@ -261,12 +261,12 @@ class RequestComparer:
 
 
 def _looks_real(value: str) -> bool:
-    """Return whether ``value`` looks like a real credential, and not like the word with which a filter replaced one."""
+    """Return whether ``value`` looks like a real credential, rather than like a filter's replacement for one."""
     return len(value) >= 16 and any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
 
 
 def _without_base64(request: Request) -> Request:
-    """Return ``request`` with descriptions instead of base64 in its JSON body, because redacting files is slow."""
+    """Replace base64 in the JSON body of ``request`` with descriptions, because redacting whole files is slow."""
     try:
         document = jsontext.parse(request.body)
     except ValueError:
@@ -342,7 +342,7 @@ def _read_conversation(document: Any, url: str) -> Sequence[str]:
 def _measure_history(
     conversations: tuple[Sequence[str], Sequence[str]], earlier: Sequence[tuple[Sequence[str], Sequence[str]]]
 ) -> int | None:
-    """Return the length of the longest earlier live conversation that this request continues. None if there is none."""
+    """Return the number of messages in the longest earlier conversation that a request continues. None if none."""
     recorded, sent = conversations
     lengths = [
         len(earlier_sent)

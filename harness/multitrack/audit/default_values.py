@@ -1,6 +1,6 @@
 """The defaults of parameters, by API operation. Sending a default means the same as leaving the parameter out.
 
-The values come from the reference of each API, such as https://platform.openai.com/docs/api-reference/chat/create and
+The values come from the API references, such as https://platform.openai.com/docs/api-reference/chat/create and
 https://docs.anthropic.com/en/api/messages. If a parameter is missing here, sending it counts as a change.
 """
 

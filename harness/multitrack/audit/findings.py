@@ -41,7 +41,7 @@ class Place:
 
     @property
     def ignore_path(self) -> str | None:
-        """The JSON path that ignores the value in all these requests. None if there is no such path."""
+        """The JSON path of the value for the setting ``ignore``. None if no path covers all these requests."""
         if self.formats != {"JSON"}:
             return None
         return _generalize(self.paths)
@@ -55,7 +55,7 @@ class Finding:
         places: What changed, the most important change first.
         requests: The requests that changed.
         following: The number of later requests in the same conversations that only repeat the change.
-        clients: A client library's recorded and live versions, by its name, if its upgrade may be the cause.
+        clients: For each client library whose upgrade may be the cause, the recorded and the live version.
     """
 
     places: list[Place]
@@ -84,7 +84,7 @@ class Finding:
 
     @property
     def ignores_messages(self) -> bool:
-        """True if ``ignore`` also ignores messages of other requests, even if they contain no random values."""
+        """True if the paths in ``ignore`` also cover messages that contain no random values."""
         changes = (place.change for place in self.places)
         return any(change.kind is Kind.NOISE and change.is_message and _holds_text(change) for change in changes)
 
@@ -150,7 +150,7 @@ def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) 
 
 
 def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
-    """Merge places that differ only in a word, such as a name or an id, that is different in each request."""
+    """Merge places that only differ in a word, such as a name or an id, if each request has a different word."""
     joined: dict[Hashable, Place] = {}
     for key, place in places.items():
         if place.change.is_word and len(place.requests) == 1 and isinstance(key, tuple):
@@ -174,9 +174,9 @@ def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]
 
 
 def _merge(places: Mapping[Hashable, Place], following: Mapping[Hashable, int]) -> Iterator[Finding]:
-    """Yield one finding for each group of changes in exactly the same requests, and one for each kind of formal change.
+    """Yield the findings. Changes in exactly the same requests are one finding, and so are formal changes of one kind.
 
-    Each value that changes from run to run gets a finding of its own.
+    Each value that changes from run to run is a finding of its own.
     """
     merged: dict[Hashable, list[tuple[Hashable, Place]]] = {}
     for key, place in places.items():
@@ -206,7 +206,10 @@ def _sort_key(finding: Finding) -> tuple[int, int, int, str]:
 def _find_common_upgrade(
     finding: Finding, clients: Mapping[RequestId, Mapping[str, tuple[str, str]]]
 ) -> Mapping[str, tuple[str, str]]:
-    """Return the clients that were upgraded for all of a finding's requests. Empty if no upgrade can be the cause."""
+    """Return the versions of each client library that was upgraded in every request of ``finding``.
+
+    Empty if an upgrade cannot be the cause.
+    """
     if not all(place.change.comes_with_client for place in finding.places):
         return {}
     found = [clients[request] for request in finding.requests]
@@ -231,7 +234,7 @@ def _version_key(version: str) -> list[int]:
 
 
 def _generalize(paths: Iterable[Path]) -> str | None:
-    """Return the JSON path for all ``paths``, with ``[*]`` where their positions differ. None if there is none."""
+    """Return one JSON path that covers all ``paths``, with ``[*]`` where positions differ. None if there is none."""
     found = list(paths)
     if not found or not found[0] or len({len(path) for path in found}) != 1:
         return None

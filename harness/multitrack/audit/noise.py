@@ -80,7 +80,10 @@ def mask_noise(text: str) -> str:
 
 
 def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, NoisePart]] | None:
-    """Return the changing values in which two strings or numbers differ, as pairs. None if anything else differs."""
+    """Return pairs of a recorded and a live value, such as two ids, that explain how two strings or numbers differ.
+
+    None if the strings or numbers also differ in something that does not change in each run.
+    """
     if isinstance(recorded, bool) or isinstance(sent, bool):
         return None
     if isinstance(recorded, int | float) and isinstance(sent, int | float):

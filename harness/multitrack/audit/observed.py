@@ -19,7 +19,7 @@ class ObservedCassette:
         tests: The tests that opened the cassette.
         asked: The tests that sent a request while the cassette was open.
         played: The positions, from 0, of the recordings that answered a request.
-        records: The record mode, if the cassette may have recorded requests in this run. Empty otherwise.
+        records: The record mode if this run could record into the cassette. Empty otherwise.
         recorded: The number of requests that this run recorded.
         ignore: The JSON paths that are not compared in this cassette, besides those of the project.
         recorder: The program that replays it: ``vcrpy`` or ``multitrack``.
@@ -71,11 +71,11 @@ class DifferingRequest:
         recorded: The recorded body as a document.
         sent: The live body as a document.
         formats: The formats of the recorded and of the live body, such as "JSON" and "text".
-        headers: The recorded and the live values of the headers that select features of an API, by name.
-        clients: The client library's recorded and live versions, by its name.
+        headers: By name, the recorded and the live value of each header that selects a feature of an API.
+        clients: The recorded and the live version of the client library, by the library's name.
         answer_ids: The ids in the live request that come from earlier responses of the test.
-        history: The number of messages that an earlier differing request of the test had already sent. These messages
-            begin this conversation. None if there was no such request.
+        history: The number of messages in the longest earlier conversation that this request continues. Only differing
+            requests of the same test count as earlier conversations. None if this request continues none.
     """
 
     test: str
@@ -136,7 +136,7 @@ class CassetteUse:
     recorder: str = "vcrpy"
 
     def merge(self, other: CassetteUse) -> None:
-        """Add the use of the same cassette in another process."""
+        """Add what another process observed about the same cassette."""
         self.tests = sorted({*self.tests, *other.tests})
         self.silent_tests = sorted({*self.silent_tests, *other.silent_tests})
         self.played |= other.played
@@ -157,14 +157,14 @@ class Observations:
         requests: The number of replayed requests, by test.
         equal: The number of requests that equal their recordings.
         differing: The requests that differ.
-        superseded: The test and cassette of each request that equals an unused recording and not the one that answered
-            it.
-        swapped: The test and cassette of each request whose equal recording answered a different request from the same
+        superseded: The test and cassette of each request that equals an unused recording, but was answered by another
+            one.
+        swapped: The test and cassette of each request that equals a recording which answered another request of the
             test.
         addresses: The test of each request whose URL differs from the recorded one, by the part that differs.
         cassettes: The cassettes.
         secrets: The problems with secrets, by cassette.
-        header_names: The headers that at least one recording has.
+        header_names: The names of the headers in any of the recordings.
         sources: The state of each imported project module, by its file.
         errors: The errors of the audit itself.
     """

@@ -144,7 +144,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             _print_moves(json=json)
             return
         if old is None or new is None:
-            raise typer.BadParameter("pass the earlier and the new name, or --find")
+            raise typer.BadParameter("pass the old and the new name, or --find")
         try:
             renaming = move.with_root((old, new), files)
         except move.BadNames as error:
@@ -454,7 +454,7 @@ def _print_moves(*, json: bool) -> None:
         for _, message in problems:
             echo(f"multitrack: {message}", err=True)
         if not commands and not problems:
-            echo("no renamed test found: no unanswered request of the last run is in the cassette of a removed test")
+            echo("no renamed test found: no cassette of a removed test has an unanswered request of the last run")
     if problems:
         raise typer.Exit(1)
 

@@ -38,15 +38,15 @@ def plan_conversion(
     *,
     allowed: Collection[str],
 ) -> Conversion:
-    """Return the changes that convert those ``cassettes`` that another recorder wrote.
+    """Return the changes that convert the ``cassettes`` written by other recorders.
 
-    The responses keep all their headers, without secrets, because tests may read them. A cassette that is not YAML is
+    The responses keep all headers except secrets, because tests may read them. A cassette that is not YAML is
     replaced by a file with the suffix ``.yaml``.
 
     Args:
         cassettes: The files.
         redact_foreign: Redacts a cassette of another recorder.
-        tests: The node ids of the project's tests. The node id of a test is stored in its default cassette.
+        tests: The node ids of the project's tests. Each test's node id is stored in its default cassette.
         files: The files of the tests.
         allowed: Strings that look like secrets but are not.
     """

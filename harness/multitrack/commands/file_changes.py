@@ -75,9 +75,8 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog | None, command: s
         force: Whether to change files even if git has uncommitted changes in them.
 
     Raises:
-        MultitrackError: A file has uncommitted changes, was changed since the plan was made, or cannot be written.
-            If a file cannot be written, the changes before it have been made. In the other two cases, no file has
-            changed.
+        MultitrackError: A file has uncommitted changes, has changed since the plan was made, or cannot be written. If
+            it cannot be written, the changes before it have been made. Otherwise, no change has been made.
     """
     check_changes(changes, force=force)
     with nullcontext() if log is None else log.recording(command, [change.path for change in changes]):
@@ -86,10 +85,10 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog | None, command: s
 
 
 def check_changes(changes: Sequence[FileChange], *, force: bool = False) -> None:
-    """Check that the changes can be made, before anything else is done.
+    """Check that all changes can be made, before the first one is made.
 
     Raises:
-        MultitrackError: A file has uncommitted changes and ``force`` is false, or it was changed since the plan was
+        MultitrackError: A file has uncommitted changes and ``force`` is false, or a file has changed since the plan was
             made.
     """
     if not force:
@@ -152,10 +151,10 @@ def _list_uncommitted(folder: Path, names: Sequence[str]) -> list[Path]:
 
 
 def plan_undo(log: UndoLog, *, force: bool) -> tuple[str, list[FileChange]]:
-    """Return the command that the log can undo, and the changes that undo it.
+    """Return the last command, and the changes that undo it.
 
     Raises:
-        MultitrackError: There is nothing to undo, or a file was changed after the command, unless ``force`` is true.
+        MultitrackError: There is nothing to undo, or ``force`` is false and a file has changed since the command.
     """
     command, earlier = log.read()
     changes = [FileChange(path, read_file(path), entry.content) for path, entry in earlier.items()]

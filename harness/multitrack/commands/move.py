@@ -1,4 +1,4 @@
-"""``multitrack mv``: let the cassettes and snapshots of renamed or moved tests follow the tests."""
+"""``multitrack mv``: rename the cassettes and snapshots of tests that were renamed or moved."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Renaming:
 
 
 def plan_move(renaming: Renaming, files: OwnedFiles) -> list[FileChange]:
-    """Return the changes that let cassettes, pending recordings and snapshots follow ``renaming``.
+    """Return the changes that apply ``renaming`` to cassettes, pending recordings and snapshots.
 
     Raises:
         MultitrackError: A file would be overwritten, or a file cannot be read.
@@ -142,7 +142,7 @@ def _rename_in_cassette(path: Path, content: bytes, renaming: Renaming, *, is_mo
 
 
 def _rename_fixture(renaming: Renaming) -> Callable[[str], str | None]:
-    """Return a function that renames the fixtures of a renamed module. Cassettes contain ``fixture x of module``."""
+    """Return a function that renames a renamed module in the names of fixtures, such as ``fixture x of module``."""
     old, new = (PurePosixPath(NodeId.parse(name).module) for name in (renaming.old, renaming.new))
 
     def rename(name: str) -> str | None:
@@ -224,7 +224,7 @@ def _move_snapshots(renaming: Renaming, files: OwnedFiles) -> Iterator[FileChang
 
 
 def with_root(renaming: tuple[str, str], files: OwnedFiles) -> Renaming:
-    """Return the renaming with node ids relative to pytest's root folder, from the names that a user passed."""
+    """Make the two names that a user passed relative to pytest's root folder."""
     old, new = (
         "::".join([files.relative_module(name.partition("::")[0].rstrip("/")), *name.split("::")[1:]])
         for name in renaming

@@ -103,7 +103,7 @@ def _select(facts: RunFacts, tests: Sequence[str], plan: RebindingPlan) -> Itera
 
 
 def _list_names(text: str, root: Path) -> Sequence[str]:
-    """Return the names that ``text`` may mean: paths in it start at pytest's root or at the current folder."""
+    """Return the names that ``text`` may mean. Its path may be relative to pytest's root or to the current folder."""
     path, separator, rest = text.partition("::")
     here = Path(os.path.relpath(Path.cwd() / path, root)).as_posix()
     return text, f"{here}{separator}{rest}"
@@ -136,7 +136,10 @@ def _find_problem(request: ChangedRequest, commands: ShellCommands) -> str | Non
         return f"{name}: the request {differs}\n  to record it: {commands.record([request.test])}"
     if request.request is None:
         command = commands.run([request.test])
-        return f"{name}: the run had too many large requests to keep this one\n  run fewer tests: {command}"
+        return (
+            f"{name}: the last run did not store this request, because it had too many large requests\n"
+            f"  run fewer tests: {command}"
+        )
     return None
 
 
@@ -181,7 +184,7 @@ def _rebind(
 
 
 def _locate(changed: ChangedRequest, cassette: Cassette) -> tuple[int, Interaction, Request]:
-    """Return the position of the nearest recording, the recording, and the new request."""
+    """Return the position of the recording nearest to a changed request, that recording, and the new request."""
     if changed.request is None or changed.nearest is None:
         raise ValueError(f"{changed.test}: the facts lack the request")
     stored = changed.request

@@ -1,7 +1,8 @@
 """``multitrack review``: everything that needs a decision, with an id for each item.
 
 The items are the project's pending recordings, and what the last run of pytest reported: changed snapshots, misses,
-drift, and the findings of an audit. No request is sent. An item that only a live request can settle has a command.
+drift, and the findings of an audit. No request is sent. If only a live request can settle an item, the item has a
+command for it.
 """
 
 from __future__ import annotations
@@ -67,18 +68,18 @@ class ReviewItem:
     """Something that needs a decision.
 
     Args:
-        id: Its id, which changes if its file or its differences change.
-        kind: What it is.
-        tests: The node ids of its tests.
+        id: The id of the item. It changes if the file or the differences change.
+        kind: The kind of item.
+        tests: The node ids of the tests in question.
         file: The path of the file in question, as the review shows it. Empty if there is none.
         title: A line that is the same for all items with the same cause.
         lines: The differences.
         changes: The fields of tool calls that differ.
         paths: The paths that `ignore` can add to the settings, so that later runs do not compare their values.
-        request: The lines that show the request behind it.
-        command: The command that settles it. Empty if `accept` does, or if ``lines`` say what to do.
+        request: The lines that show the request behind the item.
+        command: The command that settles the item. Empty if `accept` settles it, or if ``lines`` say what to do.
         is_outdated: Whether its cassette has changed since the run. The command then runs the test again.
-        source: The fact or the file that it was made from.
+        source: The fact or the file behind the item.
     """
 
     id: str
@@ -96,7 +97,7 @@ class ReviewItem:
 
     @property
     def decisions(self) -> tuple[str, ...]:
-        """The decisions that need no live request."""
+        """The decisions about this item that can be carried out without a live request."""
         if self.paths:
             return "accept", "ignore"
         if self.kind == "pending recording":
@@ -384,12 +385,12 @@ class Decisions:
 
 @dataclass
 class Decision:
-    """The changes that settle items, and the items that cannot be settled this way.
+    """The changes that carry out decisions, and the problems that prevent others.
 
     Attributes:
         pending: The pending recordings to accept. They are merged under a lock, so they are not file changes.
         changes: The other changes.
-        problems: Why an item is not settled, by its id.
+        problems: Why a decision is not carried out, by the id of the item.
     """
 
     pending: list[Path]
@@ -452,7 +453,7 @@ def decide(decisions: Decisions, items: Sequence[ReviewItem], facts: RunFacts | 
             if change.path.resolve() in merged:
                 shown = str(paths.relative_to_cwd(change.path))
                 decision.problems[shown] = (
-                    f"{shown}: its requests are not changed, because a pending recording is accepted into it\n"
+                    f"{shown}: its requests are not changed, because a pending recording is being accepted into it\n"
                     "  run the tests again: pytest"
                 )
             else:
@@ -482,9 +483,9 @@ def _explain(word: str, item: ReviewItem) -> str:
         command = f"\n  run: {item.command}" if item.kind in ("drift", "audit finding") and item.command else ""
         return _NOT_IGNORABLE[item.kind] + command
     if word == "reject":
-        return f"a {item.kind} cannot be rejected, because nothing was written\n  change the code, or accept it"
+        return f"a {item.kind} cannot be rejected, because it has no pending recording\n  change the code, or accept it"
     if not item.command:
-        return "the item cannot be accepted; its lines say what to do"
+        return "the item cannot be accepted; multitrack review shows what to do"
     if item.is_outdated:
         return f"{_OUTDATED}\n  run: {item.command}"
     return f"a live request is necessary\n  run: {item.command}"

@@ -1,4 +1,4 @@
-"""The results of validating recorded tool calls with the models of this process."""
+"""The results of validating recorded tool calls with the models that this process has imported."""
 
 from __future__ import annotations
 

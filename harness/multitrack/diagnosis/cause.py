@@ -106,9 +106,9 @@ class _CauseSearch:
         return self._compare_recorded_calls() or self._describe_unknown()
 
     def _have_models_changed(self, then: ExchangeFingerprint, now: ExchangeFingerprint) -> bool:
-        """Return whether the models are known to return a different result for the same reply.
+        """Return whether the current models certainly return a different result for the same reply.
 
-        A cassette stores the result of each call, so calls with known results are compared even if others are unknown.
+        A cassette stores the result of each call. The known results are compared even if others are unknown.
         """
         if None not in (then.models, now.models):
             return then.models != now.models
@@ -250,7 +250,8 @@ def _pair_by_request(
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
     """Pair each fingerprint in ``now`` with the one for the same request in ``then``, or with None.
 
-    A rebound request replaced another one, but kept its reply. It is paired with an unpaired request by its reply.
+    A rebound request replaced a recorded one, but kept its reply. If ``then`` has no equal request, the rebound one is
+    paired with an unpaired request that has the same reply.
 
     Args:
         then: The fingerprints from the snapshot or the cassette.
@@ -296,7 +297,8 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
     """Yield the fields whose values changed.
 
-    If the earlier model changed the arguments, yield only the class, because the fields are unknown.
+    If the recorded result is not equal to the arguments of the call, the earlier values are unknown. Only the class is
+    yielded then.
     """
     if not isinstance(result.outcome, BaseModel):
         return

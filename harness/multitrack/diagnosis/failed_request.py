@@ -1,4 +1,4 @@
-"""Live requests that failed and left nothing to record or to compare."""
+"""Find live requests that failed, so that their responses cannot be recorded or compared."""
 
 from __future__ import annotations
 

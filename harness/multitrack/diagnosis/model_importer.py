@@ -1,7 +1,7 @@
 """Import models by their paths, but only from packages that the project allows: by default, its own packages.
 
-Importing a module runs it, and anyone can write a cassette. Therefore, if a cassette names a module, it is only
-imported if its source defines the model's name. No other script runs, even in an allowed package.
+Importing a module runs it, and anyone can write a cassette. Therefore, a module that a cassette names is only imported
+if its source defines the model. Other modules are not run, even in an allowed package.
 """
 
 from __future__ import annotations

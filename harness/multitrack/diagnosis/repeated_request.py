@@ -1,7 +1,7 @@
-"""Recognize a miss whose cause is a change to the models: they reject a recorded reply, so the client asks again.
+"""Recognize misses that changed models cause: the models reject a recorded reply, so the client asks again.
 
 Clients such as instructor then send the validation error to the model, together with the conversation so far. No
-recording has that request. Still, the models changed, not the request.
+recording matches that request, but the cause of the miss is the change to the models.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DETAIL = re.compile(r"^(?P<field>\S[^\n]*)\n +(?P<message>[^\n]+?) \[type=", re
 
 
 def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: ResponseValidator) -> Diagnosis | None:
-    """Return the models or validators that changed and so caused ``miss``. The text is one line.
+    """Return the diagnosis, in one line, if changed models or validators caused ``miss``.
 
     None if the changes are unknown, or if ``miss`` has a different cause.
     """

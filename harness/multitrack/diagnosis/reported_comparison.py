@@ -71,7 +71,7 @@ def _report_change(change: FieldChange) -> ReportedChange:
 
 
 def _to_json(node: Expression) -> JsonValue:
-    """Return the value of an expression. A value that JSON cannot represent is replaced by its Python text."""
+    """Return the value of an expression. If JSON cannot represent it, return its Python source."""
     match node:
         case None | bool() | int() | float() | str():
             return to_json_value(node)

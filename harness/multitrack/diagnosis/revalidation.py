@@ -75,7 +75,7 @@ class RevalidationReport:
     def is_good(self) -> bool:
         """True if no call fails, no cassette is damaged, and at least one call was checked.
 
-        If there are no calls, or if the project configures no models, no call needs to be checked.
+        The last condition does not apply if there are no calls, or if the project configures no models.
         """
         is_checked = self.checked > 0 or self.calls == 0 or not self.is_configured
         return not self.breaks and not self.unreadable and is_checked

@@ -25,8 +25,8 @@ REMOVED, ADDED, REQUEST_CHANGED = "removed", "added", "request changed"
 def compare_cassettes(before: Cassette, after: Cassette) -> tuple[InteractionDiff, ...]:
     """Return the interactions that differ, in the order of the new version, followed by the removed ones.
 
-    Interactions with equal requests are compared, in order. Other interactions with the same URL are compared, too,
-    because their request has probably changed. Ids, times, and the text next to tool calls do not count.
+    Interactions with equal requests are paired in order. The others are paired by URL, because their requests have
+    probably changed. Ids, times, and the text next to tool calls are ignored.
     """
     olds, news = before.interactions, after.interactions
     pairs = dict(_pair(_make_keys(before), _make_keys(after), range(len(olds)), range(len(news))))
@@ -58,7 +58,7 @@ def _target(interaction: Interaction) -> Hashable:
 def _pair(
     olds: Sequence[Hashable], news: Sequence[Hashable], free_olds: Sequence[int], free_news: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yield the positions of items with the same key, in ``news`` and in ``olds``, as pairs in order."""
+    """Pair free items that have the same key, in order. Yield their positions in ``news`` and in ``olds``."""
     waiting: defaultdict[Hashable, list[int]] = defaultdict(list)
     for old in reversed(free_olds):
         waiting[olds[old]].append(old)
@@ -100,7 +100,7 @@ def _compare_requests(old: Interaction, new: Interaction) -> Iterator[str]:
 
 
 def _rename_label(found: re.Match[str]) -> str:
-    """Return the label of a request's version, as wide as the label in a miss, so that carets below it stay aligned."""
+    """Return "before:" or "after:", padded to the width of a miss's label, so that the carets below stay aligned."""
     return f"{'before:' if found[1] == RECORDED else 'after:':{len(RECORDED)}} "
 
 

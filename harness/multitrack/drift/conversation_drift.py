@@ -55,15 +55,17 @@ def compare_conversations(
 ) -> ConversationDrift:
     """Compare each live response with the recorded response to the same request.
 
-    Equal requests are paired in order. If a request has no recording, and an earlier response differs, the conversation
-    has diverged, because the request contains that response. Later requests without a recording are not reported. If no
-    earlier response differs, the program changed the request. A temporary error is ignored on both sides if a later
-    attempt succeeded.
+    Equal requests are paired in order. If a request has no recording, an earlier response may be the reason: if one
+    differs from its recording, the conversation has diverged, and later requests without a recording are not reported.
+    Otherwise, the program changed the request.
+
+    A temporary error is ignored on both sides if a later attempt succeeded.
 
     Args:
         recorded: The recorded interactions.
         live: The live interactions, in the order they were sent.
-        explain: Describes how a request that the program changed differs from the nearest recording.
+        explain: Describes how a request differs from the nearest recording. Called for each request that the program
+            changed.
     """
     if isinstance(recorded, ReplayLookup):
         lookup = recorded

@@ -1,4 +1,4 @@
-"""The agreement of several live responses with the recorded one, field by field."""
+"""Count how many of several live responses agree with the recorded one, field by field."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Strings that differ in each response and that later requests repeat: ids, signatures, the model's text.
 
-A conversation continues with the live response, and therefore with its ids. If the response did not drift, a later
-request equals the recorded one after the live texts are replaced with the recorded ones.
+A program continues the conversation with the live response, so its next request contains the ids in that response. If
+the response did not drift, that request equals the recorded one after the live texts are replaced with the recorded
+ones.
 """
 
 from __future__ import annotations

@@ -27,14 +27,14 @@ class FollowUp(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """The responses of one extraction, after which the conversation continues.
+    """The responses of one extraction, from which the conversation can be continued.
 
     Attributes:
         wire_format: The format of the responses.
         earlier: Each response before the last one, with the follow-up that was sent after it.
         response: The last response: its document, or an object that ``dump`` converts to a document.
-        calls: The calls in the last response, in order. If the model was asked again, the extraction may have other
-            calls, too.
+        calls: The calls in the last response, in order. If the model was asked again, the extraction may also have
+            calls from earlier responses.
         dump: Returns the document of ``response``. None if ``response`` is already a document.
         convert: Converts the messages to the SDK's objects. None if the SDK accepts them unchanged.
     """

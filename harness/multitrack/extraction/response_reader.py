@@ -1,4 +1,4 @@
-"""Turn the tool calls in a response into models, with the options of one call to ``create``."""
+"""Turn the tool calls in a response into models, with the options that were passed to ``create``."""
 
 from __future__ import annotations
 

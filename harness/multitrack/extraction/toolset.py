@@ -136,7 +136,7 @@ class Toolset(Generic[T]):
 
 
 class ToolDefinitions:
-    """Models by tool name. Caches their schemas, strict or not, for each wire format."""
+    """The models by tool name, and a cache of their schemas per wire format and strictness."""
 
     __slots__ = ("_schemas", "_tools", "models")
 

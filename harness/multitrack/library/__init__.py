@@ -1,7 +1,7 @@
 """Recorded provider behaviours, for tests of code that calls models.
 
-``behaviours()`` lists the behaviours. ``@pytest.mark.behaviour(wire, name)`` answers the requests of a test with one
-behaviour.
+``behaviours()`` lists the behaviours. ``@pytest.mark.behaviour(wire, name)`` answers a test's requests with one of
+them.
 """
 
 from multitrack.library.behaviour import Behaviour, behaviours

@@ -1,4 +1,4 @@
-"""Replace the calls in a recorded answer, but keep the way in which it was sent."""
+"""Replace the calls in a recorded answer, but keep its structure, such as the deltas of a stream."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Seque
 
 
 def _list_fragments(chunks: Sequence[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each non-empty string in the deltas, as the function object that contains it and its key there."""
+    """Yield the location of each non-empty name or arguments string in the deltas: its function object and its key."""
     for chunk in chunks:
         for choice in as_objects((chunk.document or {}).get("choices")):
             delta: Any = choice.get("delta")

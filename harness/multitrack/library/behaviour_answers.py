@@ -100,7 +100,7 @@ def _explain_absence(wire: str, name: str) -> str:
 
 
 def _adapt_response(recorded: Interaction, behaviour: Behaviour, request: Request) -> Response:
-    """Return the recorded response with calls to the tools that ``request`` offers."""
+    """Return the recorded response with its calls adapted to the tools that ``request`` offers."""
     response = recorded.response
     if response.status >= _FIRST_ERROR or not response.body:
         return response
@@ -116,7 +116,7 @@ def _adapt_response(recorded: Interaction, behaviour: Behaviour, request: Reques
         mapped = map_calls(calls, known, offered, BY_NAME[behaviour.name].arguments)
         body = rewrite_calls(response.body, behaviour.wire_format, mapped)
     except ValueError as error:
-        raise UnanswerableRequestError(f"no call of the offered tools can be written: {error}") from error
+        raise UnanswerableRequestError(f"no call to the offered tools can be generated: {error}") from error
     return response.with_body(body)
 
 

@@ -1,4 +1,4 @@
-"""The facts about a request that a behaviour needs: its format, its tools, and whether it ends with tool results."""
+"""Read what a behaviour depends on from a request: its format, its tools, and whether it ends with tool results."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def map_calls(
 def _choose_tools(
     calls: Sequence[ToolCall], recorded: Sequence[OfferedTool], offered: Sequence[OfferedTool]
 ) -> dict[str, OfferedTool]:
-    """Return the offered tool for each recorded tool. They share an offered tool only if too few are offered."""
+    """Map each recorded tool to an offered one. Recorded tools only share an offered tool if too few are offered."""
     schemas = {tool.name: tool.schema for tool in recorded}
     chosen: dict[str, OfferedTool] = {}
     for name in dict.fromkeys(call.name for call in calls if call.name in schemas):
@@ -128,7 +128,7 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
 
 
 def _list_kinds(schema: Any) -> set[str]:
-    """Return the JSON types that ``schema`` allows. Empty if they are unknown, as for a reference."""
+    """Return the JSON types that ``schema`` allows. Empty if the types are unknown: ``schema`` may be a reference."""
     if not isinstance(schema, Mapping):
         return set()
     if isinstance(found := schema.get("type"), str):

@@ -26,8 +26,9 @@ def assign(worth: Table) -> list[tuple[int, int]]:
 def _match_all_rows(worth: Table) -> dict[int, int]:
     """Match each row that is worth something with a column, in a table with at least as many columns as rows.
 
-    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). Each row has a
-    share and each column a price. Their sum is at least the worth of the pair, and equals it for a matched pair.
+    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). It gives
+    each row a share and each column a price. A pair's share and price add up to at least the pair's worth, and to
+    exactly its worth if the pair is matched.
 
     Returns:
         The row of each matched column.
@@ -62,7 +63,7 @@ def _match_all_rows(worth: Table) -> dict[int, int]:
 
 
 def _uncross(worth: Table, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Swap the columns of crossing pairs if the swapped pairs are worth as much."""
+    """Swap the columns of crossing pairs if this does not change their total worth."""
     result: list[tuple[int, int]] = []
     for row, column in pairs:
         position = len(result)

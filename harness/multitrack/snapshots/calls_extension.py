@@ -33,9 +33,9 @@ from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 
 
 class RejectedCalls(TypeError):
-    """The options ``match``, ``only`` or ``never`` reject received calls, which therefore cannot be written.
+    """The options ``match``, ``only`` or ``never`` reject received calls, so the snapshot cannot be updated.
 
-    ``text`` is the entry with these calls.
+    ``text`` is the entry that would have been written.
     """
 
     def __init__(self, reasons: Iterable[object], text: str) -> None:
@@ -49,9 +49,10 @@ class CallsExtension(StoredExtension):
     Attributes:
         redact_text: Applied to every string in a value.
         options: The options of the current comparison.
-        is_update: Whether an entry with equal calls still counts as changed if its stored text would change.
-        updated_entry: The text that replaces the entry that was compared last. Numbers and strings that count as equal
-            keep their stored form.
+        is_update: Whether the run updates snapshots. If true, an entry with equal calls counts as changed if its
+            text would change.
+        updated_entry: The new text of the entry that was compared last. Numbers and strings that count as equal keep
+            their stored form.
     """
 
     file_extension = SUFFIX
@@ -65,8 +66,8 @@ class CallsExtension(StoredExtension):
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Return the text of an entry.
 
-        Ignores ``matcher``, which syrupy always passes, and syrupy's two filters, because ``CallsSnapshot`` lets the
-        user set none of the three.
+        Ignores ``exclude``, ``include`` and ``matcher``: syrupy passes them to every extension, but users of
+        ``CallsSnapshot`` cannot set them.
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
@@ -150,7 +151,7 @@ class CallsExtension(StoredExtension):
     ) -> SnapshotCollections:
         """Return only Multitrack's files next to a test. syrupy may delete every file that this method returns.
 
-        After the run, an entry is left out if it may still be needed although no test used it.
+        After the run, the files are returned without unused entries that may still be needed.
         """
         del ignore_extensions  # syrupy's list contains our own file extension, see `run_outcomes.register`
         config = test_location.item.config
@@ -184,9 +185,9 @@ def find_fault(text: str) -> str:
 def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
-    """Remove from ``collection`` the entries of tests that did not pass.
+    """Remove from ``collection`` the entries that may still be needed: those of tests that did not pass.
 
-    Unless all tests are known, also remove the entries that belong to no test.
+    Entries that belong to no test may still be needed, too, unless all tests are known.
     """
     names = [(locate_test(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
     for snapshot in list(collection):

@@ -51,7 +51,8 @@ class DamagedCallsFile(ValueError):
 def format_entry(calls: Collection[SnapshotCall], *, ordered: bool = False) -> str:
     """Return the text of an entry.
 
-    Unless ``ordered`` is true, the calls are sorted by tool and arguments, so that equal sets have the same text.
+    Unless ``ordered`` is true, the calls are sorted by tool and arguments, so that their order does not affect the
+    text.
     """
     if not calls:
         return _NO_CALLS

@@ -177,7 +177,7 @@ class CallsSnapshot(SnapshotAssertion):
         return given.ignoring(self._ignored_paths) if self._ignored_paths else given
 
     def allow_creation(self) -> None:
-        """Let the current comparison write its missing snapshot, if the run writes new snapshots."""
+        """Allow the current comparison to write its missing snapshot, if the run writes new snapshots."""
         if self._is_creating:
             self.update_snapshots = True
 

@@ -75,9 +75,9 @@ class ForbiddenCall:
 
 @dataclass(frozen=True, slots=True)
 class CallComparison:
-    """The result of ``compare_calls``. Each call, expected or received, is in exactly one entry.
+    """The result of ``compare_calls``. Each expected or received call is in exactly one entry, with one exception.
 
-    There is one exception: a forbidden call that was expected, too, is also in ``unchanged``, ``changed`` or ``moved``.
+    The exception is a forbidden call that the test expects. It is also in ``unchanged``, ``changed`` or ``moved``.
 
     Attributes:
         unchanged: The calls that were received as expected.

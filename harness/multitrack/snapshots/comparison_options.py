@@ -141,10 +141,10 @@ class ComparisonOptions:
     def replacement_for(
         self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
     ) -> Expression | Unreplaced:
-        """Return what a snapshot contains in place of a value: ``...`` if it is ignored, or the matcher that it fits.
+        """Return what a snapshot contains in place of a value: ``...`` if the value is ignored, or its matcher.
 
         Raises:
-            MatchError: The value does not match.
+            MatchError: The matcher does not accept the value.
         """
         setting = self._find_setting(tool, path)
         if isinstance(setting, Matcher):
@@ -158,7 +158,7 @@ class ComparisonOptions:
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
         """Return a stored call as these options would write it.
 
-        Values that are not compared are left out, even if other options were set when the snapshot was written.
+        Ignored and matched values are replaced, even if other options were set when the snapshot was written.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:
@@ -189,7 +189,10 @@ class ComparisonOptions:
         return text if normalizer is None else cast(str, normalizer(text))
 
     def choose_stored(self, stored: SnapshotCall, received: SnapshotCall) -> SnapshotCall:
-        """Return the call that an update writes for two equal calls. It keeps the stored numbers and strings."""
+        """Return the call that an update writes if ``received`` counts as equal to ``stored``.
+
+        Numbers and strings that count as equal keep their stored form.
+        """
         if self.is_exact and not self._text:
             return received
         stored = self.replace_values(stored)
@@ -231,7 +234,7 @@ class ComparisonOptions:
 
 
 def to_number(node: Expression) -> Decimal | None:
-    """Return the value of a finite int, float or ``Decimal``, the only values with a tolerance; ``None`` for others."""
+    """Return the value of a finite int, float or ``Decimal``. None for other values: they cannot have a tolerance."""
     if type(node) in (int, float):
         text = repr(node)
     elif isinstance(node, SnapshotCall) and node.name == "Decimal" and len(node.positional) == 1:

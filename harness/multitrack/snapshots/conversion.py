@@ -122,7 +122,8 @@ def to_call(
 ) -> SnapshotCall:
     """Convert a model or dataclass, or a mapping of arguments for the tool ``name``, to a call.
 
-    Takes the same arguments as ``to_expression``; ``replace`` is only called for the values in ``value``.
+    Takes the same arguments as ``to_expression``, but calls ``replace`` only for the values in ``value``, not for
+    ``value`` itself.
 
     Raises:
         UnwritableValue: The value contains something that cannot be written.

@@ -48,7 +48,7 @@ class FieldChange:
 
 
 class CallDiffer:
-    """Find the differences between expected calls and one received call.
+    """Finds the differences between expected calls and one received call.
 
     Args:
         options: The options of the comparison.
@@ -79,7 +79,7 @@ class CallDiffer:
             yield from self._compare_children(list_children(old), list_children(new), "")
 
     def is_same(self, old: Expression, new: Expression, path: str) -> bool:
-        """Return whether two values are the same, compared as a whole."""
+        """Return whether two values count as equal when they are compared as a whole, not part by part."""
         if isinstance(old, MatcherNode):
             return old == new or (path in self._values and old.fits(self._values[path]))
         if isinstance(old, str) and isinstance(new, str):
@@ -156,7 +156,7 @@ def _get_id(call: SnapshotCall) -> Expression | Absent:
 
 
 def _get_all_arguments(call: SnapshotCall) -> Expression | Absent:
-    """Return the arguments as one value: their text if it could not be parsed, otherwise a mapping."""
+    """Return the arguments as one value: a mapping, or a string if they could not be parsed."""
     if call.positional:
         return call.positional[0]
     return dict(call.keywords)

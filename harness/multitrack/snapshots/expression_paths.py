@@ -50,7 +50,7 @@ def unwrap(node: Expression) -> Expression:
 
 
 def list_children(node: Expression) -> Mapping[Key, Expression]:
-    """Return the parts of a value by field, key or number; empty if the value is compared as a whole."""
+    """Return the parts of a value by field name, key or position. Empty if the value is compared as a whole."""
     if isinstance(node, SnapshotCall):
         if not node.positional:
             return dict(node.keywords)
@@ -63,7 +63,7 @@ def list_children(node: Expression) -> Mapping[Key, Expression]:
 
 
 def list_leaves(call: SnapshotCall) -> list[Leaf]:
-    """Return the values in the call that are compared as a whole: all but lists, mappings and models.
+    """Return the values in the call that are compared as a whole: the innermost parts of lists, mappings and models.
 
     If the arguments could not be parsed, the call itself is the only value in the list.
     """

@@ -34,7 +34,7 @@ class Braces:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotCall:
-    """A call expression: a tool call, a nested model, a date, or any other value that needs a class to be written.
+    """A call expression: a tool call, a nested model, a date, or any other value written as a call of its class.
 
     ``id`` is the id of a tool call, if ids are compared: ``Weather(location='Toronto') @ 'call_1'``.
     """
@@ -106,7 +106,7 @@ def canonical_arguments(call: SnapshotCall) -> str:
 
 
 def _split(node: Expression) -> tuple[str, list[tuple[str, Expression]], str]:
-    """Return the opening of an expression, its items with the text before each, and its closing."""
+    """Split an expression into its opening text, its items with the text before each of them, and its closing text."""
     if isinstance(node, list):
         return "[", [("", item) for item in node], "]"
     if isinstance(node, tuple):

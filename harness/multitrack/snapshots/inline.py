@@ -1,8 +1,8 @@
-"""``assert extraction == snapshot([...])``: let inline-snapshot write an ``Extraction`` into a test.
+"""Support inline-snapshot: ``assert extraction == snapshot([...])`` writes the models into the test.
 
-inline-snapshot finds this module by the entry point ``inline_snapshot`` of the distribution
+inline-snapshot finds this module through Multitrack's ``inline_snapshot`` entry point
 (https://15r10nk.github.io/inline-snapshot/latest/plugin/); nothing else imports it. inline-snapshot compares with
-``==``, and therefore as a list: in order, and without the options of ``calls_snapshot``.
+``==``. The order of the calls therefore matters, and the options of ``calls_snapshot`` do not apply.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ _UNREADABLE = frozenset({""})
 class _Traits(NamedTuple):
     """A call as three sets: the paths of its values, the values with their paths, and the pieces of their texts.
 
-    The last two are numbers with a bit for each member. Every expected call is compared with every received one, and
-    counting the common bits of two numbers is many times faster than intersecting two sets.
+    ``values`` and ``pieces`` are integers that have one bit for each member of the set. Every expected call is compared
+    with every received one, and counting the common bits of two integers is many times faster than intersecting sets.
     """
 
     paths: frozenset[str]
@@ -88,9 +88,9 @@ def _compute_worths(row: _Traits, columns: Sequence[_Traits], counts: Sequence[i
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
     """Return how many lines the report saves if two calls whose arguments all differ are shown as one changed call.
 
-    The first number is for calls that have something in common, the second for calls that have nothing in common. Calls
-    of the second kind are only paired if neither has more than one argument, or if the arguments of exactly one of them
-    could not be parsed.
+    The first number applies if the calls have an equal or similar value, the second if they do not. The second is 0, so
+    that the calls are not paired, if either of them has more than one argument. If the arguments of exactly one call
+    could not be parsed, both numbers are half a line.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE
@@ -99,7 +99,7 @@ def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int,
 
 
 class _Bits(dict[Hashable, int]):
-    """A bit for each key, chosen when the key is looked up for the first time."""
+    """A mapping that assigns the next free bit to a key when the key is first looked up."""
 
     def __missing__(self, key: Hashable) -> int:
         bit = self[key] = 1 << len(self)

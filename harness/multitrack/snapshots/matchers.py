@@ -32,7 +32,10 @@ class Matcher:
         """The expression that is written instead of a value that fits."""
 
     def fits(self, value: object) -> bool:
-        """Return whether the value has the type, or equals the object. As in JSON, a bool is not an int."""
+        """Return whether the matcher accepts ``value``: an instance of its type, or a value that equals its object.
+
+        As in JSON, a bool is not an int.
+        """
         if self._matcher is ...:
             return True
         if self._types is None:
@@ -66,7 +69,7 @@ def is_matcher(value: object) -> bool:
 
 
 class _Unequal:
-    """An object that equals nothing except objects that are equal to everything."""
+    """An object that only equals objects that equal everything, such as ``unittest.mock.ANY``."""
 
 
 _UNEQUAL = _Unequal()

@@ -166,7 +166,7 @@ class _TolerantCall:
         return cls(ranges, matchers, len(ranges) + len(matchers), fixed)
 
     def has_fixed_values(self, received: Mapping[str, Expression]) -> bool:
-        """Return whether a received call has the fixed values at their paths. ``received`` maps paths to values."""
+        """Return whether ``received``, a received call's values by path, contains this call's fixed values."""
         return all(path in received and repr(received[path]) == repr(node) for path, node in self.fixed.items())
 
 
@@ -189,7 +189,7 @@ def _worth_of_tolerant_pairs(
     options: ComparisonOptions,
     values: Sequence[Mapping[str, object]],
 ) -> list[list[int]]:
-    """Return the worth of each pair if numbers have a tolerance, or expected calls contain matchers."""
+    """Return the worth of each pair, with regard to number tolerances and to matchers in expected calls."""
     rows, columns = list(map(list_leaves, expected)), list(map(list_leaves, received))
     tolerant = [_TolerantCall.of(row, tool, options) for row in rows]
     if not any(call.count for call in tolerant):
@@ -213,7 +213,7 @@ def _worth_of_tolerant_pairs(
 def _count_agreeing(
     rows: Sequence[_TolerantCall], columns: Sequence[Sequence[Leaf]], values: Sequence[Mapping[str, object]]
 ) -> list[list[int]]:
-    """Return for each row, by column, how many numbers are in their range, and how many values fit their matcher."""
+    """Return a table: how many of a row's tolerances and matchers accept the values in each column's call."""
     numbers: defaultdict[str, dict[int, Decimal]] = defaultdict(dict)
     for column, leaves in enumerate(columns):
         for path, _, node in leaves:

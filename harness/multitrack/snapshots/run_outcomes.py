@@ -1,4 +1,4 @@
-"""Track which tests were collected and which passed, to know which snapshots to write and which are unused.
+"""Track which tests were collected and which passed. This decides which snapshots to write, and which are unused.
 
 syrupy writes what a test asserted even if the test fails afterwards. If a test failed before its assertion, was
 deselected, or never ran, syrupy also reports its snapshots as unused and deletes them. ``RunOutcomes`` is a
@@ -85,8 +85,8 @@ def register(config: pytest.Config) -> None:
 
     Call this function in ``pytest_configure``.
 
-    With ``--snapshot-update``, any other syrupy extension may delete a file in ``__snapshots__`` that it does not know.
-    syrupy's ``--snapshot-ignore-file-extensions`` prevents that.
+    With ``--snapshot-update``, other syrupy extensions may delete unknown files in ``__snapshots__``. To protect
+    Multitrack's files, their suffix is added to ``--snapshot-ignore-file-extensions``.
     """
     ignored = getattr(config.option, "ignore_file_extensions", None) or []
     config.option.ignore_file_extensions = sorted({*ignored, SUFFIX})

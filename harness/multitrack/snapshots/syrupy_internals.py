@@ -43,7 +43,7 @@ def locate_test(item: pytest.Item) -> PyTestLocation:
 
 
 class StoredExtension(AbstractSyrupyExtension):
-    """syrupy's extension class, extended by the method names of syrupy 4, in which storage methods begin with ``_``."""
+    """syrupy's extension class, with aliases for syrupy 4, whose storage methods have names that begin with ``_``."""
 
     _file_extension: ClassVar[str]
 
