@@ -193,7 +193,9 @@ def _measure_suite(folder: Path, suite: _Suite, pythons: Mapping[str, str], roun
 
 def _make_variables(candidate: str, environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
     marker = "vcr" if candidate in _RIVALS else "cassette"
-    return {**os.environ, **_KEYS, "SUITE_MARKER": marker, **(environment or {})}
+    # pip compiles the packages that it installs, but not this project, which is installed from its working tree
+    compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+    return {**os.environ, **_KEYS, **compiled, "SUITE_MARKER": marker, **(environment or {})}
 
 
 def _run_in_turns(
