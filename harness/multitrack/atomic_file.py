@@ -13,6 +13,8 @@ from time import time
 from multitrack.file_lock import remove_abandoned_locks, try_lock
 
 _DAY = 24 * 60 * 60
+# a cassette consists of many small parts; with the default of 8 KB, writing a shared one takes hundreds of system calls
+_BUFFER_SIZE = 1 << 18
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 # the first alternative contains the name of a lock; the other two match temporary files without a lock, including those
 # of earlier versions
@@ -42,7 +44,7 @@ def replace_file(path: Path, content: bytes | Sequence[bytes | bytearray], *, lo
     temporary.unlink(missing_ok=True)
     try:
         # do not write through a link that somebody else has created; at first, only the owner can read the file
-        with open(os.open(temporary, _NEW_FILE, 0o600), "wb") as file:
+        with open(os.open(temporary, _NEW_FILE, 0o600), "wb", buffering=_BUFFER_SIZE) as file:
             file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
