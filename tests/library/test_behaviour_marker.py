@@ -1,5 +1,6 @@
 """``@pytest.mark.behaviour`` in the tests of a project."""
 
+import json
 import re
 import subprocess
 import sys
@@ -103,8 +104,9 @@ def test_spelling():
 
 
 class Run:
-    def __init__(self, finished):
+    def __init__(self, finished, report):
         self.out = finished.stdout
+        self.report = report
         # the whole text of each failure, without line breaks
         sections = re.split(r"^_{3,} (?:ERROR at setup of )?(test_\w+)[^\n]*_{3,}$", self.out, flags=re.MULTILINE)
         self.failures = dict(zip(sections[1::2], sections[2::2], strict=True))
@@ -116,14 +118,22 @@ def run(tmp_path_factory):
     (folder / "test_it.py").write_text(TESTS, encoding="utf-8")
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:inline_snapshot", "-Wignore::pytest.PytestUnknownMarkWarning"]
     # a behaviour also answers if other tests go live
-    command = [sys.executable, "-m", "pytest", *options, "--record"]
+    command = [sys.executable, "-m", "pytest", *options, "--record", "--calls-report=report.json"]
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={"COLUMNS": "200"})
     assert not list(folder.rglob("*.yaml"))
-    return Run(finished)
+    return Run(finished, json.loads((folder / "report.json").read_text(encoding="utf-8")))
 
 
 def test_the_other_tests_pass_and_record_nothing(run):
     assert "4 failed, 5 passed, 5 errors" in run.out
+
+
+def test_the_report_has_the_requests_of_the_tests(run):
+    (test,) = (one for one in run.report["tests"] if one["test"].endswith("::test_ends_after_results"))
+    requests = [exchange["request"] for cassette in test["cassettes"] for exchange in cassette["exchanges"]]
+    assert [len(request["messages"]) for request in requests] == [1, 3, 4]
+    assert requests[2]["messages"][3] == {"role": "user", "text": "y"}
+    assert all(request["tools"] == ["find"] for request in requests)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_the_flag_replays_and_stores_the_new_request_if_the_test_passes(reworded
     replayed = reworded.run("--cassettes-strict")
     assert replayed.counts == {"failed": 1, "passed": 3}
     after = [cassette.read_bytes() for cassette in cassettes]
-    undone = run_multitrack("undo", cwd=reworded.path / "cassettes")
+    undone = run_multitrack("undo", cwd=reworded.path)
     assert undone.returncode == 0, undone.stderr
     assert undone.stdout.endswith("restored: the state before pytest --calls-rebind\n")
     assert [cassette.read_bytes() for cassette in cassettes] == before

@@ -53,7 +53,7 @@ def report_cassette(result: TapeResult, now: datetime) -> ReportedCassette:
 
 def _report_exchanges(tape: Tape) -> Iterator[ReportedExchange]:
     replayed = len(tape.played)
-    for number, interaction in enumerate(tape.answered_interactions):
+    for number, interaction in enumerate(tape.sent_exchanges):
         yield ReportedExchange(
             origin="replayed" if number < replayed else "live" if tape.is_compared else "recorded",
             request=report_request(interaction.request),

@@ -268,6 +268,11 @@ class Tape:
         return (*self.played, *self._recorder.interactions())
 
     @property
+    def sent_exchanges(self) -> Sequence[Interaction]:
+        """The interactions in ``answered_interactions``, with the requests that the test sent."""
+        return (*self._session.sent_exchanges, *self._recorder.interactions())
+
+    @property
     def live_interactions(self) -> Sequence[Interaction]:
         """The requests that were sent to the network so far, in order, with their responses, if any arrived."""
         return tuple(self._recorder.interactions(include_unanswered=True))

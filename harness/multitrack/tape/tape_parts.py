@@ -121,7 +121,7 @@ def assemble_parts(
     session: Session
     match mode:
         case _ if answers is not None:
-            session = BehaviourSession(answers, violations, pace=settings.pace)
+            session = BehaviourSession(answers, violations, normalizer.redact, pace=settings.pace)
         case "live":
             session = LiveSession(gate)
         case "record":

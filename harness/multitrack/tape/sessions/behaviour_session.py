@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NoReturn, Protocol
 
@@ -34,23 +34,33 @@ class BehaviourSession(Session):
 
     replays = True
 
-    def __init__(self, source: AnswerSource, violations: Violations, *, pace: str) -> None:
+    def __init__(
+        self, source: AnswerSource, violations: Violations, redact: Callable[[Request], Request], *, pace: str
+    ) -> None:
         """Create the session.
 
         Args:
             source: The answers.
             violations: The tape's violations, to which requests without an answer are added.
+            redact: Returns a request without secrets.
             pace: The speed of the responses, one of ``settings.PACES``.
         """
         self._source = source
         self._violations = violations
+        self._redact = redact
         self._pace = pace
         self._played: list[Interaction] = []
+        self._sent_exchanges: list[Interaction] = []
 
     @property
     def played(self) -> Sequence[Interaction]:
-        """The interactions that answered the requests, in order."""
+        """The interactions that answered the requests, in order. Their requests are those of the recordings."""
         return self._played
+
+    @property
+    def sent_exchanges(self) -> Sequence[Interaction]:
+        """The answers, in order, with the requests that the test sent."""
+        return self._sent_exchanges
 
     def route(self, request: Request) -> Replay:
         """Answer ``request``."""
@@ -58,7 +68,8 @@ class BehaviourSession(Session):
             interaction = self._source.answer(request)
         except UnanswerableRequestError as error:
             self._raise_miss(request, str(error))
-        self._played.append(replace(interaction, offered_models=current_models()))
+        self._played.append(played := replace(interaction, offered_models=current_models()))
+        self._sent_exchanges.append(replace(played, request=self._redact(request)))
         return Replay.at_pace(interaction.response, self._pace, request.header("accept-encoding"))
 
     def route_stream(self, request: Request) -> NoReturn:

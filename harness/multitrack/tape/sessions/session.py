@@ -45,6 +45,11 @@ class Session(ABC):
         return []
 
     @property
+    def sent_exchanges(self) -> Sequence[Interaction]:
+        """The interactions in ``played``, with the requests that the test sent."""
+        return self.played
+
+    @property
     def answered_requests(self) -> Sequence[AnsweredRequest]:
         """The requests that recordings answered, in order, without those that stream their messages."""
         return []
