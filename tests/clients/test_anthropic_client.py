@@ -227,28 +227,47 @@ def test_server_and_mcp_tools_are_not_extracted(create):
     assert create(Provider(message(server, mcp, TORONTO))) == [Weather(location="Toronto")]
 
 
+AWS = {"aws_access_key": "A", "aws_secret_key": "B", "aws_region": "eu-west-1"}
 PLATFORMS = {
-    "AnthropicBedrock": {"aws_access_key": "A", "aws_secret_key": "B", "aws_region": "eu-west-1"},
-    "AnthropicVertex": {"region": "us-east5", "project_id": "acme-prod-7", "access_token": "token-0"},
-}
-PLATFORM_URLS = {
-    "AnthropicBedrock": "https://bedrock-runtime.eu-west-1.amazonaws.com/model/claude-sonnet-5/invoke",
+    "AnthropicAWS": (
+        {**AWS, "workspace_id": "wrkspc_1"},
+        "https://aws-external-anthropic.eu-west-1.api.aws/v1/messages",
+    ),
+    "AnthropicBedrock": (AWS, "https://bedrock-runtime.eu-west-1.amazonaws.com/model/claude-sonnet-5/invoke"),
+    "AnthropicBedrockMantle": (AWS, "https://bedrock-mantle.eu-west-1.api.aws/anthropic/v1/messages"),
+    "AnthropicFoundry": (
+        {"api_key": "key-0", "resource": "weather-desk-7"},
+        "https://weather-desk-7.services.ai.azure.com/anthropic/v1/messages",
+    ),
+    "AnthropicGoogleCloud": (
+        {"project": "acme-prod-7", "workspace_id": "wrkspc_1", "token_provider": lambda: "token-0"},
+        "https://claude.googleapis.com/v1/projects/acme-prod-7/locations/global/workspaces/wrkspc_1/invoke/v1/messages",
+    ),
     "AnthropicVertex": (
+        {"region": "us-east5", "project_id": "acme-prod-7", "access_token": "token-0"},
         "https://us-east5-aiplatform.googleapis.com/v1/projects/acme-prod-7/locations/us-east5/"
-        "publishers/anthropic/models/claude-sonnet-5:rawPredict"
+        "publishers/anthropic/models/claude-sonnet-5:rawPredict",
     ),
 }
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_clients_for_other_platforms_extract(create, platform):
-    if platform == "AnthropicBedrock":
+    if not hasattr(anthropic, platform):
+        pytest.skip(f"this version of the SDK has no {platform}")
+    options, url = PLATFORMS[platform]
+    if "aws_region" in options:
         pytest.importorskip("boto3")
     provider = Provider(message(TORONTO, SEARCH))
-    extraction = create(provider, platform=platform, options=PLATFORMS[platform])
+    extraction = create(provider, platform=platform, options=options)
     assert extraction == [Weather(location="Toronto"), Search(query="super bowl")]
-    assert provider.urls == [PLATFORM_URLS[platform]]
+    assert provider.urls == [url]
     assert provider.requests[0]["tools"] == multitrack.Toolset(BOTH).schemas("anthropic")
+
+
+def test_every_client_of_the_sdk_is_tested():
+    names = {name for name, value in vars(anthropic).items() if name.startswith("Anthropic") and hasattr(value, "copy")}
+    assert names <= {"Anthropic", *PLATFORMS}
 
 
 # --- retries ----------------------------------------------------------------------------------------------------

@@ -152,6 +152,13 @@ def azure(is_async, standin):
     return Client(*(partial(method, model="planner") for method in methods), client.close)
 
 
+def ollama(is_async, standin):
+    client = openai_client(is_async, standin, base_url="http://localhost:11434/v1")
+    completions = multitrack.from_openai(client).chat.completions
+    methods = completions.create, completions.create_with_completion
+    return Client(*(partial(method, model="qwen3") for method in methods), client.close)
+
+
 def responses(is_async, standin):
     client = openai_client(is_async, standin)
     resource = multitrack.from_openai(client, mode=Mode.RESPONSES_PARALLEL_TOOLS).responses
@@ -272,6 +279,7 @@ MODES = {
     "bedrock": bedrock,
     "chat": chat,
     "azure": azure,
+    "ollama": ollama,
     "responses": responses,
     "vertex grpc": vertex,
     "vertex rest": vertex,
@@ -354,7 +362,7 @@ class Cell:
         """Return the extraction, through a stream if ``stream`` is true."""
         if not stream:
             return self.ask(prompt, response_model, **arguments)
-        if self.mode in ("chat", "azure"):
+        if self.mode in ("chat", "azure", "ollama"):
             arguments["stream_options"] = {"include_usage": True}
         extraction_stream = self.ask(prompt, response_model, stream=True, **arguments)
         models = self.remaining(extraction_stream)
@@ -447,7 +455,8 @@ def place_param(mode, where):
     return pytest.param((mode, where), id=f"{mode}-{where}", marks=marks)
 
 
-NETWORK = [place_param(mode, "network") for mode in MODES]
+# Ollama has no host name of its own, so the stand-in provider's proxy cannot imitate it
+NETWORK = [place_param(mode, "network") for mode in MODES if mode != "ollama"]
 PROCESS = [place_param(mode, "process") for mode in HTTPX_MODES]
 
 

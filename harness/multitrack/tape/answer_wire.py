@@ -12,6 +12,7 @@ from multitrack.wires import registry
 
 _FIRST_ERROR = 400
 _LARGEST_DOCUMENT = 20_000_000
+_ERROR_SEARCH = 1000
 
 
 def may_be_answer(body: bytes) -> bool:
@@ -26,18 +27,27 @@ def may_be_answer(body: bytes) -> bool:
 def find_wire(interaction: Interaction) -> str | None:
     """Return the wire format of the response, or None if the response is not a model's answer.
 
-    Many APIs send errors in the same form, such as Amazon Bedrock's ``{"message": "Too many requests"}``. For such an
-    error, the request shows the wire format.
+    Many APIs send errors in the same form, such as Amazon Bedrock's ``{"message": "Too many requests"}`` and Ollama's
+    ``{"error": "model not found"}``. For such an error, the request shows the wire format.
     """
     response = interaction.response
     wire = wires.recognize(response.body) if may_be_answer(response.body) else None
-    if wire is not None or response.status < _FIRST_ERROR or not may_be_answer(response.body):
+    if wire is not None or not may_be_answer(response.body):
         return wire
+    # some gateways send an error with the status of a success
+    if response.status < _FIRST_ERROR and b'"error"' not in response.body[:_ERROR_SEARCH]:
+        return None
     request: Any = None
     error: Any = None
     with suppress(ValueError, RecursionError):
         request, error = json.loads(interaction.request.body), json.loads(response.body)
     if not isinstance(request, dict) or not isinstance(error, dict):
         return None
-    wire_format = registry.recognize_request(request, interaction.request.url)
-    return wire_format.name if wire_format and wire_format.read_answer(error).error else None
+    if response.status < _FIRST_ERROR and not error.get("error"):
+        return None
+    url = interaction.request.url
+    wire_format = registry.recognize_request(request, url)
+    # a request to a model names it; without this condition, any request could be one to OpenAI's Responses API
+    if wire_format is None or not (wire_format.read_request(request).model or registry.find_model_in_url(url)):
+        return None
+    return wire_format.name if wire_format.read_answer(error).error else None

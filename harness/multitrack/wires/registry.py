@@ -140,9 +140,10 @@ def recognize_document(document: Mapping[str, Any]) -> str | None:
     for wire_format in formats:
         if (name := wire_format.recognize_answer(document)) is not None:
             return name
-    if error := document.get("error"):
-        fields = error if isinstance(error, Mapping) else {}
-        return next((wire_format.name for wire_format in formats if wire_format.recognizes_error(fields)), None)
+    error = document.get("error")
+    # an error that is only text has no form: Ollama, LM Studio and other servers send it
+    if isinstance(error, Mapping) and error:
+        return next((wire_format.name for wire_format in formats if wire_format.recognizes_error(error)), None)
     return None
 
 

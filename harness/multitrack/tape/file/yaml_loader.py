@@ -26,12 +26,30 @@ _MERGE, _VALUE, _TEXT = (f"{_TAG}{name}" for name in ("merge", "value", "str"))
 _BAD_VALUE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
+# Python's own limit for recursion. The C parser of PyYAML 6.0.1 has no limit: deeper YAML ends the process with a
+# segmentation fault.
+_DEEPEST = 1_000
+
+
 class Loader(_Base):  # type: ignore[misc]
     """The loader for cassettes. Raises a PyYAML error, which names the line, for everything that it does not accept.
 
     It rejects repeated keys, because a reader would silently use one of the two values. It rejects aliases, because
     Multitrack does not write any.
     """
+
+    _depth = 0
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        """Count the depth of the node that the parser reads next. Raises an error if it is nested too deeply."""
+        del current_index
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.constructor.ConstructorError(problem="nested too deeply", problem_mark=current_node.start_mark)
+
+    def ascend_resolver(self) -> None:
+        """Leave a node. Neither method calls PyYAML's own, which only serve resolvers for paths."""
+        self._depth -= 1
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """Return the value of ``node``. A node that is constructed a second time is an alias."""

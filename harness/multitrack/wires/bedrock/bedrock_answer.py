@@ -15,8 +15,9 @@ from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_
 LENGTH_LIMITS = frozenset({"max_tokens", "model_context_window_exceeded"})
 """The stop reasons of an answer that was cut off."""
 
-FILTERS = frozenset({"guardrail_intervened", "content_filtered"})
-"""The stop reasons of an answer that a filter withheld or changed."""
+# The API reference does not list "refusal", which is the word of Anthropic's models.
+FILTERS = frozenset({"guardrail_intervened", "content_filtered", "refusal"})
+"""The stop reasons of an answer that a filter withheld or changed, or that the model refused."""
 
 FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
 """The stop reasons of an answer that Bedrock could not parse."""
@@ -85,7 +86,7 @@ def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def read_refusal(stop_reason: str | None) -> str | None:
-    """Return the stop reason if a filter withheld or changed the answer, otherwise None."""
+    """Return the stop reason if it is one of ``FILTERS``, otherwise None."""
     return stop_reason if stop_reason in FILTERS else None
 
 

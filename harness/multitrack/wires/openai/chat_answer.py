@@ -37,11 +37,19 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         text=next((text for message in messages if (text := read_text(message.get("content")))), None),
         finish_reason=finish_reason,
         refusal=find_refusal((message.get("refusal") for message in messages), finish_reason),
-        error=error_message(document.get("error")) or find_failure(map(read_failure, choices), finish_reason),
+        error=_read_error(document) or find_failure(map(read_failure, choices), finish_reason),
         model=as_text(document.get("model")),
         usage=as_object(document.get("usage")) or None,
         is_truncated=finish_reason in LENGTH_LIMITS,
     )
+
+
+def _read_error(document: Mapping[str, Any]) -> str | None:
+    if (error := error_message(document.get("error"))) or "choices" in document:
+        return error
+    # Mistral and old releases of vLLM send the fields of the error without an `error` around them, and servers written
+    # with FastAPI send a `detail`
+    return as_text(document.get("message")) or error_message(document.get("detail"))
 
 
 def _read_calls(message: Mapping[str, Any]) -> list[tuple[str | None, str, str | None]]:
