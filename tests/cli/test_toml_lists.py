@@ -19,14 +19,14 @@ LAYOUTS = {
     "no last line end": ("[tool.multitrack]\nmax_age = 9", '[tool.multitrack]\nmax_age = 9\npaths = ["new"]\n'),
     "only a table below": (
         "[tool.multitrack.models]\npackages = ['a']\n",
-        "[tool.multitrack.models]\npackages = ['a']\n\n[tool.multitrack]\npaths = [\"new\"]\n",
+        "[tool.multitrack]\npaths = [\"new\"]\n\n[tool.multitrack.models]\npackages = ['a']\n",
     ),
     "empty list": ("[tool.multitrack]\npaths = []\n", '[tool.multitrack]\npaths = ["new"]\n'),
     "one line": ("[tool.multitrack]\npaths = ['a'] # b\n", "[tool.multitrack]\npaths = ['a', \"new\"] # b\n"),
     "comma at the end": ("[tool.multitrack]\npaths = ['a',]\n", "[tool.multitrack]\npaths = ['a', \"new\"]\n"),
     "several lines": (
         "[tool.multitrack]\npaths = [\n  'a]', # ids]\n  'b' # days\n]\nmax_age = 9\n",
-        "[tool.multitrack]\npaths = [\n  'a]', # ids]\n  'b', # days\n  \"new\",\n]\nmax_age = 9\n",
+        "[tool.multitrack]\npaths = [\n  'a]', # ids]\n  'b', # days\n  \"new\"\n]\nmax_age = 9\n",
     ),
     "Windows": ("[tool.multitrack]\r\nmax_age = 9\r\n", '[tool.multitrack]\r\nmax_age = 9\r\npaths = ["new"]\r\n'),
     "already in the list": ("[tool.multitrack]\npaths = ['new']\n", "[tool.multitrack]\npaths = ['new']\n"),
