@@ -270,7 +270,7 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Do the same as ``CreateMixin.create_with_completion``, asynchronously."""
+        """Call ``create_with_completion`` asynchronously. Arguments, result and errors are the same."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = await self.create(
             response_model=response_model,

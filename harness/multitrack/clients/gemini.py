@@ -37,10 +37,10 @@ class GeminiTools(NamedTuple):
 
 
 class GeminiClient(ABC, Generic[R]):
-    """A client for Gemini through an SDK whose responses are ``R``.
+    """A client for Gemini through an SDK. ``R`` is the type of the SDK's responses.
 
-    ``has_call_ids``: whether the SDK's requests have a field for the id of a call. ``has_signatures``: whether they
-    have a field for the signature of a thought.
+    ``has_call_ids`` says whether the SDK's requests have a field for the id of a call. ``has_signatures`` says whether
+    they have a field for the signature of a thought.
     """
 
     has_call_ids: bool

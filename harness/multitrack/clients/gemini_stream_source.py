@@ -16,7 +16,7 @@ AnyR = TypeVar("AnyR", contravariant=True)
 
 
 class ResponseConverter(Protocol[AnyR]):
-    """A client's methods that read its SDK's responses."""
+    """The methods of a client that read the responses of its SDK."""
 
     def dump_response(self, raw: AnyR) -> Mapping[str, Any]:
         """Return ``raw`` as JSON, in the wire format."""
@@ -26,7 +26,7 @@ class ResponseConverter(Protocol[AnyR]):
 
 
 class GeminiStreamSource(StreamSource, Generic[R]):
-    """A streamed response, from the SDK's ``generator`` of responses. Create it with ``begin`` or ``begin_async``.
+    """A streamed response, read from the SDK's ``generator`` of responses. Create it with ``begin`` or ``begin_async``.
 
     ``chunks`` yields the responses from the generator, including the first one, which was already read.
     """
@@ -51,7 +51,7 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     async def begin_async(cls, converter: ResponseConverter[R], generator: AsyncGenerator[R]) -> GeminiStreamSource[R]:
-        """Do the same as ``begin`` for an async client."""
+        """Read the first response of an async client's stream, for the same reason as ``begin``."""
         return cls(converter, generator, _PrependedChunk(await anext(generator, _END), generator))
 
     @property

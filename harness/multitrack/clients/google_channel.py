@@ -2,7 +2,7 @@
 
 gRPC asks credentials for a token only after it has connected, and converts an error that the credentials raise to a
 status. An interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also
-adds the stand-in token to the metadata of the call. The tape refuses to send a call that has this token, for example to
+adds the stand-in token to the metadata of the call. The tape refuses to send a call that has this token, even to
 a host in ``ignore_hosts``.
 """
 

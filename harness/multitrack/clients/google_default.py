@@ -31,7 +31,7 @@ PROJECT = "project-0"
 
 
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
-    """Credentials with a token for replay.
+    """Credentials that provide a stand-in token during replay.
 
     While no cassette replays, they use the credentials that Google's own search finds at that time, and raise
     ``DefaultCredentialsError`` if the search finds none.
@@ -62,7 +62,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         self.expiry = real.expiry
 
     def find_call_metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return metadata with the stand-in token, because gRPC adds the token too late for the tape to see it.
+        """Return metadata with the stand-in token. gRPC itself would add it too late for the tape to see it.
 
         Returns no metadata if the call is sent with a real token. Raises ``DefaultCredentialsError`` if there are no
         real credentials.
@@ -78,7 +78,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         return not is_active() and not is_replaying()
 
     def with_scopes(self, scopes: Any, default_scopes: Any = None) -> Any:
-        """Return the real credentials, which a channel or session uses instead of this object if it requires scopes."""
+        """Return the real credentials. A channel or session that requires scopes uses them instead of this object."""
         real: Any = self.find_real()
         return google_credentials.with_scopes_if_required(real, scopes, default_scopes)  # type: ignore[no-untyped-call]
 

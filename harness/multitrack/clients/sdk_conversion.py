@@ -19,7 +19,7 @@ class SdkStreamSource(StreamSource):
     """A streamed response, from the SDK's ``Stream`` or ``AsyncStream``.
 
     This class reads the HTTP response itself, because the SDK's objects hide ``[DONE]``. Without ``[DONE]``, a stream
-    that was cut off looks like one that is complete.
+    that was truncated looks complete.
 
     Args:
         stream: The SDK's stream.

@@ -103,7 +103,7 @@ class VertexClient(GeminiClient[GenerationResponse]):
 
 
 def _stream_responses(model: GenerativeModel, request: Any) -> Iterator[GenerationResponse]:
-    """Yield the responses of the model's own stream. Closing this iterator also closes the connection."""
+    """Yield the responses of the model's own stream. Closing the iterator also closes the connection."""
     responses: Any = model._prediction_client.stream_generate_content(request=request)
     try:
         for response in responses:

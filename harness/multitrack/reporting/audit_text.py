@@ -368,7 +368,7 @@ def _is_variant(name: str, base: str) -> bool:
 
 
 def _cut(parts: Sequence[TextPart]) -> list[TextPart]:
-    """Shorten the parts of a string to the words around its changes, with an ellipsis for the rest."""
+    """Shorten a string to the words around its changes, and replace the rest with an ellipsis."""
     cut: list[TextPart] = []
     size = 0
     for position, part in enumerate(parts):
@@ -394,7 +394,7 @@ def mark_words(parts: Sequence[TextPart], removed: str, removed_end: str, added:
 
 
 def shorten(text: str) -> str:
-    """Return ``text`` cut to the length of a value in the report."""
+    """Return ``text``, truncated to the maximum length of a value in the report."""
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
 
 

@@ -21,7 +21,7 @@ def format_call(call: ReportedCall) -> str:
 
 
 def format_value(value: JsonValue) -> str:
-    """Return a value as Python writes it."""
+    """Return the Python literal for a value."""
     return repr(value)
 
 

@@ -26,7 +26,7 @@ class CassetteProblem:
     """A problem with a cassette.
 
     Args:
-        path: The cassette. Empty if the problem concerns none in particular.
+        path: The cassette. Empty if the problem does not concern a single cassette.
         kind: What is wrong, in one or two words.
         message: The details, and what to do next.
         line: The number of the line, from 1. None if the problem concerns the whole file.

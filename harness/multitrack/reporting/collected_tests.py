@@ -23,7 +23,7 @@ class CollectedTests:
     below: str
 
     def lacks(self, test: str) -> bool:
-        """Return whether ``test`` belongs to the folder and does not exist."""
+        """Return whether ``test`` would be in the folder but does not exist."""
         return test.startswith(self.below) and test not in self.tests
 
 

@@ -10,6 +10,6 @@ URL = "https://github.com/multitrack/multitrack/blob/main/harness/multitrack/rep
 
 
 def make_schema() -> dict[str, Any]:
-    """Return the schema."""
+    """Return the JSON Schema of a run's report."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": URL}
     return {**head, **RunReport.model_json_schema(mode="serialization")}

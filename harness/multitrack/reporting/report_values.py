@@ -13,7 +13,7 @@ _DEEPEST = 40
 
 
 def cut_text(text: str) -> str:
-    """Return ``text`` without half surrogate pairs, which no file can contain, and cut if it is very long."""
+    """Return ``text`` without half surrogate pairs, which no file can contain, and truncated if it is very long."""
     if len(text) > _LONGEST_TEXT:
         text = f"{text[:_LONGEST_TEXT]}… ({len(text) - _LONGEST_TEXT} more characters)"
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -140,7 +140,7 @@ class ReportedCassette(_Part):
     exchanges: list[ReportedExchange] = []
 
     def count(self, origin: str) -> int:
-        """Return the number of exchanges of an ``origin``."""
+        """Return the number of exchanges that have this ``origin``."""
         return sum(exchange.origin == origin for exchange in self.exchanges)
 
     @property

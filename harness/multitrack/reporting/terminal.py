@@ -68,7 +68,7 @@ PLAIN_FIELDS = _REQUIRED | {"days", "unplayed"}
 
 
 def format_violation(error: TapeViolation) -> str:
-    """Return the failure text of a test for a violation, with the first line of the exception that followed."""
+    """Return the text with which a test fails because of ``error``, with the first line of the error's cause."""
     text = f"{type(error).__name__}: {error}"
     if error.__cause__ is not None:
         first_line = (str(error.__cause__).splitlines() or [""])[0]
@@ -303,7 +303,7 @@ def unused_lines(unused: Mapping[str, Sequence[int]]) -> Iterator[str]:
 
 
 def partial_run_line(reason: str) -> str:
-    """Return the line that replaces the report of unused recordings. ``reason``: why the run is not a full run."""
+    """Return the line that replaces the report of unused recordings. ``reason`` says why this is not a full run."""
     return f"multitrack: unused recordings are only reported for a full run; this run {reason}"
 
 

@@ -9,7 +9,7 @@ import trustme
 
 
 class CertificateAuthority:
-    """A certificate authority that exists as long as the object. Thread-safe."""
+    """A temporary certificate authority that lasts as long as this object. Thread-safe."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA(organization_name="Multitrack stand-in")

@@ -44,7 +44,7 @@ class GrpcServer:
 
     @contextmanager
     def register_host(self, host: str, port: int) -> Iterator[None]:
-        """Treat the connection from the local ``port`` as one to ``host``, until the context ends."""
+        """Treat the connection from local port ``port`` as a connection to ``host`` until the context exits."""
         self._hosts_by_port[port] = host
         try:
             yield

@@ -57,7 +57,7 @@ class HttpServer(socketserver.TCPServer):
         return int(self.server_address[1])
 
     def start(self) -> None:
-        """Start to accept connections."""
+        """Start accepting connections."""
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -222,7 +222,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
         """Write the chunks of a reply.
 
         Returns:
-            True if all of them were written; False if the reply breaks off or the client disconnected.
+            True if all of them were written; False if the reply ends early or the client disconnected.
         """
         for position, chunk in enumerate(reply.chunks):
             self.server.stopping.wait(reply.chunk_delay if position else 0)
@@ -269,7 +269,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
 
 
 def _parse_json(content: bytes) -> Any:
-    """Return the parsed JSON, None if ``content`` is not JSON."""
+    """Return the parsed JSON, or None if ``content`` is not JSON."""
     try:
         return json.loads(content)
     except ValueError:

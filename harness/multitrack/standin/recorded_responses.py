@@ -24,7 +24,7 @@ _KEYS = ("method", "uri", "status", "request_body", "response_headers", "respons
 
 @dataclass(frozen=True, slots=True)
 class RecordedResponse:
-    """One line of the file."""
+    """One recorded response: a line of the file."""
 
     method: str
     uri: str
@@ -40,7 +40,7 @@ class RecordedResponse:
 
 
 class RecordedResponses:
-    """The responses from a file. Each is used once. Thread-safe."""
+    """Recorded responses from a file. Each is used once. Thread-safe."""
 
     def __init__(self, responses: list[RecordedResponse]) -> None:
         self._unused: dict[tuple[str, str], list[RecordedResponse]] = defaultdict(list)
@@ -50,7 +50,7 @@ class RecordedResponses:
         self.hosts = frozenset(response.host for response in responses)
 
     def pop(self, method: str, path: str, body: Any) -> RecordedResponse | None:
-        """Remove and return the first response to an equal request, None if there is none."""
+        """Remove and return the first response to an equal request. Return None if there is none."""
         with self._lock:
             candidates = self._unused.get((method, path), [])
             for position, response in enumerate(candidates):

@@ -101,14 +101,14 @@ def build_http_reply(
 
 
 def count_parts_before_break(parts: Sequence[AnswerPart], answer: ScriptedAnswer) -> int | None:
-    """Return how many of ``parts`` are sent before ``answer`` breaks off; None if it does not break off midway."""
+    """Return how many of ``parts`` are sent before ``answer`` ends midway, or None if it does not end midway."""
     if answer.after_calls is None:
         return answer.after
     return next((number for number, part in enumerate(parts) if part.starts_call == answer.after_calls), 0)
 
 
 def end_with_error(parts: Sequence[AnswerPart], answer: ScriptedAnswer, error: bytes) -> list[AnswerPart]:
-    """Return the parts that are sent before ``answer`` breaks off, followed by ``error``."""
+    """Return the parts that are sent before ``answer`` ends early, followed by ``error``."""
     count = count_parts_before_break(parts, answer) or 0
     starts_call = parts[count].starts_call if count < len(parts) else None
     return [*parts[:count], AnswerPart(error, starts_call)]
@@ -131,7 +131,7 @@ def add_gates(parts: Iterable[AnswerPart], answer: ScriptedAnswer, *, streamed: 
 
 
 def _resize_parts(parts: Iterable[AnswerPart], size: int) -> list[AnswerPart]:
-    """Return ``parts`` as parts of ``size`` bytes. A part that ends before the start of a call can be shorter."""
+    """Return ``parts`` as parts of ``size`` bytes. A part can be shorter if a call starts after it."""
     sections: list[tuple[int | None, bytearray]] = []
     for part in parts:
         if part.starts_call is not None or not sections:

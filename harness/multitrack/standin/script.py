@@ -258,7 +258,10 @@ class Script:
         self._lock = Lock()
 
     def find_answer(self, request: ModelRequest) -> ScriptedAnswer | None:
-        """Return the first rule that applies and has uses left, and count one use. None if there is none."""
+        """Return the first rule that applies and has uses left, or None if there is none.
+
+        This counts as one use of the rule.
+        """
         with self._lock:
             for number, rule in enumerate(self._rules):
                 if (rule.times is None or self._uses[number] < rule.times) and rule.applies(request):

@@ -84,7 +84,7 @@ class StandIn:
 
     @property
     def auth_requests(self) -> list[ReceivedRequest]:
-        """The requests that Google's authentication libraries made on their own, some in background threads."""
+        """The requests that Google's authentication libraries made on their own, sometimes in background threads."""
         return self._provider.auth_log.copy()
 
     @property
@@ -93,9 +93,9 @@ class StandIn:
         return self._provider.abandoned.copy()
 
     def open(self, gate: str) -> None:
-        """Let one answer pass the ``gate`` with this name: the answer that is waiting there, or else the next one.
+        """Release one answer at ``gate``: one that is waiting there, or else the next one that reaches it.
 
-        If a gate is not opened within ten seconds, the answer is cut off.
+        If a gate is not opened within ten seconds, the answer ends early.
         """
         self._provider.gates.open(gate)
 

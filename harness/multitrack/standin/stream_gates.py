@@ -14,14 +14,14 @@ _POLL_SECONDS = 0.01
 
 
 class StreamGates:
-    """Gates by name. Each opening lets the first waiting answer pass. Thread-safe."""
+    """Gates by name. Opening a gate releases one answer. Thread-safe."""
 
     def __init__(self) -> None:
         self._openings: Counter[str] = Counter()
         self._changed = Condition()
 
     def open(self, name: str) -> None:
-        """Let one answer pass: one that is waiting at the gate, or else the next one that reaches it."""
+        """Release one answer: one that is waiting at the gate, or else the next one that reaches it."""
         with self._changed:
             self._openings[name] += 1
             self._changed.notify_all()

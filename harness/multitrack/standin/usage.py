@@ -9,12 +9,12 @@ _CHARACTERS_PER_TOKEN = 4
 
 
 def count_prompt_tokens(request: ModelRequest) -> int:
-    """Return the token count of a request."""
+    """Return the estimated token count of a request."""
     return _count_tokens(*request.texts, *(tool.name for tool in request.tools))
 
 
 def count_answer_tokens(answer: ScriptedAnswer) -> int:
-    """Return the token count of an answer."""
+    """Return the estimated token count of an answer."""
     calls = (text for call in answer.calls for text in (call.name, call.text or ""))
     return _count_tokens(answer.text or "", answer.refusal or "", *calls)
 

@@ -47,7 +47,7 @@ _ORIGINS = {
 
 
 def escape(text: str) -> str:
-    """Return ``text`` with nothing that HTML interprets."""
+    """Return ``text`` with HTML's special characters escaped."""
     return html.escape(text, quote=True)
 
 

@@ -63,7 +63,7 @@ def has_thinking(body: Mapping[str, Any]) -> bool:
 
 
 def sign_thinking(text: str) -> str:
-    """Return the signature of a thought. Anthropic rejects later requests that contain the thought without it."""
+    """Return a signature for a thought. Anthropic rejects later requests that contain the unsigned thought."""
     return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 
 

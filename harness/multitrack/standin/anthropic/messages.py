@@ -43,12 +43,12 @@ _BEDROCK = re.compile(r"/model/(?P<model>.+)/(?P<method>invoke|invoke-with-respo
 
 
 def find_route(path: str) -> re.Match[str] | None:
-    """Match ``path`` with Anthropic's paths. The group ``model`` of the match is the model, if the path names it."""
+    """Match ``path`` with Anthropic's paths. The match's ``model`` group is the model's name, if the path has one."""
     return _MESSAGES.fullmatch(path) or _VERTEX.fullmatch(path) or _BEDROCK.fullmatch(path)
 
 
 def respond(received: ReceivedRequest, selector: AnswerSelector, route: re.Match[str]) -> HttpReply:
-    """Return the reply to a request. ``route`` is the match of its path."""
+    """Return the reply to a request. ``route`` is the match that ``find_route`` returned for its path."""
     ids = selector.next_ids("anthropic", received.body)
     host = ANTHROPIC_HOST if is_loopback(received.host) else received.host
     model, method = route.groupdict().get("model"), route.groupdict().get("method")

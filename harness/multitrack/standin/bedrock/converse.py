@@ -51,12 +51,12 @@ _SERVER_ERROR = ("InternalServerException", "The system encountered an unexpecte
 
 
 def find_route(path: str) -> re.Match[str] | None:
-    """Match ``path`` with the paths of the Converse API. The group ``model`` of the match is the model."""
+    """Match ``path`` with the paths of the Converse API. The match's ``model`` group is the model's name."""
     return _CONVERSE.fullmatch(path)
 
 
 def respond(received: ReceivedRequest, selector: AnswerSelector, route: re.Match[str]) -> HttpReply:
-    """Return the reply to a request. ``route`` is the match of its path."""
+    """Return the reply to a request. ``route`` is the match that ``find_route`` returned for its path."""
     ids = selector.next_ids("bedrock", received.body)
     headers = bedrock_headers(
         BEDROCK_HOST if is_loopback(received.host) else received.host, ids.hexadecimal("request", 32)

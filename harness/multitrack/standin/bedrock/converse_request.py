@@ -65,7 +65,7 @@ def has_reasoning(body: Mapping[str, Any]) -> bool:
 
 
 def sign_reasoning(text: str) -> str:
-    """Return the signature of a thought. Bedrock rejects a thought without a signature in a later request."""
+    """Return a signature for a thought. Bedrock rejects later requests that contain the unsigned thought."""
     return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 
 

@@ -57,7 +57,7 @@ def _check_calls_and_results(messages: Sequence[Message]) -> None:
 
 
 def _read_call_ids(message: Message, location: str) -> list[str] | None:
-    """Return the ids of the calls in ``message``, None if it has no calls."""
+    """Return the ids of the calls in ``message``, or None if it has no calls."""
     calls = message.get("tool_calls")
     if message.get("role") != "assistant" or not calls:
         return None

@@ -38,7 +38,7 @@ def read_items(body: Mapping[str, Any]) -> list[Item]:
 
 
 def check_calls_and_outputs(items: Sequence[Item]) -> None:
-    """Raise ``InvalidRequestError`` if a call has no output, or an output has no call."""
+    """Raise ``InvalidRequestError`` if a call has no output or an output has no call."""
     expected_outputs: dict[str, str] = {}
     for number, item in enumerate(items):
         kind, call_id = item.get("type"), str(item.get("call_id", ""))

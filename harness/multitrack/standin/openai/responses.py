@@ -78,7 +78,10 @@ class ResponseStore:
         self._lock = Lock()
 
     def load(self, response_id: Any) -> list[Item]:
-        """Return the items up to and including a response. Raises ``InvalidRequestError`` if it is not stored."""
+        """Return the conversation up to and including a response.
+
+        Raises ``InvalidRequestError`` if the response is not stored.
+        """
         if response_id is None:
             return []
         with self._lock:
@@ -91,7 +94,7 @@ class ResponseStore:
             return list(self._items[response_id])
 
     def save(self, response_id: str, items: Sequence[Item]) -> None:
-        """Store the items up to and including a response."""
+        """Store the conversation up to and including a response."""
         with self._lock:
             self._items[response_id] = list(items)
 

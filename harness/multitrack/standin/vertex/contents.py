@@ -61,7 +61,7 @@ def get_parts(content: Content) -> Sequence[Mapping[str, Any]]:
 
 
 def has_part(content: Content, kind: str) -> bool:
-    """Return whether ``content`` has a part of that kind, such as ``functionResponse``."""
+    """Return whether ``content`` has a part of the given ``kind``, such as ``functionResponse``."""
     return any(kind in part for part in get_parts(content))
 
 

@@ -104,7 +104,7 @@ def _format_event(document: Any) -> bytes:
 
 
 def _order_keys_like(pattern: Any, value: Any) -> Any:
-    """Return ``value`` with its keys in the order of ``pattern``, because a protobuf map has no stable order."""
+    """Return ``value`` with its keys in the order of ``pattern``, because protobuf maps have no stable order."""
     if isinstance(value, list) and isinstance(pattern, list):
         return [_order_keys_like(*pair) for pair in zip(pattern, value, strict=True)]
     if isinstance(value, dict) and isinstance(pattern, dict):
