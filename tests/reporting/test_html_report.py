@@ -108,7 +108,9 @@ def test_the_overview_answers_the_first_questions(text):
     assert "and 1 other difference" in prompt
     assert "recorded 41 days ago" in prompt
     assert "Record the test again pytest --record tests/test_trip.py::test_prompt" in " ".join(prompt.split())
+    assert "recorded → sent" in prompt
     assert "Weather.location" in plan
+    assert "snapshot → received" in plan
     assert "Toronto" in plan
     assert "Paris" in plan
     assert "What is the weather in Toronto and Dallas?" in plan

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from typing import TypeAlias
 from urllib.parse import quote
 
 from pydantic import JsonValue
@@ -30,13 +31,18 @@ _QUOTED = re.compile("`([^`]+)`")
 _MAX_WORDS = 3_000
 _PREVIEW = 160
 _SHORT = 60
+_Sides: TypeAlias = tuple[str, str]
 _ACTIONS = {
     "record": "Record the test again",
     "accept": "Accept the new recording",
-    "update-snapshot": "Accept the calls",
+    "update-snapshot": "Accept the calls if they are right",
     "use-other-file": "Use the other recording",
 }
-_SIDES = {"snapshot": ("Snapshot", "Received"), "test": ("Expected", "Received"), "cassette": ("Recorded", "Live")}
+_SIDES: dict[str, _Sides] = {
+    "snapshot": ("Snapshot", "Received"),
+    "test": ("Expected", "Received"),
+    "cassette": ("Recorded", "Live"),
+}
 _MISS_SIDES = "Recorded", "Sent"
 _ORIGINS = {
     "live": "from the provider",
@@ -139,25 +145,29 @@ def _list_comparisons(test: ReportedTest) -> list[ReportedComparison]:
 
 def _format_difference(test: ReportedTest) -> Iterator[str]:
     """Yield the place of the first difference and its two values. Yield nothing if none is known."""
-    for pair in (pair for comparison in _list_comparisons(test) for pair in comparison.differing):
+    for comparison, pair in ((one, pair) for one in _list_comparisons(test) for pair in one.differing):
         call = pair.expected or pair.received
         tool = call.tool if call is not None else ""
         if pair.changes:
             change = pair.changes[0]
             field = call_text.name_field(change)
             place = f"{tool}.{field}" if change.part == "argument" else f"{tool}: {field}"
-            yield f"<code>{escape(place)}</code>"
+            yield _format_place(place, _SIDES[comparison.expected_in])
             yield _format_sides(change.change, change.old, change.new)
         else:
             yield f'<span class="status {pair.status}">{pair.status}</span> <code>{escape(tool)}</code>'
         return
     for miss in test.misses:
         for difference in miss.differences[:1]:
-            yield f"<code>{escape(difference.path)}</code>"
+            yield _format_place(difference.path, _MISS_SIDES)
             yield _format_sides(difference.change, difference.recorded, difference.sent)
             if (count := len(miss.differences) - 1) > 0:
                 yield f"<small>and {count_noun(count, 'other difference')}</small>"
             return
+
+
+def _format_place(place: str, sides: _Sides) -> str:
+    return f"<code>{escape(place)}</code> <small>{sides[0].lower()} → {sides[1].lower()}</small>"
 
 
 def _format_sides(change: str, old: JsonValue, new: JsonValue) -> str:
@@ -222,9 +232,6 @@ def _format_comparison(comparison: ReportedComparison) -> str:
         return table
     rest = _format_table(sides, (row for pair in others for row in _format_pair(pair, sides)))
     return f"{table}<details><summary>{count_noun(len(others), 'call')} as expected</summary>{rest}</details>"
-
-
-_Sides = tuple[str, str]
 
 
 def _format_table(sides: _Sides, rows: Iterable[str]) -> str:
