@@ -139,7 +139,7 @@ def _wrap_platform(platform: _Platform) -> Callable[[Init], Init]:
 
 
 def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exception) -> dict[str, Any] | None:
-    """Return the arguments, with stand-ins for those that ``error`` reports missing. None if it reports none."""
+    """Add stand-ins for the arguments that ``error`` reports as missing. Return None if it reports none."""
     # the SDK's message says which argument is missing
     for word, defaults in platform.defaults.items():
         if word in str(error) and not given.get(next(iter(defaults))):
@@ -151,7 +151,9 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
 
 
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
-    """Keep ``client`` from signing requests while a cassette replays. At any other time, raise ``missing``, if given.
+    """Keep ``client`` from signing requests while a cassette replays.
+
+    When no cassette replays, a request raises ``missing`` if it is given.
 
     The guards are set on the client itself, because the client may outlive the block in which it was created.
     """

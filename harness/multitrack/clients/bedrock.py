@@ -147,7 +147,7 @@ class BedrockClient:
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], Response]:
-        """Call ``create``. Return its extraction and boto3's response."""
+        """Call ``create``, and return its result together with boto3's response."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
             response_model=response_model,

@@ -35,7 +35,7 @@ class Omit(Protocol):
 
 
 class _SdkResource:
-    """A client's resource with extraction. It extends the SDK's own class for that resource."""
+    """A client's resource with extraction. Subclasses also extend the SDK's own class for the resource."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]

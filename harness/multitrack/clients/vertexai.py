@@ -61,7 +61,7 @@ class VertexClient(GeminiClient[GenerationResponse]):
     def _build_request(
         self, conversation: GeminiConversation, tools: GeminiTools | None, arguments: dict[str, Any], connection: str
     ) -> tuple[GenerativeModel, list[generative_models.Content], dict[str, Any]]:
-        """Return the model to ask, the contents, and the other arguments.
+        """Return the model to call, the contents to send, and the other arguments.
 
         System messages are appended to the model's own system instruction. ``connection`` is the name of the model's
         property that connects to Vertex AI.

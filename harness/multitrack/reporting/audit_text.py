@@ -155,7 +155,7 @@ def list_sections(report: AuditReport) -> Iterator[AuditSection]:
 
 
 def _name_upgrade(finding: Finding, report: AuditReport) -> str:
-    """Return the title of the section for a client's upgrade, with all versions of that client."""
+    """Return the title of the section about a client's upgrade. It names all versions of the client."""
     clients = sorted(finding.clients)
     pairs = [one.clients[clients[0]] for one in report.findings if sorted(one.clients) == clients]
     old, new = join_versions(pairs)

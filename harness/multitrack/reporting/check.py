@@ -161,7 +161,7 @@ def _default_name(test: str) -> tuple[str, str]:
 
 
 def _advise(path: Path, test: str, owned: Sequence[tuple[Path, int, str]]) -> str:
-    """Return what to do about the recordings of ``test``, which does not exist, in the cassette at ``path``."""
+    """Return advice about recordings in the cassette at ``path`` that belong to a missing ``test``."""
     if any(other != test for owner, _, other in owned if owner == path):
         return "other tests share this cassette: delete the file, and record those tests again (pytest --record)"
     return "if the test was renamed, run the tests, and then: multitrack mv --find; otherwise delete the file"

@@ -35,7 +35,7 @@ from multitrack.wires import registry
 
 
 def report_cassette(result: TapeResult, now: datetime) -> ReportedCassette:
-    """Return what a closed tape did. ``now`` is the time of a recording that was just saved."""
+    """Report what a closed tape did. A recording that was just saved gets the time ``now``."""
     tape, saved = result.tape, result.saved
     is_pending = saved is not None and saved.state == "pending"
     recorded_at = now if saved is not None and not is_pending else tape.recorded_at

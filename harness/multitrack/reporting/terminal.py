@@ -81,7 +81,7 @@ _COLOURS = {"recorded:": _RED, "sent:": _GREEN}
 
 
 def paint_violation(text: str) -> str:
-    """Return the ``text`` of a violation with colours: the words that differ, its first line and the command.
+    """Return the ``text`` of a violation with its first line, the words that differ and the command in colour.
 
     The carets below the words that differ are left out, because the colours replace them.
     """

@@ -23,7 +23,7 @@ class ResponseIds:
         return int.from_bytes(sha256(f"{self._seed}/{label}".encode()).digest(), "big")
 
     def alphanumeric(self, label: str, length: int) -> str:
-        """Return ``length`` letters and digits. The maximum is 42, because the digest has no more."""
+        """Return ``length`` letters and digits. ``length`` is at most 42, because the digest has no more."""
         number = self._hash(label)
         digits = []
         for _ in range(length):

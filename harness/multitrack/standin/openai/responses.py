@@ -202,9 +202,9 @@ class _ResponseBuilder:
         }
 
     def events(self) -> Iterator[tuple[int | None, dict[str, Any]]]:
-        """Yield the events, each with the position of the call that it starts.
+        """Yield the events, each with a position: if the event starts a call, the position of that call.
 
-        The last event has the number of calls instead of a position. Events that start no call have None.
+        The position of the last event is the number of calls. All other events that start no call have None.
         """
         in_progress = self._build_envelope("in_progress")
         yield None, {"type": "response.created", "response": in_progress}
