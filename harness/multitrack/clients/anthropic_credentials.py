@@ -139,7 +139,7 @@ def _wrap_platform(platform: _Platform) -> Callable[[Init], Init]:
 
 
 def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exception) -> dict[str, Any] | None:
-    """Add stand-ins for the arguments that ``error`` reports as missing. Return None if it reports none."""
+    """Return ``given`` plus stand-ins for the arguments that ``error`` reports missing. None if it reports none."""
     # the SDK's message says which argument is missing
     for word, defaults in platform.defaults.items():
         if word in str(error) and not given.get(next(iter(defaults))):

@@ -319,7 +319,7 @@ def _is_long(value: JsonValue) -> bool:
 
 
 def _to_text(value: JsonValue, *, is_plain: bool) -> str:
-    """Return a value as Python writes it. If ``is_plain``, return a string without quotes and escapes."""
+    """Return the Python literal for a value. If ``is_plain``, a string has no quotes or escapes."""
     return value if is_plain and isinstance(value, str) else call_text.format_value(value)
 
 

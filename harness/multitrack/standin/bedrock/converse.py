@@ -144,7 +144,7 @@ def _build_stream(answer: ScriptedAnswer, request: ModelRequest, ids: ResponseId
 def _add_thought(
     events: Iterable[tuple[int | None, dict[str, Any]]], size: int
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
-    """Yield the events of an answer with a block of reasoning before all other blocks."""
+    """Yield the events of an answer, and insert a reasoning block before all other blocks."""
     first, *rest = events
     yield first
     deltas = [{"text": piece} for piece in split_text(_THOUGHT, size)]
