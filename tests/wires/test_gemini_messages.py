@@ -499,7 +499,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [{"role": "assistant", "content": "Hello."}, assistant_calls(F), tool_message("a")],
-            "messages[1] calls a function before the first message of a user, which Gemini refuses; "
+            "messages[1] calls a function before the first user message, which Gemini refuses; "
             "add a message with the role 'user' before it",
         ),
         (
@@ -568,7 +568,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, assistant_calls(F), tool_message("a", name="G")],
-            "messages[2] has the name 'G', but it answers a call of 'F'; correct the name, or remove the name",
+            "messages[2] has the name 'G', but it answers a call of 'F'; correct the name, or remove it",
         ),
         *(
             (

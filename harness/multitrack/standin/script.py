@@ -148,7 +148,7 @@ class ScriptedAnswer:
         body: JSON, or a string that is sent unchanged. Replaces the whole body. For a Bedrock stream, it can be bytes,
             because these streams are binary.
         delta_size: The number of characters of text or arguments in one delta of a stream.
-        interleave: Whether the deltas of several calls are interleaved instead of sent call after call.
+        interleave: Whether the deltas of several calls are interleaved, instead of sent one call after another.
         chunk_size: The number of bytes in one chunk of the connection. By default each event is one chunk.
         delay: Seconds before the answer.
         chunk_delay: Seconds between two chunks.

@@ -100,7 +100,7 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
     Args:
         answer: The answer. Its calls, text, refusal and finish reason are encoded. If it has no finish reason, the
             provider's usual one is used. Without ``original``, the model and the usage of the answer are encoded, too,
-            and the stream of an incomplete answer breaks off before its end.
+            and the stream of an incomplete answer ends early.
         wire: The wire format, one of ``WIRES``.
         original: The body of a recorded answer in the same format. Only the parts that differ in ``answer`` are
             changed; all other bytes stay the same. A call that comes from the original keeps all its fields other than
@@ -166,7 +166,7 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
     Args:
         tools: The tools to offer.
         wire: The wire format, one of ``WIRES``; the streaming and the plain format of an API take the same tools.
-        strict: Write schemas that the provider enforces on the model.
+        strict: Write strict schemas, which the provider makes the model follow.
 
     Raises:
         ValueError: If ``wire`` is not known.

@@ -17,7 +17,7 @@ class WireAnswer:
     Attributes:
         calls: The tool calls of all choices, in order.
         text: The text that the model wrote next to its calls or instead of them. None if there is none.
-        finish_reason: The provider's own word for the reason why the answer ended.
+        finish_reason: Why the answer ended, in the provider's own word.
         refusal: The model's refusal, or the provider's word for the filter that withheld the answer.
         error: The error that the provider sent instead of an answer or in the middle of a stream, or the finish
             reason if it reports a failure.

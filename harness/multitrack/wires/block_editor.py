@@ -31,8 +31,8 @@ class BlockEvent(NamedTuple):
         holder: The object that contains the block's index.
         is_start: Whether the event starts the block.
         is_stop: Whether the event ends the block.
-        block: The fields of the block at its start. If the event does not start the block, these fields are only used
-            for a block whose start is missing.
+        block: The fields of the block, if the event starts it. In any other event, fields to use instead if the start
+            of the block is missing.
     """
 
     holder: Any
@@ -57,11 +57,11 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_texts(self, block: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Return the objects whose ``text`` is a part of the answer's text."""
+        """Return the objects in a block that have a piece of the answer's text as their ``text``."""
 
     @abstractmethod
     def is_text(self, block: Mapping[str, Any]) -> bool:
-        """Return whether a block of a stream contains text. ``block`` has the fields from its start."""
+        """Return whether a streamed block is a text block. ``block`` has the fields that it started with."""
 
     @abstractmethod
     def build_text(self, text: str) -> Fields:
@@ -88,7 +88,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_event_texts(self, document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Return the objects in an event whose ``text`` is a part of the answer's text."""
+        """Return the objects in an event that have a piece of the answer's text as their ``text``."""
 
     @abstractmethod
     def build_text_events(self, text: str) -> list[Fields]:
@@ -133,7 +133,7 @@ def edit_text(syntax: BlockSyntax, content: list[Any], text: str | None) -> list
 def edit_calls(
     syntax: BlockSyntax, content: list[Any], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]
 ) -> list[Any]:
-    """Replace each call in place. Insert each new call after its predecessor."""
+    """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
     slots = [block for block in as_objects(content) if syntax.is_call(block)]
     new: list[_NewBlocks[Fields]] = [_NewBlocks() for _ in slots]
     appended: list[Fields] = []
@@ -181,7 +181,7 @@ class _RecordedBlock:
         self.chunks: list[StreamChunk] = []
 
     def is_started_by(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether ``fields`` repeat the start of this block."""
+        """Return whether a start event with ``fields`` starts this block a second time."""
         block_id = self._syntax.find_id(fields)
         if block_id is None or block_id != self._syntax.find_id(self.fields):
             return False
@@ -250,7 +250,7 @@ class EventList:
         return [place for document in documents for place in self._syntax.find_event_texts(document)]
 
     def edit_calls(self, recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-        """Replace each call in place. Insert each new call after its predecessor."""
+        """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
         slots = [block for block in self._list_blocks() if self._syntax.is_call(block.fields)]
         new: list[_NewBlocks[_RecordedBlock]] = [_NewBlocks() for _ in slots]
         for position, source, call in place_calls(recorded, calls, slots):
@@ -266,7 +266,7 @@ class EventList:
         self._replace({id(slot): blocks.surround(slot) for slot, blocks in zip(slots, new, strict=True)})
 
     def get_end(self) -> Fields:
-        """Return the object with the stop reason. Add an event for it if there is none."""
+        """Return the object with the stop reason. If no event has one, add such an event."""
         for chunk in self.chunks:
             if (stop := self._syntax.find_stop(as_object(chunk.document))) is not None:
                 return stop
@@ -324,7 +324,7 @@ class EventList:
             self._number(blocks)
 
     def _number(self, blocks: Sequence[_RecordedBlock]) -> None:
-        """Make ``blocks`` the blocks of the stream, in this order. Number their events if the stream has numbers."""
+        """Replace the blocks of the stream with ``blocks``, and renumber their events if the stream has numbers."""
         is_numbered = any(block.index is not None for block in self._blocks) or not self._blocks
         for position, block in enumerate(blocks):
             block.index = position if is_numbered else None

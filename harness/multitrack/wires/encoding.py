@@ -66,7 +66,7 @@ def encode_stream(wire_format: WireFormat, answer: WireAnswer, original: bytes |
 
 
 def _parse_answer(original: bytes, name: str) -> tuple[str, dict[str, Any]]:
-    """Return the text of an answer without a byte order mark, and the parsed text."""
+    """Return the text of ``original`` without its byte order mark, and the JSON object parsed from that text."""
     try:
         text = original.decode("utf-8-sig")
         document = json.loads(text)
@@ -111,7 +111,7 @@ def _content(answer: WireAnswer) -> tuple[Any, ...]:
 
 
 def read_fields(call: ToolCall) -> tuple[str | None, str, str | None]:
-    """Return the fields of a call that a format writes. The index is left out, because it repeats the position."""
+    """Return the fields of ``call`` that are encoded. The index is left out, because the position implies it."""
     return call.id or None, call.name, call.arguments
 
 
@@ -144,7 +144,7 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
     ):
         if not is_encoded:
             raise ValueError(
-                f"the wire format {name} cannot express the {what} of this answer in combination with its other parts: "
+                f"the wire format {name} cannot express the {what} of this answer together with its other parts: "
                 f"after encoding and decoding, the answer is {encoded}; change the answer, or encode it without an "
                 f"original"
             )
@@ -165,9 +165,9 @@ def _canonicalize_arguments(call: ToolCall) -> str | None:
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
     """Return, for each call, the position of the recorded call that it comes from, or None if it is a new call.
 
-    A call comes from the equal recorded call, or else from the recorded call with the same id, with the same name, or
-    in the same position, in this order. The call keeps the other fields of that recorded call, such as the signature of
-    a thought.
+    Each recorded call is used at most once. An equal call is preferred, then one with the same id, then one with the
+    same name, then the one in the same position. The call keeps the other fields of that recorded call, such as the
+    signature of a thought.
     """
     sources: list[int | None] = [None] * len(calls)
     free = set(range(len(recorded)))
@@ -187,19 +187,19 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 def place_calls(
     recorded: Sequence[ToolCall], calls: Sequence[ToolCall], slots: Sequence[object]
 ) -> list[tuple[int, int | None, ToolCall]]:
-    """Return each call with two positions in ``recorded``.
+    """Return each call with two positions in ``recorded``: its place and its source.
 
-    The first position is that of the recorded call whose place the call takes. The second position is that of the
-    recorded call that the call matches, or None for a new call.
+    The place is the position of the recorded call that the call replaces or follows. The source is the position of the
+    recorded call that the call comes from (see ``match_calls``), or None for a new call.
 
-    The first position never decreases. A new call takes the same place as the call before it, or the place 0 if it is
-    the first. A recorded call also takes the place of the call before it if that call was recorded later. If nothing
-    was recorded, the first position is always 0.
+    Places never decrease, so that the calls keep their order. A call takes the place of its source. A call that is new,
+    or whose source precedes the place of the call before it, takes that call's place. The place of a new first call
+    is 0. If nothing was recorded, every place is 0.
 
     Args:
         recorded: The recorded calls.
         calls: The calls that take their places.
-        slots: The places of the recorded calls in the original, one for each call.
+        slots: Where the recorded calls are in the original: one slot for each call.
 
     Raises:
         ValueError: If there are more or fewer slots than recorded calls, as in an original with contradictory events.
@@ -242,7 +242,7 @@ def set_or_delete(fields: dict[str, Any], key: str, value: object) -> None:
 
 
 def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Iterator[tuple[int | None, T]]:
-    """Yield the deltas of all calls, either call after call or interleaved.
+    """Yield the deltas of all calls, either one call after another or interleaved.
 
     Args:
         calls: The deltas of each call.
@@ -260,7 +260,7 @@ def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Itera
 
 
 def parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return ``arguments`` as an object. Arguments that are not an object, which some gateways send, stay a string."""
+    """Return ``arguments`` as an object. If they are not an object, as some gateways send, return them unchanged."""
     try:
         parsed = json.loads(arguments)
     except (ValueError, RecursionError):

@@ -24,9 +24,9 @@ _BYTES, _STRING = 6, 7
 class EventStreamParser:
     """Parse messages as their bytes arrive.
 
-    The data of each event is a JSON object, as botocore returns it: its key is the name of the event, and its value is
-    the payload. For ``InvokeModelWithResponseStream``, the data is the chunk of the model's own answer that the payload
-    contains. An exception becomes an event with the name ``error``.
+    The data of each event is a JSON object in the form that botocore returns: the only key is the name of the event,
+    and its value is the payload. For ``InvokeModelWithResponseStream``, the payload contains a chunk of the model's own
+    answer, and the data is that chunk. An exception becomes an event with the name ``error``.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class EventStreamParser:
         return [event for event in events if event is not None]
 
     def close(self) -> list[ServerSentEvent]:
-        """Return an empty list, because a message that the end of the stream cut off has no readable payload."""
+        """Return an empty list, because an incomplete message has no readable payload."""
         return []
 
 
@@ -123,7 +123,7 @@ def split_messages(content: bytes) -> list[bytes]:
 
 
 def parse_headers(message: bytes) -> dict[str, str]:
-    """Return the headers of a whole message whose values are text.
+    """Return the headers of a complete message. Headers whose values are not text are left out.
 
     Raises:
         ValueError: If the message is damaged.
@@ -149,7 +149,7 @@ def parse_message(message: bytes) -> ServerSentEvent | None:
 
 
 def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
-    """Return the complete ``message`` with the JSON ``document`` as its event, and otherwise unchanged."""
+    """Return a copy of the complete ``message`` in which only the event is replaced, by the JSON ``document``."""
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 

@@ -38,7 +38,7 @@ class FrameParser:
         return self._parser.feed(data)
 
     def close(self) -> list[ServerSentEvent]:
-        """Return the last frame if the end of the stream cut it off."""
+        """Return the frame that was still open when the stream ended, if any."""
         return self._parser.close() if self._parser else []
 
 

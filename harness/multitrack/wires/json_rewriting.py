@@ -36,7 +36,7 @@ def format_json(value: Any, *, is_ascii: bool = False, **layout: Any) -> str:
     """Return ``value`` as JSON.
 
     Args:
-        value: The value. Half of a surrogate pair, which UTF-8 cannot encode, is escaped.
+        value: The value. Lone surrogates, which UTF-8 cannot encode, are escaped.
         is_ascii: Escape every character that is not ASCII.
         layout: The options ``indent`` and ``separators`` of ``json.dumps``.
     """
@@ -147,7 +147,7 @@ class _Rewriter:
 def _align(items: tuple[_Item, ...], values: list[Any]) -> list[tuple[_Item | None, Any]]:
     """Return each value with the item of the array that it replaces, or with None if it replaces none.
 
-    Equal items at the beginning and the end stay.
+    Values that are unchanged at the beginning or the end keep their items. The rest are paired in order.
     """
     count = min(len(items), len(values))
     head = next((n for n in range(count) if not _is_same(items[n].node.value, values[n])), count)

@@ -68,7 +68,7 @@ def get_format(wire: str) -> WireFormat:
 
 
 def all_formats() -> Sequence[WireFormat]:
-    """Return all formats, in the order in which they are asked to recognize a document."""
+    """Return all formats in order of precedence: the first that recognizes a document is used."""
     _load_all_packages()
     return _in_order
 
@@ -105,9 +105,9 @@ def has_end_mark(body: bytes) -> bool:
 
 
 def call_id_keys() -> tuple[str, ...]:
-    """Return the ``WireFormat.call_id_key`` of all formats. ``id`` is the last one.
+    """Return the ``WireFormat.call_id_key`` of all formats, with ``id`` last.
 
-    In a format that uses a different key, an object may have an ``id`` that is not the id of the call.
+    In a format that uses a different key, an object may also have an ``id`` that is not the id of the call.
     """
     keys = {wire_format.call_id_key for wire_format in all_formats()}
     return (*sorted(keys - {"id"}), "id")

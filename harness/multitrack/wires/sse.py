@@ -1,7 +1,7 @@
-"""Parse server-sent events from bytes that may be cut anywhere.
+"""Parse server-sent events from bytes that arrive in chunks of any size.
 
 Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation with one exception:
-an event counts even if the end of the stream cuts it off, because several providers leave out its newline.
+the last event counts even without the blank line after it, because several providers leave that line out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SseParser:
         return self._parse_text(self._decode(data))
 
     def close(self) -> list[ServerSentEvent]:
-        """Return the last event if the end of the stream cut it off."""
+        """Return the event that was still open when the stream ended, if any."""
         return self._parse_text(self._decode(b"", True) + "\n\n")
 
     def _parse_text(self, text: str) -> list[ServerSentEvent]:

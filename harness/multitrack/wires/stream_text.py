@@ -44,10 +44,10 @@ class StreamText(ABC):
 
 
 def parse_stream(body: bytes) -> StreamText:
-    """Return the frames of ``body``, a stream as received.
+    """Return the frames of ``body``, which is a whole stream as it was received.
 
     Raises:
-        ValueError: If ``body`` is text that is not UTF-8.
+        ValueError: If ``body`` is neither an AWS event stream nor UTF-8 text.
     """
     if body[:1] == b"\0":
         return _MessageStream(body)
@@ -137,7 +137,7 @@ class _ItemStream(StreamText):
 
 
 def _find_items(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the offsets of each JSON object. The last one is left out if the end of the stream cut it off."""
+    """Yield the start and end offsets of each complete JSON object."""
     start = text.find("{")
     while start >= 0 and (end := BracketCounter().feed(text, start)) is not None:
         yield start, end

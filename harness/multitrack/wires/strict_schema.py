@@ -117,7 +117,7 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def describe(self, keyword: str, value: Any) -> list[str] | None:
-        """Return notes for the description, which replace a keyword that the subset lacks.
+        """Return the notes that replace ``keyword``, which the subset lacks, in the description.
 
         Returns None if no note can replace the keyword.
         """
@@ -128,7 +128,7 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def list_required(self, schema: Schema, fields: list[str]) -> list[str] | None:
-        """Return those of ``fields`` that an object requires, or None to write no ``required``."""
+        """Return the fields to list as ``required`` in an object schema, or None to leave out ``required``."""
 
     def unsupported(self, what: str, path: str) -> TypeError:
         """Return the error for something that the subset cannot express."""

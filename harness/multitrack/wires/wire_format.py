@@ -92,7 +92,8 @@ class WireFormat(ABC):
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         """Return ``name`` if ``document`` is an answer, ``stream_name`` if it is a chunk of a stream, otherwise None.
 
-        ``recognizes_error`` recognizes a document that has only an error. If chunks look like answers, return ``name``.
+        A document that has only an error is left to ``recognizes_error``. If chunks and whole answers look the same,
+        return ``name``.
         """
 
     def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
@@ -107,11 +108,11 @@ class WireFormat(ABC):
         """Return the name and the arguments of ``value``, or None if it is not a call in the provider's form.
 
         Args:
-            value: Any object, such as an object of the provider's SDK or an equivalent dictionary. This method need not
-                recognize a dictionary with ``name`` and ``arguments``, ``args`` or ``input``, because the caller does.
+            value: Any object, such as an object of the provider's SDK or an equivalent dictionary. The caller itself
+                recognizes a dictionary with ``name`` and ``arguments``, ``args`` or ``input``.
 
         Returns:
-            The name, and the arguments as JSON or as a dictionary. Neither needs to have the right type.
+            The name, and the arguments as JSON or as a dictionary. Their types are not checked.
         """
         return None
 
@@ -125,10 +126,10 @@ class WireFormat(ABC):
 
     @abstractmethod
     def write_answer(self, answer: WireAnswer, original: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the body of ``answer``, not serialized.
+        """Return the body of ``answer`` as a JSON object.
 
         Args:
-            answer: The answer. Its finish reason is never None. Its text is never empty: it is None instead.
+            answer: The answer. Its finish reason is never None. Its text is None or not empty.
             original: The parsed body of another answer, which must not be changed in place. Everything except calls,
                 text, refusal and finish reason stays unchanged. None to write an answer from scratch, with the model
                 and usage of ``answer``.
@@ -139,10 +140,10 @@ class WireFormat(ABC):
 
     @abstractmethod
     def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
-        """Return the chunks of ``answer`` in a stream. Takes arguments and raises errors as ``write_answer`` does.
+        """Return the chunks of a stream with ``answer``. See ``write_answer`` for the arguments and the errors.
 
-        If there is an ``original``, at least one of its chunks has a document, and each chunk names the frame of the
-        original into which it is written. If there is none, a chunk without a document ends the stream.
+        If there is an ``original``, at least one of its chunks has a document, and each returned chunk names the frame
+        of the original into which it is written. If there is none, a chunk without a document ends the stream.
         """
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
@@ -172,7 +173,8 @@ class WireFormat(ABC):
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
         """Return the model and the tool names in a request's parsed body.
 
-        By default, ``model`` holds the model, and ``declaration_key`` says where a tool holds its name.
+        By default, the model is under the key ``model``. The name of a tool is in the object under
+        ``declaration_key``, or in the tool itself if the format has no such key.
         """
         key = self.declaration_key
         tools = as_objects(document.get("tools"))
@@ -231,7 +233,7 @@ class WireFormat(ABC):
 
         Args:
             tools: The tools to offer.
-            strict: Write schemas that the provider enforces on the model.
+            strict: Write strict schemas, which the provider makes the model follow.
 
         Raises:
             TypeError: If the schema language of the format cannot express a tool's parameters, or if ``strict`` is set
@@ -240,7 +242,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def refuse_strict(reason: str) -> NoReturn:
-        """Raise the error from ``write_tools`` for a format without strict schemas. ``reason`` says why it has none."""
+        """Raise the error for ``strict=True`` in a format without strict schemas. ``reason`` says why it has none."""
         raise TypeError(f"strict=True is not available, because {reason}; remove strict=True")
 
     @abstractmethod

@@ -91,7 +91,7 @@ _SYNTAX = _AnthropicSyntax()
 
 
 def edit_message(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``original``, the body of an answer, with the calls, text, refusal and stop reason of ``answer``."""
+    """Return a copy of ``original`` (a response body) with the calls, text, refusal and stop reason of ``answer``."""
     before = read_answer(original)
     document = deepcopy(dict(original))
     content = document.get("content")

@@ -30,7 +30,7 @@ _UNSUPPORTED_PATTERN = re.compile(r"\\[bB1-9]|\(\?P=|\(\?<?[=!]")
 
 
 def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool``, which are JSON Schema already."""
+    """Return the parameters of ``tool``, which are already JSON Schema."""
     return dict(tool.parameters)
 
 

@@ -201,7 +201,7 @@ class _Block:
         return self._index is None or not self._decoder.is_after_gap(self._index)
 
     def is_started_by(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether ``fields`` repeat the start of this block."""
+        """Return whether a start event with ``fields`` starts this block a second time."""
         block_id = as_text(fields.get("id"))
         return not self.has_ended and block_id is not None and block_id == self._fields.get("id")
 
@@ -226,7 +226,7 @@ class _Block:
         return True
 
     def as_content(self) -> Mapping[str, Any]:
-        """Return the fields from the start of the block, with the text that has arrived so far."""
+        """Return the fields that the block started with, and all text that has arrived so far."""
         return {**self._fields, "text": (as_text(self._fields.get("text")) or "") + "".join(self._texts)}
 
     def as_document(self) -> Mapping[str, Any]:

@@ -73,7 +73,7 @@ def read_input(use: Mapping[str, Any]) -> str | None:
 
 
 def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the objects that contain the text of a content block. Text with citations is in several objects."""
+    """Return the objects that contain the text of a content block. Text with citations is split into several."""
     parts = [block]
     if "citationsContent" in block:
         parts += as_objects(as_object(block["citationsContent"]).get("content"))
@@ -96,7 +96,7 @@ def read_failure(stop_reason: str | None) -> str | None:
 
 
 def read_model(fields: Mapping[str, Any]) -> str | None:
-    """Return the model that a prompt router chose. An answer without a prompt router does not name its model."""
+    """Return the model if a prompt router chose it. Other answers do not name their model."""
     return as_text(as_object(as_object(fields.get("trace")).get("promptRouter")).get("invokedModelId"))
 
 

@@ -79,7 +79,7 @@ _SYNTAX = _BedrockSyntax()
 
 
 def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``original``, the body of an answer, with the calls, text and stop reason of ``answer``."""
+    """Return a copy of ``original`` (a response body) with the calls, text and stop reason of ``answer``."""
     before = read_answer(original)
     document = deepcopy(dict(original))
     content: list[Any] = list(read_blocks(document))

@@ -32,7 +32,7 @@ def build_events(
     Args:
         answer: The answer.
         piece_size: The number of characters of text or input in one delta.
-        is_interleaved: Whether the events of several calls are interleaved instead of arriving call after call.
+        is_interleaved: Whether to interleave the events of several calls instead of sending one call after another.
 
     Yields:
         Pairs of a position and an event. If the event starts a call, the position is the position of that call,
@@ -67,7 +67,7 @@ def _build_text(text: str | None) -> list[dict[str, Any]]:
 
 
 def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
-    """Return an empty text block in a list if a length limit cut the answer off after its last call, otherwise []."""
+    """Return a list with an empty text block if a length limit ended the answer after its last call, otherwise []."""
     is_after_calls = answer.calls and answer.finish_reason in LENGTH_LIMITS and not answer.has_cut_off_call
     return [{"text": ""}] if is_after_calls else []
 

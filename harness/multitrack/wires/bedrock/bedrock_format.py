@@ -93,7 +93,7 @@ class BedrockFormat(WireFormat):
         return [StreamChunk(event) for _, event in bedrock_encoder.build_events(answer)]
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
-        """Return one message of an AWS event stream. The end of such a stream has no mark."""
+        """Return one message of an AWS event stream. Such a stream has no end mark."""
         from multitrack.wires.event_stream import write_message
         from multitrack.wires.json_rewriting import format_json
 
@@ -195,7 +195,7 @@ def _write_block(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:
-    """Return the arguments of a call if they are an object, otherwise an empty object, as a request requires."""
+    """Return the arguments of a call if they are an object, otherwise an empty object. Requests accept nothing else."""
     try:
         return as_object(json.loads(arguments or "{}"))
     except (ValueError, RecursionError):

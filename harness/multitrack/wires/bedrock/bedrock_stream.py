@@ -32,7 +32,8 @@ class BedrockStreamDecoder(StreamDecoder):
 
     An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
 
-    No event counts as the end mark, because a client that does not read to the end of the body loses its connection.
+    No event counts as the end mark. Otherwise, a client would stop reading there, before the end of the body, and lose
+    its connection.
     """
 
     def __init__(self) -> None:

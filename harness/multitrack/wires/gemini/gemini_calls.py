@@ -1,4 +1,4 @@
-"""Convert the tool calls in an assistant message in OpenAI's form, and their answers, to Gemini's ``parts``.
+"""Convert tool calls, and the answers to them, from OpenAI's form to Gemini's ``parts``.
 
 Gemini matches answers to calls by the function's name and the order of the parts; newer versions of its API also use
 ids. Gemini requires one answer for each call in a turn, and all answers in the next turn:
@@ -128,8 +128,7 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
         )
     if name and name != call.name:
         raise ValueError(
-            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; correct the name, or remove "
-            f"the name"
+            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; correct the name, or remove it"
         )
     call.response = _convert_response(message.get("content"), location)
     unanswered.remove(call)
@@ -145,7 +144,7 @@ def _convert_response(content: object, location: str) -> dict[str, Any]:
 
 
 def convert_response_text(text: str) -> dict[str, Any]:
-    """Convert the text that a tool returned. JSON stays JSON unless Gemini cannot represent it; it then becomes text.
+    """Convert the text that a tool returned. JSON that Gemini can represent is sent as JSON, anything else as text.
 
     If an object has the key "output" or "error", Gemini reads the values of these keys only:
     https://ai.google.dev/api/caching#FunctionResponse

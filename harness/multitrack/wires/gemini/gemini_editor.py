@@ -22,7 +22,7 @@ _Fields = dict[str, Any]
 
 
 def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``original``, the body of an answer, with the calls, text, refusal and finish reason of ``answer``.
+    """Return a copy of ``original`` (a response body) with the calls, text, refusal and finish reason of ``answer``.
 
     Raises:
         ValueError: If the arguments of a new or changed call are not a JSON object.
@@ -67,8 +67,8 @@ def _edit(
     Args:
         answer: The new answer.
         before: The recorded answer.
-        documents: The documents.
-        candidates: The entries of each candidate in the documents, in the order in which the candidates are read.
+        documents: The chunks of the recorded answer, or its whole body.
+        candidates: The entries in ``documents`` of each candidate. The candidates are in decoding order.
         is_stream: Whether a call may have several parts.
     """
     changes_calls = not have_same_calls(answer.calls, before.calls)
@@ -120,7 +120,7 @@ def _edit_calls(
     *,
     is_stream: bool,
 ) -> None:
-    """Replace each call in place. Insert each new call after its predecessor."""
+    """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
     slots = [slot for entries in candidates for slot in _find_calls(entries, is_stream=is_stream)]
     if not slots:
         _add_parts(candidates[0]).extend(write_call({}, call) for call in calls)
@@ -149,7 +149,7 @@ class _NewParts:
 
 
 def _find_calls(entries: Sequence[_Fields], *, is_stream: bool) -> list[list[tuple[list[Any], _Fields]]]:
-    """Return the parts of each call in a candidate. Each part comes with the list that contains it."""
+    """Return the parts of each call in a candidate. Each part is paired with the list that contains it."""
     slots: list[list[tuple[list[Any], _Fields]]] = []
     has_name: bool | None = None
     for parts in map(_get_parts, entries):

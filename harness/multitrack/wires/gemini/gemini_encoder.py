@@ -71,9 +71,10 @@ def build_parts(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def group_parts(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> list[tuple[int | None, list[dict[str, Any]]]]:
-    """Return a pair for each chunk of a stream: the position of the call that starts in it, or None, and its parts.
+    """Return the chunks of a stream as pairs of a position and a list of parts.
 
-    The chunk that ends the stream has the number of calls as its position. Raises the same error as ``build_parts``.
+    The position is that of the call that starts in the chunk, or None if no call does. The chunk that ends the stream
+    has the number of calls as its position. Raises the same error as ``build_parts``.
     """
     groups: list[tuple[int | None, list[dict[str, Any]]]] = [
         *((None, [{"text": piece}]) for piece in split_text(answer.text or "", piece_size)),

@@ -33,8 +33,8 @@ def convert_messages(
 ) -> GeminiConversation:
     """Convert messages from OpenAI's form to Gemini's.
 
-    Consecutive messages with the same role become one content. The answers to the calls in one message become one
-    content, too, in the order of the calls.
+    Consecutive messages with the same role become one content. The answers to the calls in one message also
+    become one content, in the order of the calls.
 
     Set ``ids`` and ``signatures`` only if the API has these fields. An API without them refuses the request.
 
@@ -86,7 +86,7 @@ def convert_messages(
 
 
 def _to_plain(value: Any) -> Any:
-    """Copy ``value``, with SDK objects and mappings as dictionaries and sequences as lists."""
+    """Copy ``value``. SDK objects and mappings become dictionaries, and sequences become lists."""
     match value:
         case BaseModel() | Mapping():
             return {key: _to_plain(item) for key, item in dict(value).items()}
@@ -154,7 +154,7 @@ class _Turns:
             )
         if self._calls and not any(content["role"] == "user" for content in self.contents):
             raise ValueError(
-                f"{location} calls a function before the first message of a user, which Gemini refuses; "
+                f"{location} calls a function before the first user message, which Gemini refuses; "
                 f"add a message with the role 'user' before it"
             )
         for call in self._calls:

@@ -1,7 +1,7 @@
 """Convert the content of a message in OpenAI's form to Gemini's ``parts``.
 
-The input is https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages, or the same parts with the
-names of the Responses API. The output is https://ai.google.dev/api/caching#Part.
+The input is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages, and the
+output at https://ai.google.dev/api/caching#Part. Parts may also have the names that the Responses API uses for them.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _correct_type(kind: str) -> str:
 def _normalize_base64(data: str, location: str) -> str:
     """Return ``data`` in the standard alphabet, padded and without whitespace.
 
-    The SDKs differ in which other variants they accept.
+    Each SDK accepts different variants of base64, so all of them are converted to this one.
     """
     if _is_base64(data):
         return data

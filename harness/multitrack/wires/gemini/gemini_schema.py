@@ -153,7 +153,7 @@ class _GeminiSchemaWriter:
         return as_text(append_to_description(dict(siblings), notes).get("description"))
 
     def _describe(self, keyword: str, value: object, path: str, where: str = "") -> list[str]:
-        """Return notes for the description, which replace a keyword that Gemini's subset does not have."""
+        """Return the notes that replace ``keyword``, which Gemini's subset lacks, in the description."""
         if keyword in DESCRIBED_KEYWORDS:
             return describe_keyword(keyword, value)
         if keyword in _DROPPED_KEYWORDS or keyword.startswith("x-"):
@@ -168,7 +168,7 @@ class _GeminiSchemaWriter:
 
 
 def _write_any_of(options: Sequence[dict[str, Any]], description: str | None, nullable: bool) -> dict[str, Any]:
-    """Return the only option unchanged, or several options as ``anyOf``."""
+    """Return ``options`` as ``anyOf``, or the option itself if there is only one."""
     # "When using any_of, it must be the only field set", so each option repeats what applies to the whole choice.
     written = []
     for option in [flat for nested in options for flat in nested.get("anyOf", [nested])]:
@@ -190,7 +190,7 @@ def _is_null(schema: Schema) -> bool:
 
 
 def read_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Google's ``Schema`` message, with its upper-case types and its int64 limits as text, as JSON Schema."""
+    """Convert Google's ``Schema`` message to JSON Schema. Google writes types in upper case, int64 limits as text."""
     converted: dict[str, Any] = {}
     for name, value in schema.items():
         match name:

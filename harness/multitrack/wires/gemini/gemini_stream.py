@@ -166,7 +166,7 @@ class _StreamedCandidate:
 
 
 class _GeminiStreamedCall:
-    """A call, whole or with arguments that arrive value by value, each with its JSON path.
+    """A streamed call. It arrives whole, or its arguments arrive one value at a time, each with a JSON path.
 
     https://ai.google.dev/api/caching#PartialArg
     """
@@ -218,7 +218,7 @@ class _GeminiStreamedCall:
 
 
 def _is_plain_text(part: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> bool:
-    """Return whether ``part`` contains only text, of the same kind (answer or thought) as ``like`` if that is given."""
+    """Return whether ``part`` contains only text. If ``like`` is given, both must be thoughts, or neither."""
     return (
         part.keys() <= {"text", "thought"}
         and isinstance(part.get("text"), str)

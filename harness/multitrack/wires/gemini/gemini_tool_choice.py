@@ -1,7 +1,7 @@
 """Convert ``tool_choice`` in OpenAI's form to Gemini's ``toolConfig``.
 
-The input is https://platform.openai.com/docs/api-reference/chat/create#chat_create-tool_choice, or the same in the form
-of the Responses API. The output is https://ai.google.dev/api/caching#FunctionCallingConfig.
+The input is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-tool_choice, and the
+output at https://ai.google.dev/api/caching#FunctionCallingConfig. The form of the Responses API is accepted, too.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def edit_answer(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``original``, the body of an answer, with the calls, text and ``done_reason`` of ``answer``."""
+    """Return a copy of ``original`` (a response body) with the calls, text and ``done_reason`` of ``answer``."""
     document = deepcopy(dict(original))
     before = read_answer(original)
     _edit_messages([document], before, answer)
@@ -131,7 +131,7 @@ def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: Wir
 
 
 def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-    """Replace each call in place. Insert each new call after its predecessor."""
+    """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
     slots = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
     for position, source, call in place_calls(recorded, calls, slots):

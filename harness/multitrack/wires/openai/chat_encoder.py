@@ -59,7 +59,7 @@ def build_deltas(
     Args:
         answer: The answer.
         piece_size: The number of characters of text or arguments in one delta.
-        is_interleaved: Whether the deltas of several calls are interleaved instead of arriving call after call.
+        is_interleaved: Whether to interleave the deltas of several calls instead of sending one call after another.
 
     Yields:
         Pairs of a position and a delta. If the delta starts a call, the position is the position of that call,

@@ -239,7 +239,7 @@ class _ChatStreamedCall:
         return self.has_ended and (bool(arguments) or name != self._name)
 
     def add(self, fragment: Mapping[str, Any]) -> bool:
-        """Add a fragment. Return False if it has arguments although the call has ended."""
+        """Add a fragment. Return False if it has more arguments for a call that has already ended."""
         name, arguments = read_function(fragment)
         if not _CALL_KEYS.issuperset(fragment):
             # for example, the signature of a thought, which may arrive after the last arguments
@@ -266,7 +266,7 @@ class _ChatStreamedCall:
         return {**self._extra, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
     def end(self) -> None:
-        """Complete the call at the end of the choice, unless its JSON was cut off."""
+        """End the call because its choice has ended. A call with incomplete JSON arguments stays open."""
         self.has_ended = self.has_ended or (self._brackets is None and not self.is_empty)
 
     def _has_other_text(self) -> bool:

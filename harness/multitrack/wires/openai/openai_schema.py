@@ -52,7 +52,7 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in the strict subset. The model then sends every field and no other.
 
     The subset has no keyword for defaults and for some bounds, so they are added to the description. The model must
-    send every field, so it has to know the default of a field for which it has no other value.
+    send every field. If it has no value for a field, it must send the default, so it has to know the default.
 
     Raises:
         TypeError: If the subset cannot express something (a dictionary, a tuple of several types, a value of any

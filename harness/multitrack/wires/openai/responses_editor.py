@@ -42,7 +42,7 @@ def _edit_status(answer: WireAnswer, before: WireAnswer) -> dict[str, Any]:
 
 
 def edit_output(answer: WireAnswer, before: WireAnswer, items: Sequence[_Item]) -> list[_Item]:
-    """Return output items with the content of ``answer``. An item that does not change is the same object."""
+    """Return output items with the content of ``answer``. Unchanged items are returned as the same objects."""
     if answer.text != before.text:
         items = _edit_texts(answer, items, "text", answer.text)
     if own_refusal(answer) != own_refusal(before):
@@ -152,7 +152,7 @@ def _edit_item_events(
 
 
 def _find_kept(items: Sequence[_Item], edited: Sequence[_Item]) -> dict[int, int]:
-    """Return the new position of each unchanged item. Leave out items whose order changed."""
+    """Map the old position of each unchanged item to its new position. Leave out items that changed their order."""
     kept: dict[int, int] = {}
     for index, item in enumerate(edited):
         position = next((position for position, other in enumerate(items) if other is item), -1)

@@ -65,7 +65,7 @@ def write_status(finish_reason: str | None) -> dict[str, Any]:
 
 
 def end_type(status: str) -> str:
-    """Return the type of the last event of a stream."""
+    """Return the type of the event that ends the stream of a response with ``status``."""
     return f"response.{status if status in ('incomplete', 'failed') else 'completed'}"
 
 
@@ -147,7 +147,7 @@ def build_output_events(
     Args:
         output: The items: messages, and then calls.
         piece_size: The number of characters of text or arguments in one event.
-        is_interleaved: Whether the events of several calls are interleaved instead of arriving call after call.
+        is_interleaved: Whether to interleave the events of several calls instead of sending one call after another.
 
     Yields:
         Pairs of a position and an event. If the event starts a call, the position is the position of that call,

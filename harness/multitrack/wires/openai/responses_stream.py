@@ -93,7 +93,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         return self._queue.release()
 
     def _repeats_call(self, chunk: Mapping[str, Any], key: str) -> bool:
-        """Return whether ``chunk`` repeats the arguments of a call that an earlier event has ended."""
+        """Return whether ``chunk`` repeats the arguments of a call that is already done."""
         index, item_id = _read_index(chunk), as_text(chunk.get("item_id"))
         same = [item for item in self._items if item_id and item_id in item.names("id")]
         same = same or [item for item in self._items if item.index == index]
@@ -144,11 +144,14 @@ class ResponsesStreamDecoder(StreamDecoder):
         return next((item for group in (named, called, numbered) for item in group), None)
 
     def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
-        """Return whether ``item``, whose start was lost, must be a different item, because ids never change."""
+        """Return whether ``item_id`` rules out ``item``, which does not have this id.
+
+        It does if the start of ``item`` was lost, another id is known for it, and this server never changes ids.
+        """
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
     def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_Item]) -> _Item | None:
-        """Return the first item that ``fields`` from the final answer may describe, for a server that sends no ids."""
+        """Return the first item that ``fields`` could describe. Used for final answers without ids."""
         item_id = as_text(fields.get("id"))
         items = (item for item in self._items if item not in excluded and not self._has_other_id(item, item_id))
         return next((item for item in items if item.may_be(fields) and item.describes_same(fields)), None)
@@ -178,7 +181,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         return None
 
     def _add_lost_item(self, chunk: Mapping[str, Any]) -> _Item:
-        """Add the item of a delta whose start was lost."""
+        """Add an item for a delta that arrived without the start event of its item."""
         item = self._add_item(_read_index(chunk))
         if item_id := as_text(chunk.get("item_id")):
             item.names("id").add(item_id)
@@ -210,7 +213,7 @@ class ResponsesStreamDecoder(StreamDecoder):
     def output(self) -> list[dict[str, Any]]:
         """The output items as far as they have arrived.
 
-        The calls are in the order of the answer, because tool results are paired with them by their order.
+        The calls are in the order of the answer, because each tool result belongs to the call in the same position.
         """
         calls = iter(self._queue.ordered_calls())
         items = sorted((item for item in self._items if not item.is_unknown), key=lambda item: item.order)
@@ -291,7 +294,7 @@ class _Item:
         return not (call_id and self._names["call_id"]) or call_id in self._names["call_id"]
 
     def describes_same(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether ``fields``, whose ids are unknown, have the name and arguments of this item."""
+        """Return whether ``fields``, which have no known id, have the same name and arguments as this item."""
         if self.is_empty:
             return True
         _, name, arguments = self.fields

@@ -24,7 +24,7 @@ _TEXT_KEYS = ("content", "reasoningContent", "encryptedContent")
 
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
-    """Decode the parsed message of an answer."""
+    """Decode an answer from its protobuf message, parsed as JSON."""
     outputs = as_objects(document.get("outputs"))
     reasons = (as_text(output.get("finishReason")) for output in outputs)
     finish_reason = select_finish_reason(reasons, _NORMAL_REASONS)
@@ -41,7 +41,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def find_message(output: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the message or the delta of an output, but an empty object for the result of a tool that xAI executes."""
+    """Return the message or the delta of an output. The result of a tool that xAI executes counts as empty."""
     message = as_object(output.get("message", output.get("delta")))
     return {} if message.get("role") == "ROLE_TOOL" else message
 
@@ -77,9 +77,10 @@ def read_index(output: Mapping[str, Any]) -> int:
 
 
 def find_texts(outputs: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
-    """Return the outputs that have text, each with its messages that have a part of the text.
+    """Return the outputs that have text. Each is paired with the messages that contain pieces of its text.
 
-    Outputs before the last one precede the results of a tool that xAI executes, and have no finish reason.
+    If any of these outputs has a finish reason, the others are left out, because they precede the results of a tool
+    that xAI executes.
     """
     found: dict[int, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     ended: set[int] = set()

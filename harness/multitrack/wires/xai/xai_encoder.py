@@ -91,7 +91,7 @@ def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``original``, the message of an answer, with the calls, text and finish reason of ``answer``."""
+    """Return a copy of ``original`` (a response message) with the calls, text and finish reason of ``answer``."""
     document = deepcopy(dict(original))
     _edit_documents([document], read_answer(original), answer, "message")
     return document
@@ -151,7 +151,7 @@ def _edit_text(outputs: Sequence[_Fields], text: str | None) -> None:
 
 
 def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-    """Replace each call in place. Insert each new call after its predecessor."""
+    """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
     slots = [entry for message in messages for entry in as_objects(message.get("toolCalls")) if is_call(entry)]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
     for position, source, call in place_calls(recorded, calls, slots):
