@@ -14,8 +14,12 @@ import shutil
 
 import pytest
 from _pytest._code import code as traceback_code
-from execnet import gateway_io
 from warm_python import find_warm_python
+
+try:
+    from execnet import gateway_io
+except ImportError:  # most of nox's sessions do not install pytest-xdist
+    gateway_io = None
 
 # Plugins that few nested runs use; a new process starts in half the time without them.
 FEWER_PLUGINS = {"PYTEST_ADDOPTS": "-p no:inline_snapshot -p no:hypothesispytest -p no:respx"}
@@ -81,7 +85,8 @@ def _adapt_nested_runs():
         for name in ("entry_points", "metadata", "files"):
             attribute = getattr(importlib.metadata.Distribution, name)
             patch.setattr(importlib.metadata.Distribution, name, _keep_by_path(attribute))
-        patch.setattr(gateway_io, "popen_args", _find_worker_command(gateway_io.popen_args))
+        if gateway_io is not None:
+            patch.setattr(gateway_io, "popen_args", _find_worker_command(gateway_io.popen_args))
         for name in ("inline_run", "popen"):
             patch.setattr(pytest.Pytester, name, _forget_compiled_modules(getattr(pytest.Pytester, name)))
         yield
