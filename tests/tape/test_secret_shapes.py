@@ -145,3 +145,36 @@ def test_a_key_in_base64_of_a_file_is_no_false_alarm():
     # many words in this text begin like a key
     text = "AC" + "0123456789abcdef" * 3 + "/EAAA" + "A" * 30 + "+sk" + "/AKIA"
     assert Redactor({}).redact_text(text) == text
+
+
+DATA_FOR_URLS = urlsafe_b64encode(Random(5).randbytes(3000)).decode().replace("-", "_")
+KEY = "sk-" + "aB3dE5gH7jK9mN1pQ3sT5vW7"
+YANDEX = "AQVN" + "aB3dE5gH7jK9mN1pQ3sT5vW7xY9zA1bC3dE5fG7h"
+
+
+@pytest.mark.parametrize("secret", [KEY, YANDEX])
+@pytest.mark.parametrize(("before", "after"), [("", 4000), (256, 0), (256, 4000), (1000, 30)])
+def test_characters_in_encoded_data_that_look_like_a_secret_are_kept(secret, before, after):
+    text = f'{{"data": "{DATA_FOR_URLS[: before or 0]}-{secret}{DATA_FOR_URLS[:after]}"}}'
+    assert find_shapes(text) == []
+
+
+@pytest.mark.parametrize(
+    "secret", [KEY, YANDEX, "eyJhbGciOiJIUzI1NiJ9." + "eyJ" + DATA_FOR_URLS + "." + DATA_FOR_URLS[:43]]
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        f"{DATA_FOR_URLS[:1000]} {{}}",
+        f"{DATA_FOR_URLS[:1000]}\n{{}}\n{DATA_FOR_URLS}",
+        f"{DATA_FOR_URLS[:1000]}={{}}",
+        f"{DATA_FOR_URLS[:1000]}.{{}}.{DATA_FOR_URLS}",
+        f"{DATA_FOR_URLS[:200]}-{{}}",
+        "a+text+of+a+form+with+Words+in+UPPER+and+lower+case+and+2024+numbers" * 5 + "+{}+" + "more+words" * 300,
+        "/".join(["projects", "acme-prod-7", "locations", "us-central1"] * 9) + "/{}",
+        "{}" + "0123456789" * 300,
+    ],
+)
+def test_a_secret_next_to_encoded_data_is_removed(secret, text):
+    assert secret[4:40] not in Redactor({}).redact_text(text.format(secret))

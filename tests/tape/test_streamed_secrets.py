@@ -154,6 +154,34 @@ def test_a_secret_in_tokens_with_log_probabilities_is_removed(redactor, api, siz
     assert redactor.redact_body(redacted.encode()).decode() == redacted
 
 
+ARRAYS = {
+    "token": lambda text: json.dumps({"logprobs": {"content": [write_token(text)]}}),
+    "alternative": lambda text: json.dumps({"top_logprobs": [{"token": "no"}, write_token(text)]}, indent=2),
+    "one event": lambda text: f"data: {json.dumps(write_token(text))}\n\n",
+    "bytes in a text": lambda text: json.dumps({"token": "", "bytes": list(f"It is {text}.".encode())}),
+    "buffer in a tool result": lambda text: json.dumps(
+        {"content": json.dumps({"type": "Buffer", "data": list(text.encode())}, indent=2)}
+    ),
+    "Python": lambda text: f"assert {list(text.encode())} == []",
+    "compact": lambda text: json.dumps([list(text.encode())], separators=(",", ":")),
+}
+
+
+@pytest.mark.parametrize("secret", [KEY, "sk-" + "aB3dE5gH7jK9mN1pQ3sT5vW7"], ids=["known", "shape"])
+@pytest.mark.parametrize("write", ARRAYS.values(), ids=ARRAYS)
+def test_the_bytes_of_a_secret_in_an_array_are_removed(redactor, write, secret):
+    body = write(secret)
+    redacted = redactor.redact_body(body.encode()).decode()
+    assert redacted == write(REDACTED)
+    assert redactor.redact_text(body) == redacted
+
+
+@pytest.mark.parametrize("numbers", [list(b"no secret here"), [115, 107, 1000] * 5, [0.5] * 20, list(range(256))])
+def test_other_arrays_keep_their_bytes(redactor, numbers):
+    body = json.dumps({"bytes": numbers}, indent=1).encode()
+    assert redactor.redact_body(body) == body
+
+
 def test_tokens_without_a_secret_keep_their_bytes(redactor):
     body = json.dumps(LOGPROBS["chat"](TOKENS[:5]), separators=(", ", " : ")).encode()
     assert redactor.redact_body(body) == body

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 from multitrack.tape import interleaving
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.redaction import grpc_values, secrets
+from multitrack.tape.redaction.byte_arrays import find_in_byte_arrays
 from multitrack.tape.redaction.cookies import redact_set_cookie
 from multitrack.tape.redaction.environment_secrets import find_in_environment
 from multitrack.tape.redaction.fragments import redact_fragments
@@ -113,7 +114,12 @@ class Redactor:
         self._known.add(found.values)
         self.short_variables = found.short_variables
         """The environment variables whose passwords are too short to be removed from text."""
-        self._steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, *self._pseudonyms.steps)
+        self._steps: tuple[FindChanges, ...] = (
+            self._known.find,
+            self._find_shapes,
+            self._find_in_byte_arrays,
+            *self._pseudonyms.steps,
+        )
         self._function = project_function
         self._redacted_urls: dict[tuple[str, int, int], str] = {}
 
@@ -129,7 +135,7 @@ class Redactor:
 
     def find_secrets(self, text: str) -> Iterator[str]:
         """Yield each secret in ``text``, as it is written there."""
-        for find in (self._known.find, self._find_shapes):
+        for find in (self._known.find, self._find_shapes, self._find_in_byte_arrays):
             changes = find(text)
             yield from (text[start:end] for start, end, _ in changes)
             text = apply_changes(text, changes)
@@ -276,6 +282,9 @@ class Redactor:
 
     def _find_shapes(self, text: str) -> list[Change]:
         return find_shapes(text, self._allowed)
+
+    def _find_in_byte_arrays(self, text: str) -> list[Change]:
+        return find_in_byte_arrays(text, self.redact_text)
 
     def _mask_secrets(self, text: str) -> str:
         """Replace each secret in ``text`` with as many asterisks as it has characters."""

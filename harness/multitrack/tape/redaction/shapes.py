@@ -15,6 +15,7 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from multitrack.tape.redaction.dummies import is_dummy
+from multitrack.tape.redaction.encoded_data import is_in_encoded_data
 from multitrack.tape.redaction.environment_secrets import name_says_secret
 from multitrack.tape.redaction.long_words import find_long_words
 from multitrack.tape.redaction.randomness import looks_random
@@ -144,7 +145,7 @@ def _try_rules(rules: Rules, text: str, position: int, ends: dict[str, int]) -> 
         if (match := rule.pattern.match(text, position)) is None:
             continue
         ends[rule.name] = match.end()
-        if rule.accepts(match[0]):
+        if rule.accepts(match[0]) and not is_in_encoded_data(text, position):
             # a pattern of fixed length matches only a part of a longer secret
             rest = _REST_OF_WORD.match(text, match.end())
             yield position, rest.end() if rest else match.end()
