@@ -1,6 +1,6 @@
 """Recognize long binary data in base64, such as an image, in which some characters look like a secret by chance.
 
-In a third of the images with 1 MB that are encoded with the alphabet for URLs, a part looks like an ``sk-`` key.
+This is frequent with the alphabet for URLs, because it contains ``-``: ``sk-`` and ``pa-`` begin API keys.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _MIN_DISTINCT = 52
 """Of 256 random characters of base64, about 63 are distinct. English text with ``+`` or ``_`` has fewer than 45."""
 
 _MAX_SECRET = 2048
-"""No secret that contains only characters of base64 is longer, in characters."""
+"""The longest secret, in characters, that contains nothing but characters of base64."""
 
 _ENCODED = re.compile(rf"[A-Za-z0-9+/_-]{{{_LENGTH}}}")
 _LONG_ENCODED = re.compile(rf"[A-Za-z0-9+/_-]{{{_MAX_SECRET + _LENGTH}}}")
