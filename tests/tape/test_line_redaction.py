@@ -30,6 +30,23 @@ def test_a_key_that_lines_divide_is_redacted_as_a_whole(end, field):
     assert len(texts) == 5
 
 
+@pytest.mark.parametrize("half", map(chr, (0xD83D, 0xDC80)), ids=["first", "second"])
+@pytest.mark.parametrize("layout", ["lines", "array", "events"])
+def test_half_an_emoji_beside_a_divided_key_is_kept(layout, half):
+    # a model may send the two halves of an emoji in two events, as the escapes \ud83d and \udc80
+    documents = [{"text": KEY[:20]}, {"text": f"{KEY[20:]} {half}"}]
+    lines = [json.dumps(document) for document in documents]
+    body = {
+        "lines": "\n".join(lines),
+        "array": f"[{', '.join(lines)}]",
+        "events": "\n\n".join(f"data: {x}" for x in lines),
+    }
+    recorded = redact(body[layout].encode()).decode()
+    assert KEY[:20] not in recorded
+    assert KEY[20:] not in recorded
+    assert json.dumps(half)[1:-1] in recorded
+
+
 def test_lines_without_a_secret_keep_their_bytes():
     body = write_lines(["It ", "is"]).replace(b'"It "', b'"\\u0049t "') + b'{"cut'
     assert redact(body) == body

@@ -8,7 +8,6 @@ text), the lines of JSON lines, or the items of a JSON array. The list of tokens
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -222,7 +221,7 @@ def _redact_array(text: str, redact_pieces: RedactPieces) -> str:
     changed = documents.redact(redact_pieces)
     for position in changed:
         documents.apply_changes(position, items[position])
-    return json.dumps(items, ensure_ascii=False) if changed else text
+    return json_rewriting.format_json(items) if changed else text
 
 
 def _redact_tokens(text: str, document: Any, redact_pieces: RedactPieces) -> str:
@@ -245,4 +244,4 @@ def _parse(text: str) -> Any:
 
 
 def _format_compact(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return json_rewriting.format_json(document, separators=(",", ":"))
