@@ -59,10 +59,10 @@ supports:
 _FIRST_MODEL = """
 ### From the first event to the first model
 
-The same response is streamed, with four characters of the arguments in each event. Times are wall-clock times. Each
-time starts when the transport delivers the event that the column names, and ends when the caller receives the first
-model. The raw client knows which event completes the first call, and validates the collected arguments after that
-event. instructor does not stream parallel tools.
+The same response is streamed, with four characters of the arguments in each event. Times are wall-clock times. They
+begin when the transport delivers the event in the column's title, and end when the caller receives the first model. The
+raw client knows which event completes the first call, and validates the collected arguments after that event.
+instructor does not stream parallel tools.
 
 {conditions}
 

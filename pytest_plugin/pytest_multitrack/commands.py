@@ -22,7 +22,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs ``item`` alone, with those options from this run that the test needs."""
+    """Return the command that runs only ``item``, with the options from this run that it needs."""
     commands = shell_commands(item.config, has_doctests=pytest_internals.is_doctest(item))
     return commands.run([pytest_internals.get_test_name(item)], *arguments)
 

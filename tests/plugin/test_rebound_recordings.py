@@ -110,7 +110,8 @@ def test_what_the_command_cannot_rebind_is_a_problem(reworded):
     unknown = rebind(reworded, "test_it.py::test_no")
     assert unknown.returncode == 1
     assert unknown.stderr.startswith(
-        "multitrack: test_it.py::test_no: in the last run, this test sent no request without a recording\n"
+        "multitrack: test_it.py::test_no: nothing to rebind: the last run left out this test, "
+        "or all its requests have recordings\n"
     )
     assert rebind(reworded, "--no-such-option").returncode == 2
     assert "Example: multitrack rebind test_trip.py::test_plan --dry-run" in rebind(reworded, "--help").stdout

@@ -47,8 +47,8 @@ class AlignedDifference:
         labels: For each step of the path, the label of the list item, such as "system" or "get_weather". Empty for
             the keys of objects and for items without a label.
         recorded: The recorded value. ``ABSENT`` if there is none; ``ORDER`` if only the order of the items changed.
-        sent: The live value. ``ABSENT`` if there is none. If the order changed, the labels of the items in the old and
-            in the new order.
+        sent: The live value. ``ABSENT`` if there is none. If only the order changed, two lists instead: the labels of
+            the items in the old order and in the new order.
         inner: The path within a JSON document that is stored as a string, such as the arguments of a call. Empty if the
             difference is not in such a document.
     """

@@ -95,8 +95,8 @@ def _select(facts: RunFacts, tests: Sequence[str], plan: RebindingPlan) -> Itera
         matching = {number: one for number, one in enumerate(requests) if _belongs_to(one.test, names)}
         if not matching:
             plan.problems[text] = (
-                f"{text}: in the last run, this test sent no request without a recording\n"
-                f"  run it first: {_format_run(names, facts)}"
+                f"{text}: nothing to rebind: the last run left out this test, or all its requests have recordings\n"
+                f"  to run the test: {_format_run(names, facts)}"
             )
         selected |= matching
     yield from (selected[number] for number in sorted(selected))

@@ -50,7 +50,7 @@ RequestFilter = Callable[[Request], Request]
 
 @dataclass(frozen=True, slots=True)
 class LostRecording:
-    """A recording in another file that answers the request, and the command that makes the test use it."""
+    """A recording that answers the request but is in another file, and the command that gives it to the test."""
 
     reason: str
     advice: str

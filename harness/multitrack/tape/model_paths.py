@@ -60,7 +60,7 @@ def models_offered_by(request: Request) -> Models:
 
 
 def find_import_paths(models: Models) -> tuple[tuple[str, str], ...]:
-    """Return the import paths of ``models`` by tool name, such as ``trip.models:Weather``.
+    """Return pairs of a tool name and the import path of its model, such as ``trip.models:Weather``.
 
     Models that cannot be imported are left out: classes defined in a function, or in a script that is being run.
     """

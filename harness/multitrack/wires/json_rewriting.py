@@ -14,7 +14,8 @@ _TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+)',
 def rewrite_json(text: str, document: Any) -> str:
     """Return ``text`` with the values of ``document``.
 
-    A value that is the same in both keeps its characters. A new value is written in the layout of ``text``.
+    Values that do not change keep the characters that they have in ``text``. New values are written in the layout of
+    ``text``.
 
     Args:
         text: A JSON document.

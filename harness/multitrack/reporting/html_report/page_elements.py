@@ -171,7 +171,7 @@ def _format_place(place: str, sides: _Sides) -> str:
 
 
 def _format_sides(change: str, old: JsonValue, new: JsonValue) -> str:
-    """Return a line for each of two values, with marks around the words that differ."""
+    """Return one line for each of the two values, with marks around the words that differ."""
     if change == "added":
         return f'<span class="side new"><mark>{escape(_shorten(new))}</mark></span>'
     if change == "removed":
