@@ -54,11 +54,11 @@ _MAKERS: dict[str, tuple[_MakeCall, _MakeCall]] = {
         lambda random, _: _make_weather(random, ["metric", "imperial"], range(1, 9)),
         lambda random, _: _make_weather(random, ["metric", "imperial"], range(1, 9)),
     ),
-    "one argument, a text of six words": (
+    "one argument, a string of six words": (
         lambda random, _: _make_call(query=_make_text(random, 6)),
         lambda random, _: _make_call(query=_make_text(random, 6)),
     ),
-    "one argument, a text of forty words": (
+    "one argument, a string of forty words": (
         lambda random, _: _make_call(query=_make_text(random, 40)),
         lambda random, _: _make_call(query=_make_text(random, 40)),
     ),
