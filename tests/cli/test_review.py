@@ -8,7 +8,9 @@ import sys
 import pytest
 from command_line import run_multitrack
 
-from multitrack.commands import review
+from multitrack.commands.review_decisions import Decisions
+from multitrack.commands.review_items import FieldDifference, ReviewItem, list_items
+from multitrack.commands.review_terminal import format_item, go_through, print_side_by_side
 from multitrack.run_facts import (
     CACHE_KEY,
     AuditFinding,
@@ -21,10 +23,12 @@ from multitrack.run_facts import (
     digest_file,
 )
 from multitrack.shell_commands import RunOptions
+from multitrack.snapshots.calls_file import format_file
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.settings import Settings
 
 TEST = "test_trip.py::test_plan"
 URL = "https://api.openai.com/v1/chat/completions"
@@ -360,7 +364,7 @@ def test_without_a_terminal_the_items_are_printed(project):
 
 
 def item(name, kind="pending recording", title="a", command=""):
-    return review.ReviewItem(name, kind, (), "", title, (f"line of {name}",), command=command)
+    return ReviewItem(name, kind, (), "", title, (f"line of {name}",), command=command)
 
 
 ITEMS = [item("1"), item("2"), item("3", title="b"), item("4", "drift", command="pytest --record")]
@@ -398,21 +402,16 @@ ITEMS = [item("1"), item("2"), item("3", title="b"), item("4", "drift", command=
 def test_each_key_decides(keys, decided):
     waiting = iter(keys)
     shown = []
-    decisions = review.go_through(ITEMS, lambda: next(waiting, ""), shown.append)
-    assert decisions == review.Decisions(decided)
+    decisions = go_through(ITEMS, lambda: next(waiting, ""), shown.append)
+    assert decisions == Decisions(decided)
     assert next(waiting, None) is None
     assert "    line of 1" in shown
     assert ("a  accept the item" in shown) == ("?" in keys)
     assert ("a pending recording has no path to ignore; accept or reject it" in shown) == ("i" in keys)
 
 
-def snapshot_item(name, stored, received):
-    changed = ChangedSnapshot("", "x.calls", name, stored, received, name)
-    return review._review_snapshot(changed, RunFacts(), ())
-
-
 @pytest.fixture
-def changed_snapshots(monkeypatch):
+def changed_snapshots(tmp_path):
     entries = {
         "one": (
             "Weather(location='Toronto', units='metric', day=1)",
@@ -421,8 +420,10 @@ def changed_snapshots(monkeypatch):
         "two": ("Weather(location='Rome', day=1)", "Weather(location='Rome', day=3)"),
         "three": ("Weather(location='Rome', day=1)", "Search(query='Rome')"),
     }
-    monkeypatch.setattr(review, "read_entries", lambda _: {name: stored for name, (stored, _) in entries.items()})
-    return [snapshot_item(name, *sides) for name, sides in entries.items()]
+    file = tmp_path / "x.calls"
+    file.write_text(format_file(file, {name: stored for name, (stored, _) in entries.items()}))
+    changed = [ChangedSnapshot("", file.name, name, *sides, name) for name, sides in entries.items()]
+    return list_items([], RunFacts(tmp_path, snapshots=changed), Settings())
 
 
 @pytest.mark.parametrize(
@@ -439,7 +440,7 @@ def changed_snapshots(monkeypatch):
 def test_a_path_is_ignored_in_all_snapshots(changed_snapshots, keys, words, ignored):
     waiting = iter(keys)
     shown = []
-    decisions = review.go_through(changed_snapshots, lambda: next(waiting, ""), shown.append)
+    decisions = go_through(changed_snapshots, lambda: next(waiting, ""), shown.append)
     ids = {item.source.name: item.id for item in changed_snapshots}
     assert decisions.words == {ids[name]: "accept" for name in words}
     assert decisions.list_ignored() == ignored
@@ -517,7 +518,7 @@ def test_a_terminal_shows_both_values_in_colour(changed_snapshots, monkeypatch, 
         monkeypatch.delenv(name, raising=False)
     for name, value in {"TERM": "xterm-256color", "COLUMNS": "100", "FORCE_COLOR": "1", **variables}.items():
         monkeypatch.setenv(name, value)
-    review.print_side_by_side(changed_snapshots[0], "1 of 3")
+    print_side_by_side(changed_snapshots[0], "1 of 3")
     shown = capsys.readouterr().out
     row = next(line for line in shown.splitlines() if "Weather.location" in line)
     assert (f"{RED}Toronto" in row) == is_coloured
@@ -528,9 +529,9 @@ def test_a_terminal_shows_both_values_in_colour(changed_snapshots, monkeypatch, 
 
 def test_control_characters_are_escaped_in_colour(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    changes = (review.FieldDifference("a\x1b[2J", "'b\x1b[2J'", None),)
-    shown = review.ReviewItem("1", "drift", ("t\x1b[2J",), "", "", (), changes, request=("\x1b[2J[red]x[/]",))
-    review.print_side_by_side(shown)
+    changes = (FieldDifference("a\x1b[2J", "'b\x1b[2J'", None),)
+    shown = ReviewItem("1", "drift", ("t\x1b[2J",), "", "", (), changes, request=("\x1b[2J[red]x[/]",))
+    print_side_by_side(shown)
     out = capsys.readouterr().out
     assert "\x1b[2J" not in out
     assert "'b\\x1b[2J'" in out
@@ -540,5 +541,5 @@ def test_control_characters_are_escaped_in_colour(capsys, monkeypatch):
 
 def test_without_rich_the_lines_are_printed(changed_snapshots, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "rich", None)
-    review.print_side_by_side(changed_snapshots[0], "1 of 3")
-    assert capsys.readouterr().out.splitlines() == list(review.format_item(changed_snapshots[0], "1 of 3"))
+    print_side_by_side(changed_snapshots[0], "1 of 3")
+    assert capsys.readouterr().out.splitlines() == list(format_item(changed_snapshots[0], "1 of 3"))

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multitrack.audit.noise import NoisePart, split_noise
-from multitrack.audit.word_differences import WordChange, describe_form, split_changes
+from multitrack.audit.word_differences import WordChange, describe_form
 from multitrack.tape import jsontext
+from multitrack.word_changes import split_changes
 
 CLIPPED = 80
 """The number of characters that are shown of a string."""

@@ -24,13 +24,14 @@ from multitrack.audit.default_values import is_default
 from multitrack.audit.moves import Move, find_moves
 from multitrack.audit.noise import NoisePart, find_noise, mask_noise, split_noise
 from multitrack.audit.observed import DifferingRequest
-from multitrack.audit.word_differences import TextPart, find_word_changes, split_changes
+from multitrack.audit.word_differences import find_word_changes
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching.difference import ABSENT, Difference, Path
 from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.wires import registry
 from multitrack.wires.wire_format import WireFormat
+from multitrack.word_changes import TextPart, split_changes
 
 SAMPLING_FIELDS = frozenset(
     {

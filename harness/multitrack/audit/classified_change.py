@@ -8,9 +8,9 @@ from enum import IntEnum
 from typing import Any
 
 from multitrack.audit.alignment import ORDER
-from multitrack.audit.word_differences import TextPart
 from multitrack.tape import jsontext
 from multitrack.tape.matching.difference import ABSENT, Path
+from multitrack.word_changes import TextPart
 
 
 class Kind(IntEnum):

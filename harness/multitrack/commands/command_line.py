@@ -18,7 +18,8 @@ from multitrack.wording import count_noun
 
 if TYPE_CHECKING:
     from multitrack.commands.file_changes import FileChange
-    from multitrack.commands.review import Decisions, ReviewItem
+    from multitrack.commands.review_decisions import Decisions
+    from multitrack.commands.review_items import ReviewItem
     from multitrack.run_facts import RunFacts
     from multitrack.shell_commands import ShellCommands
     from multitrack.tape.undo_log import UndoLog
@@ -59,7 +60,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         If you pass ids that multitrack review has printed, changed snapshots and reworded requests are accepted, too.
         """
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
-        from multitrack.commands.review import Decisions
+        from multitrack.commands.review_decisions import Decisions
         from multitrack.tape import project
         from multitrack.tape.file import storage
         from multitrack.tape.file.paths import cassette_path
@@ -110,7 +111,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         The paths of an item are in the output of multitrack review --json. They are added to snapshot_ignore in
         [tool.multitrack], and apply to every calls_snapshot of the project.
         """
-        from multitrack.commands.review import Decisions
+        from multitrack.commands.review_decisions import Decisions
 
         decided = Decisions(ignored={id_: path or [] for id_ in ids})
         _decide("ignore", decided, find_folders, dry_run=dry_run, json=json, force=False)
@@ -257,7 +258,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Remove pending recordings. Their cassettes stay unchanged."""
         from multitrack.commands.file_changes import FileChange
-        from multitrack.commands.review import Decisions
+        from multitrack.commands.review_decisions import Decisions
         from multitrack.tape.file import storage
 
         if paths and (ids := _split_ids(paths)):
@@ -317,7 +318,7 @@ def _split_ids(names: Sequence[Path]) -> list[str]:
     Raises:
         typer.BadParameter: Some are ids, and some are paths.
     """
-    from multitrack.commands.review import is_id
+    from multitrack.commands.review_items import is_id
 
     ids = [str(name) for name in names if is_id(str(name)) and not name.exists()]
     if ids and len(ids) < len(names):
@@ -344,7 +345,7 @@ def _find_commands() -> ShellCommands:
 
 
 def _list_items(find_folders: Callable[[], list[Path]]) -> list[ReviewItem]:
-    from multitrack.commands.review import list_items
+    from multitrack.commands.review_items import list_items
     from multitrack.tape import project
     from multitrack.tape.file import storage
 
@@ -366,7 +367,7 @@ def _has_terminal() -> bool:
 
 
 def _print_items(items: Sequence[ReviewItem]) -> None:
-    from multitrack.commands.review import format_item
+    from multitrack.commands.review_terminal import format_item
 
     for item in items:
         for line in format_item(item):
@@ -379,7 +380,7 @@ def _review_in_terminal(
     items: Sequence[ReviewItem], find_folders: Callable[[], list[Path]], *, force: bool
 ) -> list[ReviewItem]:
     """Ask for a decision about each item, and carry out the decisions. Return the items that are left."""
-    from multitrack.commands.review import go_through, print_side_by_side
+    from multitrack.commands.review_terminal import go_through, print_side_by_side
 
     decided = go_through(items, typer.getchar, echo, print_side_by_side)
     if decided.words or decided.ignored:
@@ -399,24 +400,24 @@ def _decide(
     """Carry out the decisions about items. One undo reverts all of them."""
     from multitrack.commands.accept import accept_recordings
     from multitrack.commands.file_changes import apply_changes, check_changes, list_shown
-    from multitrack.commands.review import decide
+    from multitrack.commands.review_decisions import plan_decisions
     from multitrack.tape import project
     from multitrack.tape.file.paths import cassette_path
 
     settings = project.read_nearest(Path.cwd()).settings
-    decision = decide(decisions, _list_items(find_folders), _read_last_run(), settings)
-    problems = dict(decision.problems)
+    plan = plan_decisions(decisions, _list_items(find_folders), _read_last_run(), settings)
+    problems = dict(plan.problems)
     if not dry_run:
         # before the log replaces that of the previous command
-        check_changes(decision.changes, force=force)
-    files = [*decision.pending, *map(cassette_path, decision.pending), *(change.path for change in decision.changes)]
+        check_changes(plan.changes, force=force)
+    files = [*plan.pending, *map(cassette_path, plan.pending), *(change.path for change in plan.changes)]
     with open_log().recording(format_command(), files) if files and not dry_run else nullcontext():
-        merged = accept_recordings(decision.pending, settings, _find_commands(), keep_errors=False, dry_run=dry_run)
+        merged = accept_recordings(plan.pending, settings, _find_commands(), keep_errors=False, dry_run=dry_run)
         if not dry_run:
-            apply_changes(decision.changes, None, "", force=force)
+            apply_changes(plan.changes, None, "", force=force)
     problems |= dict(merged.problems)
     shown = [{"action": "accept", "path": str(path)} for path in merged.accepted]
-    shown += [change.to_dict() for change in list_shown(decision.changes)]
+    shown += [change.to_dict() for change in list_shown(plan.changes)]
     if json:
         echo(json_module.dumps(to_report(command, shown, problems.items(), dry_run=dry_run), indent=2))
     else:

@@ -15,8 +15,8 @@ from multitrack.audit.classified_change import Kind
 from multitrack.audit.comparison import COOKIE
 from multitrack.audit.findings import Finding, Place, join_versions
 from multitrack.audit.noise import DESCRIPTIONS, format_ignore
-from multitrack.audit.word_differences import TextPart
 from multitrack.text_difference import escape_char
+from multitrack.word_changes import TextPart
 from multitrack.wording import count_noun
 
 Redact = Callable[[str], str]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -24,11 +23,10 @@ from multitrack.reporting.run_report import (
     ReportedTest,
 )
 from multitrack.text_difference import count_hidden_ends
+from multitrack.word_changes import split_changes
 from multitrack.wording import count_noun
 
-_WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _QUOTED = re.compile("`([^`]+)`")
-_MAX_WORDS = 3_000
 _PREVIEW = 160
 _SHORT = 60
 _Sides: TypeAlias = tuple[str, str]
@@ -331,18 +329,16 @@ def _mark(old: JsonValue, new: JsonValue) -> tuple[str, str]:
 
 
 def _mark_texts(old: str, new: str) -> tuple[str, str]:
-    before, after = (_WORD.findall(text) for text in (old, new))
-    if max(len(before), len(after)) > _MAX_WORDS:
-        return f"<mark>{escape(''.join(before))}</mark>", f"<mark>{escape(''.join(after))}</mark>"
-    sides = "", ""
-    # if spaces were compared like words, 700 replaced words would take ten seconds
-    for operation, *bounds in SequenceMatcher(str.isspace, before, after, autojunk=False).get_opcodes():
-        start, end, new_start, new_end = bounds
-        pieces = "".join(before[start:end]), "".join(after[new_start:new_end])
-        marked = [f"<mark>{escape(piece)}</mark>" if piece else "" for piece in pieces]
-        shown = [escape(piece) for piece in pieces] if operation == "equal" else marked
-        sides = sides[0] + shown[0], sides[1] + shown[1]
-    return sides
+    parts = split_changes(old, new)
+    before, after = (
+        "".join(
+            escape(part.text) if part.kind == "same" else f"<mark>{escape(part.text)}</mark>"
+            for part in parts
+            if part.kind != other
+        )
+        for other in ("added", "removed")
+    )
+    return before, after
 
 
 # misses and drift
