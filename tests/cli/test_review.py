@@ -335,9 +335,10 @@ def test_a_finding_without_a_command_says_what_to_do(project):
 @pytest.mark.parametrize(
     ("word", "kind", "message"),
     [
-        ("accept", "drift", f"a live request is necessary\n  run: pytest --record {TEST}"),
-        ("accept", "audit finding", "a live request is necessary\n  run: pytest --record"),
-        ("reject", "changed snapshot", "a changed snapshot cannot be rejected, because it has no pending recording"),
+        ("accept", "drift", f"the item cannot be accepted\n  run: pytest --record {TEST}"),
+        ("accept", "audit finding", "the item cannot be accepted\n  run: pytest --record"),
+        ("reject", "drift", f"only a pending recording can be rejected\n  run: pytest --record {TEST}"),
+        ("reject", "changed snapshot", "only a pending recording can be rejected\n  change the code, or accept it"),
     ],
 )
 def test_a_decision_that_is_not_possible_is_a_problem(reviewed, word, kind, message):

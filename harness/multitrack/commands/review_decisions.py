@@ -145,12 +145,12 @@ def explain_refusal(word: str, item: ReviewItem) -> str:
         command = f"\n  run: {item.command}" if item.kind in ("drift", "audit finding") and item.command else ""
         return _NOT_IGNORABLE[item.kind] + command
     if word == "reject":
-        return f"a {item.kind} cannot be rejected, because it has no pending recording\n  change the code, or accept it"
-    if not item.command:
-        return "the item cannot be accepted; multitrack review shows what to do"
-    if item.is_outdated:
-        return f"{OUTDATED}\n  run: {item.command}"
-    return f"a live request is necessary\n  run: {item.command}"
+        reason = "only a pending recording can be rejected"
+    else:
+        reason = OUTDATED if item.is_outdated else "the item cannot be accepted"
+    if "accept" in item.decisions:
+        return f"{reason}\n  change the code, or accept it"
+    return f"{reason}\n  {f'run: {item.command}' if item.command else 'multitrack review shows what to do'}"
 
 
 def _update_snapshots(path: Path, snapshots: Sequence[ChangedSnapshot]) -> FileChange:

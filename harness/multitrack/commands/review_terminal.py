@@ -10,6 +10,7 @@ from multitrack.printable import echo, escape_line
 from multitrack.word_changes import split_changes
 
 KEYS = "a accept · r reject · i ignore · s skip · A accept all like this · S skip all like this · q quit · ? help"
+_WORDS = {"a": "accept", "A": "accept", "r": "reject", "i": "ignore"}
 _HELP = (
     "a  accept the item",
     "r  reject the item: remove the pending recording",
@@ -80,10 +81,8 @@ def _ask(item: ReviewItem, read_key: Callable[[], str], show: Callable[[str], No
         if key == "?":
             for line in _HELP:
                 show(line)
-        elif key in "aAi":
-            show(explain_refusal("ignore" if key == "i" else "accept", item).replace("\n  ", "; "))
-        elif key == "r":
-            show("there is no pending recording to reject")
+        elif (word := _WORDS.get(key)) is not None:
+            show(explain_refusal(word, item).replace("\n  ", "; "))
         else:
             show(KEYS)
     return key
