@@ -127,7 +127,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             typer.Option(
                 "--find",
                 help="instead, print the commands for tests that seem to have been renamed or moved: they have no "
-                "cassette, but the cassette of a test that no longer exists has their requests of the last pytest run",
+                "cassette, but their requests in the last pytest run are in the cassette of a test that no longer "
+                "exists",
             ),
         ] = False,
         dry_run: _DryRun = False,

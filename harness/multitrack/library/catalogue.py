@@ -224,8 +224,11 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="A safety filter of the provider withholds the answer.",
         seen=(_GEMINI, "https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html"),
         absent=_absent(
-            (_both("openai.chat", "openai.responses"), "the filter is reported as `content_filter` shows"),
-            (_both("anthropic"), f"the safety classifiers are reported as `refusal` shows: {_CLAUDE_STOPS}"),
+            (_both("openai.chat", "openai.responses"), "the filter is reported as in the behaviour `content_filter`"),
+            (
+                _both("anthropic"),
+                f"a stop by the safety classifiers is reported as in the behaviour `refusal`: {_CLAUDE_STOPS}",
+            ),
         ),
     ),
     CatalogueEntry(
