@@ -422,7 +422,7 @@ def test_a_project_without_cassettes_imports_and_patches_nothing(project):
     project.write(
         "test_plain.py",
         """
-        import sys
+        import os, sys
 
         HEAVY = {"yaml", "vcr", "pydantic", "multitrack.tape.tape", "openai", "httpx", "requests", "grpc", "filelock"}
 
@@ -431,8 +431,9 @@ def test_a_project_without_cassettes_imports_and_patches_nothing(project):
 
         def test_classes_are_not_patched():
             import http.client, socket
-            import httpx, httpx2, openai
+            import httpx, httpx2, multitrack, openai
 
+            folder = os.path.dirname(multitrack.__file__)
             for function in (
                 openai.OpenAI.__init__,
                 openai.AsyncOpenAI.__init__,
@@ -443,7 +444,7 @@ def test_a_project_without_cassettes_imports_and_patches_nothing(project):
                 http.client.HTTPConnection.connect,
                 socket.getaddrinfo,
             ):
-                assert "multitrack" not in function.__code__.co_filename
+                assert not function.__code__.co_filename.startswith(folder)
             assert "connect" not in vars(socket.socket)
             assert not [finder for finder in sys.meta_path if "multitrack" in type(finder).__module__]
         """,
@@ -457,11 +458,12 @@ def test_a_project_without_cassettes_imports_and_patches_nothing(project):
 def test_classes_are_restored_after_a_test_with_a_cassette(project):
     project.write_test(
         """
-        import httpx2, openai, sys
+        import httpx2, multitrack, openai, os, sys
 
         def is_patched():
+            folder = os.path.dirname(multitrack.__file__)
             functions = openai.OpenAI.__init__, httpx2.HTTPTransport.handle_request
-            return ["multitrack" in function.__code__.co_filename for function in functions]
+            return [function.__code__.co_filename.startswith(folder) for function in functions]
 
         def test_before():
             assert is_patched() == [False, False]
