@@ -458,7 +458,7 @@ def test_a_project_without_cassettes_imports_and_patches_nothing(project):
 def test_classes_are_restored_after_a_test_with_a_cassette(project):
     project.write_test(
         """
-        import httpx2, multitrack, openai, os, sys
+        import _thread, httpx2, multitrack, openai, os, sys, threading
 
         def is_patched():
             folder = os.path.dirname(multitrack.__file__)
@@ -471,6 +471,10 @@ def test_classes_are_restored_after_a_test_with_a_cassette(project):
         @pytest.mark.cassette
         def test_during():
             assert is_patched() == [True, True]
+            # like a thread of gRPC's core, which Python did not start, and may list as alive after its end
+            registered = threading.Event()
+            _thread.start_new_thread(lambda: (threading.current_thread(), registered.set()), ())
+            assert registered.wait(5)
 
         def test_after():
             assert is_patched() == [False, False]

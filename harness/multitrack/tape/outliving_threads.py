@@ -21,7 +21,8 @@ class OutlivingThreads:
     """Finds out which threads outlive the test that started them.
 
     Workers of a ``ThreadPoolExecutor`` do not count, because later tests may use the same pool. Threads that a fixture
-    with a wider scope started do not count either.
+    with a wider scope started do not count either. Nor do threads that Python did not start, such as those of gRPC's
+    core: until Python 3.13, ``threading`` lists them as alive forever.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class OutlivingThreads:
         if scope.guard_settings is None:
             return
         for thread in threading.enumerate():
-            if thread not in self._started_before and not _is_pool_worker(thread):
+            if thread not in self._started_before and not _is_exempt(thread):
                 self._scopes[thread] = (scope, scope.guard_settings)
 
     @contextmanager
@@ -61,6 +62,8 @@ class OutlivingThreads:
         return self._scopes.get(threading.current_thread()) if self._scopes else None
 
 
-def _is_pool_worker(thread: threading.Thread) -> bool:
+def _is_exempt(thread: threading.Thread) -> bool:
+    if isinstance(thread, threading._DummyThread):
+        return True
     target = getattr(thread, "_target", None)
     return getattr(target, "__module__", None) == "concurrent.futures.thread"
