@@ -3,11 +3,12 @@
 import base64
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from recorded_tape import JSON, URL, RecordedCassette, request
 
@@ -18,6 +19,7 @@ from multitrack.tape.file import storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.redaction.shapes import find_shapes
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
@@ -402,10 +404,24 @@ def test_redacted_json_is_json_of_the_same_shape(document):
     assert shape(json.loads(redactor().redact_body(ascii_free).decode("utf-8", "surrogatepass"))) == shape(document)
 
 
+def continues_into_the_key(prompt):
+    """Return whether another secret seems to end within ``KEY``, unless the key is known.
+
+    Then the words around the key differ, and a request without the key is a miss: see docs/security.md.
+    """
+    keys = [match.span() for match in re.finditer(re.escape(KEY), prompt)]
+    return any(
+        found.start < end and start < found.end and not (found.start <= start and end <= found.end)
+        for found in find_shapes(prompt)
+        for start, end in keys
+    )
+
+
 @pytest.mark.slow
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts, min_size=1, max_size=3))
 def test_redacted_requests_replay_with_the_same_key_and_without_one(tmp_path_factory, prompts):
+    assume(not any(map(continues_into_the_key, prompts)))
     recorded = RecordedCassette(tmp_path_factory.mktemp("tapes") / "tape.yaml")
     headers = (*JSON, ("authorization", f"Bearer {KEY}"))
     exchanges = [(request(chat(prompt), headers=headers), "answer") for prompt in prompts]

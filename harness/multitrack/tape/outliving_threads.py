@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 class OutlivingThreads:
     """Finds out which threads outlive the test that started them.
 
-    Workers of a ``ThreadPoolExecutor`` do not count, because later tests may use the same pool. Threads that a fixture
-    with a wider scope started do not count either. Nor do threads that Python did not start, such as those of gRPC's
-    core: until Python 3.13, ``threading`` lists them as alive forever.
+    These threads do not count:
+
+    - threads that a fixture with a wider scope started;
+    - workers of a ``ThreadPoolExecutor`` and gRPC's own threads, because later tests may use the same pool, channel or
+      event loop;
+    - threads that Python did not start, such as those of gRPC's core. Until Python 3.13, ``threading`` lists them as
+      alive forever.
     """
 
     def __init__(self) -> None:
@@ -65,5 +69,5 @@ class OutlivingThreads:
 def _is_exempt(thread: threading.Thread) -> bool:
     if isinstance(thread, threading._DummyThread):
         return True
-    target = getattr(thread, "_target", None)
-    return getattr(target, "__module__", None) == "concurrent.futures.thread"
+    module = getattr(getattr(thread, "_target", None), "__module__", None) or ""
+    return module == "concurrent.futures.thread" or module.partition(".")[0] == "grpc"
