@@ -28,7 +28,7 @@ def get_unrepeated_name(item: Any) -> str:
 
 
 def get_unrepeated_nodeid(item: Any) -> str:
-    """Return the node id of a pytest ``item`` without the id of a repetition."""
+    """Return the node id of a pytest ``item`` without the suffix that a repetition adds."""
     name = get_unrepeated_name(item)
     nodeid: str = item.nodeid
     return nodeid if name == item.name else f"{item.parent.nodeid}::{name}"

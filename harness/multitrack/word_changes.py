@@ -23,7 +23,7 @@ class TextPart:
 
 
 def split_changes(recorded: str, sent: str) -> list[TextPart]:
-    """Split two strings into the parts that are the same, were removed or were added, in order."""
+    """Compare two strings. Return their parts in order, each marked as unchanged, removed or added."""
     before, after = _TOKEN.findall(recorded), _TOKEN.findall(sent)
     begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
     rest = list(zip(reversed(before[begin:]), reversed(after[begin:]), strict=False))

@@ -43,9 +43,9 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Catch the violations that the setup of a fixture raises within the block. Raise them after the block.
+    """Catch violations that a fixture's setup raises within the block, and raise the first one after the block.
 
-    A violation in the fixture's teardown is raised by the test.
+    If the fixture's teardown causes a violation, the test raises it.
     """
     fixture: Any = fixturedef
     function = fixture.func
@@ -64,7 +64,7 @@ def fixture_violations_raised_outside(
 
 
 def _catch(function: Any, caught: list[BaseException]) -> Callable[..., Any]:
-    """Wrap ``function`` so that it adds a violation to ``caught`` instead of raising it."""
+    """Wrap ``function`` so that it appends a violation (such as a miss) to ``caught`` instead of raising it."""
     if ismethod(function):
         # anyio binds the methods of fixtures to the instance of the running test
         return MethodType(_catch(function.__func__, caught), function.__self__)

@@ -12,7 +12,9 @@ from pytest_multitrack.run_state import RunState
 
 @contextmanager
 def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
-    """Open a tape for a fixture's setup if it needs its own, and handle its threads and violations separately."""
+    """Prepare the setup of a fixture: open the fixture's own tape if it needs one, and handle its threads and
+    violations.
+    """
     try:
         with (
             _exempt_threads(fixturedef, request),

@@ -112,7 +112,7 @@ class FixtureTape:
 def open_fixture_tape(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest, item_tape: ItemTape
 ) -> FixtureTape:
-    """Open the tape of a fixture that the test of ``item_tape`` is the first to use.
+    """Open the tape of a fixture. The test of ``item_tape`` is the first test that uses the fixture.
 
     Raises:
         BadOption: An option is invalid, or the path differs only in case from another fixture's cassette path.

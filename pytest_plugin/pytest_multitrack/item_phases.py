@@ -59,7 +59,7 @@ def _get_record_command(item: pytest.Item) -> str:
 
 
 def _get_rerun_command(item: pytest.Item) -> str:
-    """Return the command that runs ``item`` with an accepted recording, and updates its snapshots if it has any."""
+    """Return the command to run once the recording of ``item`` is accepted. It updates the test's snapshots, if any."""
     from pytest_multitrack import commands
 
     has_snapshots = not _SNAPSHOT_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))

@@ -13,7 +13,9 @@ from pytest_multitrack import flags
 
 
 def find_rebinding(config: pytest.Config) -> Callable[[Path], AbstractContextManager[None]] | None:
-    """Return the function that keeps a cassette's content while it is changed. None without ``--calls-rebind``.
+    """Return a function that saves a cassette's old content for ``multitrack undo`` while a run changes the cassette.
+
+    Returns ``None`` without ``--calls-rebind``.
 
     Raises:
         pytest.UsageError: Another flag contradicts ``--calls-rebind``.

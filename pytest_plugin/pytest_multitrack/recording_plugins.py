@@ -25,7 +25,7 @@ def detect(config: pytest.Config) -> bool:
 
 
 def has_other(config: pytest.Config) -> bool:
-    """Return whether the run uses another plugin that handles ``@pytest.mark.vcr``, as ``detect`` found."""
+    """Return whether another plugin of the run handles ``@pytest.mark.vcr``. Call ``detect`` first."""
     return config.stash.get(_has_other, False)
 
 

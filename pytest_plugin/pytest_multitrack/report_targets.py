@@ -37,7 +37,7 @@ def check_target(option: str, file: Path) -> None:
     """Check that ``file`` can be written.
 
     Args:
-        option: The option and its value, for the message.
+        option: The option and its value, for the error message.
         file: The report file.
 
     Raises:
@@ -50,9 +50,9 @@ def check_target(option: str, file: Path) -> None:
 
 
 def _find_obstacle(file: Path) -> str | None:
-    """Return why ``file`` cannot be written. None if no obstacle is known.
+    """Return why ``file`` cannot be written, or ``None`` if no obstacle is known.
 
-    Leaves no file behind, because the run may end with another usage error.
+    Checking creates no file that stays, because another usage error may still end the run.
     """
     try:
         if file.is_dir():

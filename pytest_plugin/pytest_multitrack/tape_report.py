@@ -68,7 +68,9 @@ def fail_for_violation(
 
 
 def _find_common_reason(violation: TapeViolation) -> str:
-    """Return a reason that other tests may share. Empty for a miss, whose first line only names the request."""
+    """Return a reason that other tests may have in common. It is empty for a miss: its first line only names the
+    request.
+    """
     return "" if isinstance(violation, CassetteMiss) else str(violation).partition("\n")[0]
 
 

@@ -233,7 +233,7 @@ def test_ids_are_only_compared_with_ids():
         (
             {"tolerance": -1},
             errors.BadOption,
-            "tolerance=-1: pass a number of at least 0, or a mapping of paths to numbers",
+            "tolerance=-1: pass zero or a positive number, or a mapping of paths to numbers",
         ),
         (
             {"text": "upper"},

@@ -241,7 +241,7 @@ def test_websocket_messages_of_cassetter_are_refused(recorded):
 
 def test_a_body_of_an_unknown_kind_is_refused(recorded):
     recorded.path.write_text(CASSETTER.replace("type: json, content: {q: 1}", "type: xml, content: x"))
-    with pytest.raises(CassetteCorrupt, match="interaction 2: a body has the type 'xml', which is not supported"):
+    with pytest.raises(CassetteCorrupt, match="interaction 2: the body type 'xml' is not supported"):
         storage.read(recorded.path)
 
 

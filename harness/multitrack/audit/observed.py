@@ -102,7 +102,7 @@ class DifferingRequest:
         return cls(**{**plain, "headers": headers, "clients": clients, "formats": (formats[0], formats[1])})
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data, which pytest-xdist can transfer."""
+        """Return the attributes as a dictionary of plain data, which pytest-xdist can transfer."""
         return asdict(self)
 
 
@@ -111,17 +111,17 @@ class CassetteUse:
     """The use of one cassette in a run, as plain data.
 
     Args:
-        path: The path of the file, as reports show it.
+        path: The path of the cassette, as reports show it.
         recordings: The number of recordings.
-        tests: The tests that opened it.
-        silent_tests: The tests that opened it and sent no request while it was open.
+        tests: The tests that opened the cassette.
+        silent_tests: The tests that opened the cassette and sent no request while it was open.
         played: The positions, from 0, of the recordings that answered a request.
         unused: Why each unused recording is unused, by its position from 0: ``repetition`` (of a used one), ``host``
-            (no test called the host) or ``rest``.
+            (no test called the host) or ``rest`` (any other reason).
         hosts: The hosts that no test called, by the position of their recordings.
         records: The record mode, if the cassette may have recorded requests in this run.
         recorded: The number of requests that this run recorded.
-        recorder: The program that replays it: ``vcrpy`` or ``multitrack``.
+        recorder: The program that replays the cassette: ``vcrpy`` or ``multitrack``.
     """
 
     path: str

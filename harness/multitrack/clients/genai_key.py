@@ -1,4 +1,7 @@
-"""Stand-in for the API key of a ``google.genai`` client. A client for Vertex AI uses Google's default credentials."""
+"""Stand-in for the API key of a ``google.genai`` client.
+
+It is not used for Vertex AI, where the client uses Google's default credentials.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from multitrack.wires.gemini.gemini_messages import GeminiConversation
 
 
 def _has_field(message: str, field: str) -> bool:
-    """Return whether ``message`` of the installed SDK has ``field``, which the oldest supported version lacks."""
+    """Return whether ``message`` has ``field`` in the installed SDK. The oldest supported SDK lacks some fields."""
     return field in getattr(types, message).meta.fields
 
 

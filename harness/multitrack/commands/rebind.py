@@ -39,7 +39,7 @@ class ReboundRequest:
     """The lines that show how the new request differs from the recorded one."""
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines to print."""
+        """Yield the lines that describe this request in the output."""
         yield f"{self.test or self.cassette}: interaction {self.interaction} of {self.cassette}"
         yield from self.differences
 
@@ -175,8 +175,8 @@ def _rebind(
         plan.problems[shown] = f"{shown}: several tests changed the same request in different ways\n  {repeat}"
     elif has_credential_shape(after, settings.allow_secrets):
         plan.problems[shown] = (
-            f"{shown}: not changed, because it would contain something shaped like a credential\n"
-            "  if it is not a secret, list it in allow_secrets"
+            f"{shown}: not changed, because the new text would contain a string that looks like a credential\n"
+            "  if the string is not a secret, list it in allow_secrets"
         )
     else:
         plan.requests += rebindings.values()

@@ -15,13 +15,12 @@ def add_to_list(pyproject: Path, text: str, key: str, values: Sequence[str]) -> 
 
     Args:
         pyproject: The file, for messages.
-        text: Its content.
+        text: The content of the file.
         key: The name of the list, which is created if necessary.
-        values: The strings to add. Those in the list are not added again.
+        values: The strings to add. Strings that the list already contains are skipped.
 
     Raises:
-        MultitrackError: The file is not valid TOML, or the layout of its table is unusual, so that the user must
-            change it.
+        MultitrackError: The file is not valid TOML, or its layout is so unusual that the user must edit it by hand.
     """
     import tomlkit
     from tomlkit.items import Array, Table

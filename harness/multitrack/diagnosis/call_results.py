@@ -130,7 +130,7 @@ class ResponseValidator:
     def validate(self, interaction: Interaction) -> list[CallResult] | None:
         """Validate each call in a response.
 
-        None if the response is not a model's answer, or if no tool's model is known.
+        Returns ``None`` if the response is not a model's answer, or if no tool's model is known.
         """
         answer = parse_answer(interaction.response.body)
         if answer is None:

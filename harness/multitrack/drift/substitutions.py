@@ -32,9 +32,9 @@ def map_opaque_ids(recorded: Response, live: Response) -> dict[str, str]:
 
 
 def map_texts(recorded: Response, live: Response) -> dict[str, str]:
-    """Map the text of the live response to the recorded text.
+    """Map the live response's text to the recorded response's text.
 
-    Empty if the texts are equal or one of them is missing.
+    Returns an empty mapping if the texts are equal or one of them is missing.
     """
     then, now = parse_answer(recorded.body), parse_answer(live.body)
     both = (then.text if then else None, now.text if now else None)

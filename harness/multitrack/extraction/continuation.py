@@ -47,7 +47,7 @@ class Continuation(NamedTuple):
     convert: Callable[[list[dict[str, Any]]], list[Any]] | None = None
 
     def write_messages(self, results: Iterable[ToolResult]) -> list[Any]:
-        """Return the messages from the first response on.
+        """Return the messages that continue the conversation, starting with the first response.
 
         Args:
             results: The results of the extraction's calls. They replace the results that were sent back earlier.

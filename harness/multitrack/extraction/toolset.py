@@ -158,7 +158,7 @@ def define_tools(response_model: object) -> ToolDefinitions:
     """Return the tools for a ``response_model``.
 
     Raises:
-        TypeError: As ``Toolset`` does.
+        TypeError: If the form of ``response_model`` is not supported. ``Toolset`` lists the supported forms.
     """
     return _define_tools(parse_response_model(response_model))
 

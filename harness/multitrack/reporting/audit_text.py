@@ -1,4 +1,4 @@
-"""The report of ``--calls-audit`` as sections of text, and for the terminal.
+"""Format the report of ``--calls-audit``, both as sections of text and for the terminal.
 
 Every string passes through the redactor, and characters that a terminal would interpret are escaped.
 """
@@ -246,7 +246,7 @@ def _format_values(place: Place) -> str:
 
 def _list_ignore(finding: Finding) -> Iterator[str]:
     if finding.placeholders:
-        yield f"to compare the rest of the text, add to [tool.multitrack]: {finding.placeholders}"
+        yield f"to compare only the text around this value, add to [tool.multitrack]: {finding.placeholders}"
         if finding.ignore:
             yield f"or, to ignore this place in all requests: {finding.ignore}"
     elif finding.ignore and finding.ignores_messages:
@@ -254,7 +254,7 @@ def _list_ignore(finding: Finding) -> Iterator[str]:
     elif finding.ignore:
         yield f"to ignore it, add to [tool.multitrack]: {finding.ignore}"
     else:
-        yield "no setting can ignore it, because the body is not JSON"
+        yield "no setting can ignore this difference, because the body is not JSON"
 
 
 def _list_combined_ignore(report: AuditReport) -> Iterator[str]:
@@ -368,7 +368,7 @@ def _is_variant(name: str, base: str) -> bool:
 
 
 def _cut(parts: Sequence[TextPart]) -> list[TextPart]:
-    """Shorten a string to the words around its changes, and replace the rest with an ellipsis."""
+    """Shorten long text around the changes of a string, with an ellipsis in place of the omitted words."""
     cut: list[TextPart] = []
     size = 0
     for position, part in enumerate(parts):

@@ -351,7 +351,13 @@ class RunReport(_Part):
 
 
 def make_report(tests: Sequence[ReportedTest], created_at: datetime, multitrack: str) -> RunReport:
-    """Return the report of a run."""
+    """Return the report of a run.
+
+    Args:
+        tests: The tests of the run, with their cassettes.
+        created_at: The time of the report.
+        multitrack: Multitrack's version.
+    """
     exchanges = [exchange for test in tests for cassette in test.cassettes for exchange in cassette.exchanges]
     origins = Counter(exchange.origin for exchange in exchanges)
     replayed = [exchange.answer for exchange in exchanges if exchange.origin == "replayed"]

@@ -24,11 +24,13 @@ def assign(worth: Table) -> list[tuple[int, int]]:
 
 
 def _match_all_rows(worth: Table) -> dict[int, int]:
-    """Match each row that is worth something with a column, in a table with at least as many columns as rows.
+    """Match rows with columns so that the matched pairs have the highest total worth.
 
-    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). It gives
-    each row a share and each column a price. A pair's share and price add up to at least the pair's worth, and to
-    exactly its worth if the pair is matched.
+    The table must have at least as many columns as rows. A row of zeros stays unmatched.
+
+    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). It gives each
+    row a share and each column a price. A pair's share and price add up to at least the pair's worth, and to exactly
+    its worth if the pair is matched.
 
     Returns:
         The row of each matched column.

@@ -44,10 +44,10 @@ class RejectedCalls(TypeError):
 
 
 class CallsExtension(StoredExtension):
-    """The extension for one assertion.
+    """The syrupy extension for one assertion.
 
     Attributes:
-        redact_text: Applied to every string in a value.
+        redact_text: The function that redacts every string in a value.
         options: The options of the current comparison.
         is_update: Whether the run updates snapshots. If true, an entry with equal calls counts as changed if its
             text would change.
@@ -149,9 +149,10 @@ class CallsExtension(StoredExtension):
     def discover_snapshots(
         self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
     ) -> SnapshotCollections:
-        """Return only Multitrack's files next to a test. syrupy may delete every file that this method returns.
+        """Return Multitrack's own files next to a test. syrupy may delete every file that this method returns.
 
-        After the run, the files are returned without unused entries that may still be needed.
+        After the run, syrupy also deletes unused entries. Therefore, this method then leaves out the unused entries
+        that a later run may still need.
         """
         del ignore_extensions  # syrupy's list contains our own file extension, see `run_outcomes.register`
         config = test_location.item.config
@@ -185,9 +186,10 @@ def find_fault(text: str) -> str:
 def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
-    """Remove from ``collection`` the entries that may still be needed: those of tests that did not pass.
+    """Remove from ``collection`` the entries that may still be needed.
 
-    Entries that belong to no test may still be needed, too, unless all tests are known.
+    These are the entries of tests that did not pass. An entry without a test may also be needed, unless all tests are
+    known.
     """
     names = [(locate_test(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
     for snapshot in list(collection):

@@ -36,18 +36,18 @@ class ComparisonKeywords(TypedDict, total=False):
     Attributes:
         ordered: Compare the order of the calls. Default: False.
         subset: Accept calls that were received in addition to the expected ones. Default: False.
-        subsequence: Compare the order of the calls, and accept other calls before, between and after them. The same as
-            ``ordered=True, subset=True``. Default: False.
+        subsequence: Compare the order of the calls, and accept other calls before, between and after them. The same
+            as ``ordered=True, subset=True``. Default: False.
         only: The tools that may be called, as names or as model classes. A call to any other tool is a difference.
             Default: all tools.
         never: The tools that must not be called, as names or as model classes. Default: none.
         ids: Compare the ids of the calls. Default: False.
-        ignore: Paths of values that are not compared. They are written as ``...``.
-        match: For each path, a type or an object with its own ``==`` (as in dirty-equals), which is written instead of
-            the value; or a function such as syrupy's ``path_type``.
+        ignore: Paths of values that are not compared. The snapshot shows ``...`` for these values.
+        match: For each path, a type or an object with its own ``==`` (as in dirty-equals). The snapshot stores this
+            matcher instead of the value. Alternatively, a function such as syrupy's ``path_type``.
         tolerance: The largest difference between two numbers that count as equal, for all numbers or by path.
-        text: How strings are normalized before they are compared, for all strings or by path: ``"case"``, ``"space"``,
-            ``"unicode"``, a function, or several of these.
+        text: How strings are normalized before they are compared, for all strings or by path: ``"case"``,
+            ``"space"``, ``"unicode"``, a function, or several of these.
     """
 
     ordered: bool
@@ -141,7 +141,9 @@ class ComparisonOptions:
     def replacement_for(
         self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
     ) -> Expression | Unreplaced:
-        """Return what a snapshot contains in place of a value: ``...`` if the value is ignored, or its matcher.
+        """Return what a snapshot contains in place of ``value``: ``...`` if it is ignored, the matcher if one is set.
+
+        Returns ``UNREPLACED`` if the value itself is stored.
 
         Raises:
             MatchError: The matcher does not accept the value.
@@ -156,7 +158,7 @@ class ComparisonOptions:
         return setting
 
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
-        """Return a stored call as these options would write it.
+        """Return ``call``, which is stored in a snapshot, in the form in which these options would write it.
 
         Ignored and matched values are replaced, even if other options were set when the snapshot was written.
         """
@@ -278,7 +280,7 @@ def _by_path(
 def _validate_tolerance(option: object) -> Decimal:
     if isinstance(option, (int, float, Decimal)) and not isinstance(option, bool) and option >= 0:
         return Decimal(str(option))
-    raise BadOption(f"tolerance={option!r}: pass a number of at least 0, or a mapping of paths to numbers")
+    raise BadOption(f"tolerance={option!r}: pass zero or a positive number, or a mapping of paths to numbers")
 
 
 def _make_normalizer(option: object) -> Callable[[str], str]:

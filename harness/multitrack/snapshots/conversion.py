@@ -83,7 +83,7 @@ def replace_nothing(value: object, path: str) -> Unreplaced:
 
 
 def reject_unknown(value: object) -> Unreplaced:
-    """Reject every value of an unknown class. This is the default ``ConvertUnknown``."""
+    """Return ``UNREPLACED`` to reject a value of an unknown class. This is the default ``ConvertUnknown``."""
     del value
     return UNREPLACED
 

@@ -11,7 +11,7 @@ from multitrack.snapshots.expressions import Braces, Expression, SnapshotCall, c
 
 
 class Unreplaced(Enum):
-    """The return value of a replacement function for a value that it does not replace."""
+    """A replacement function returns this value to keep a part unchanged."""
 
     UNREPLACED = "unreplaced"
 
@@ -26,7 +26,7 @@ Leaf: TypeAlias = tuple[str, str, Expression]
 
 
 def join_path(path: str, key: Expression) -> str:
-    """Return the path of a mapping's value: ``trip.stops``, or ``trip['not an identifier']``."""
+    """Append ``key`` to ``path``: ``trip.stops``, or ``trip['not an identifier']``."""
     return join_key(path, key) if isinstance(key, str) else f"{path}[{format_line(key)}]"
 
 

@@ -85,7 +85,7 @@ def build_http_reply(
 ) -> HttpReply:
     """Return the reply that sends ``parts`` with the chunk size, delays and headers of ``answer``.
 
-    If ``answer`` closes the connection, the reply does, too.
+    The reply also closes the connection if ``answer`` says so.
     """
     parts = list(parts) if answer.chunk_size is None else _resize_parts(parts, answer.chunk_size)
     return HttpReply(
@@ -115,9 +115,9 @@ def end_with_error(parts: Sequence[AnswerPart], answer: ScriptedAnswer, error: b
 
 
 def add_gates(parts: Iterable[AnswerPart], answer: ScriptedAnswer, *, streamed: bool) -> tuple[Chunk, ...]:
-    """Return ``parts`` as chunks, with the gates that ``answer`` has before its calls and before its end.
+    """Return ``parts`` as chunks. A chunk before a call or before the end waits for the gate that ``answer`` has there.
 
-    An answer that is not streamed waits at all of its gates before its first chunk.
+    If the answer is not streamed, its first chunk waits for all gates.
     """
     gates = [call.gate for call in answer.calls] + [answer.gate]
     if not streamed:

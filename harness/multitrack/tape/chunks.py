@@ -72,7 +72,7 @@ class Chunks:
         return len(self._find_ends(body, content_type))
 
     def adapt(self, before: bytes, after: bytes, content_type: str | None) -> Chunks:
-        """Return the chunks of ``after``, a changed form of ``before`` that has the same events."""
+        """Return the chunks for ``after``, a body that was made by changing the events of ``before``."""
         if before == after or self == _EVENTS:
             return self
         old, new = (_split(body, self._find_ends(body, content_type)) for body in (before, after))

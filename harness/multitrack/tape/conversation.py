@@ -72,7 +72,7 @@ class RecordedConversation:
             self._raise_if(self._candidates.keep_with_message(position, key, sent))
 
     def match_end(self) -> None:
-        """Drop the recordings with more messages than the client sent.
+        """Record that the client has sent its last message, and drop all recordings with more messages.
 
         Raises ``CassetteMiss`` if no recording is left.
         """
@@ -139,18 +139,18 @@ class DroppedConversation:
         self._is_over = False
 
     def match_message(self) -> None:
-        """Ignore the message."""
+        """Do nothing, because the response does not depend on the client's messages."""
 
     def match_end(self) -> None:
         """Make the response available."""
         self._is_over = True
 
     def find_replay(self) -> Replay | None:
-        """Return the response if it is available, ``None`` otherwise."""
+        """Return the response if it is already available, otherwise ``None``."""
         return self._replay if self._is_over else None
 
     def abandon(self) -> None:
-        """Do nothing."""
+        """Do nothing, because there is no recording to mark as replayed."""
 
     def resolve_stall(self) -> None:
         """Make the response available, because the client is waiting for it."""

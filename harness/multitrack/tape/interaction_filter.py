@@ -1,4 +1,4 @@
-"""The interface of the project's functions that change requests and responses before recording and matching."""
+"""The interface for a project's functions that change requests and responses before recording and matching."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class ModelPaths:
 
     @classmethod
     def from_table(cls, table: Any, source: str) -> ModelPaths:
-        """Return the paths in ``table``, which was parsed from TOML. ``source`` names the file in a ``BadOption``."""
+        """Return the paths in ``table``, which was parsed from TOML. The error messages name the file ``source``."""
         if not isinstance(table, dict) or table.keys() - {"packages", "tools"}:
             raise BadOption(f"{source}: models {_EXPECTED}, not {table!r}")
         packages, tools = table.get("packages", []), table.get("tools", {})

@@ -38,11 +38,11 @@ class OutlivingThreads:
         return any(thread.is_alive() for thread in list(self._scopes))
 
     def begin_test(self) -> None:
-        """Note which threads exist before a test."""
+        """Remember which threads exist before a test starts."""
         self._started_before = WeakSet(threading.enumerate())
 
     def end_test(self, scope: RecordingScope) -> None:
-        """Note the threads that are still alive although ``scope`` has ended. Only tests with a tape count."""
+        """End ``scope``. If it has a tape, remember the threads that are still alive."""
         if scope.guard_settings is None:
             return
         for thread in threading.enumerate():

@@ -36,8 +36,8 @@ class _ClosedBlock(NamedTuple):
 class RecordingScope:
     """A test or a fixture, with the tapes that are opened for it.
 
-    A tape that ``use_cassette`` opens for the test or fixture is saved when the test or fixture ends, because at the
-    end of the block, it is not yet known whether the test or fixture passes.
+    A tape that ``use_cassette`` opens is saved when the test or fixture ends. At the end of the ``use_cassette``
+    block, it is not yet known whether the test or fixture passes.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class RecordingScope:
 
     @property
     def tapes_with_fixtures(self) -> Sequence[Tape]:
-        """The tapes of this scope, and the tapes of any fixtures that failed and thereby made this scope fail."""
+        """The tapes of this scope, and the tapes of failed fixtures that made this scope fail."""
         return [tape for scope in (*self._failed_fixtures, self) for tape in scope._tapes]
 
     @property

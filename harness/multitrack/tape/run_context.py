@@ -85,14 +85,16 @@ class RunContext:
         return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 
     def begin_test(self, scope: RecordingScope, *, uses_tape: bool) -> None:
-        """Open tapes for ``scope`` from now on. If the test uses no tape, remove the patches kept by earlier tests."""
+        """Start the test of ``scope``: new tapes belong to it. If the test uses no tape, remove patches that earlier
+        tests left.
+        """
         self.scope = scope
         self.threads.begin_test()
         if not uses_tape:
             self.update_patches()
 
     def end_test(self) -> None:
-        """Open no more tapes for the current test, and block later requests from its threads."""
+        """End the current test: open no more tapes for it, and block later requests from its threads."""
         if self.scope is not None:
             self.threads.end_test(self.scope)
             if self.threads:
@@ -124,7 +126,7 @@ class RunContext:
 
     @contextmanager
     def use_scope(self, scope: RecordingScope | None) -> Iterator[None]:
-        """Open tapes for ``scope`` within the block."""
+        """Make ``scope`` the owner of all tapes that are opened within the block."""
         previous, self.scope = self.scope, scope
         try:
             yield

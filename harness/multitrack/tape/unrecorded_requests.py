@@ -11,7 +11,7 @@ from multitrack.tape.settings import Settings
 
 
 class UnrecordedRequests:
-    """Routes one tape's requests that need no cassette."""
+    """Answers or forwards the requests of one tape that need no cassette."""
 
     def __init__(self, settings: Settings, gate: LiveGate, *, is_offline: bool, drops_telemetry: bool) -> None:
         """Create the router.
@@ -28,7 +28,7 @@ class UnrecordedRequests:
         self._drops_telemetry = drops_telemetry
 
     def route(self, request: Request) -> Replay | Passthrough | None:
-        """Return how to proceed with ``request``. ``None`` if it needs the cassette."""
+        """Decide what happens to ``request`` without the cassette. Return ``None`` if it needs the cassette."""
         if socket_mocks.is_mocked(request.url):
             return Passthrough()
         if self._settings.ignores(request.url):
@@ -40,7 +40,9 @@ class UnrecordedRequests:
         return None
 
     def route_stream(self, request: Request) -> DroppedConversation | Passthrough | None:
-        """Return how to proceed with a streaming ``request``. ``None`` if it needs the cassette."""
+        """Decide what happens to a streaming ``request`` without the cassette. Return ``None`` if it needs the
+        cassette.
+        """
         if self._settings.ignores(request.url):
             return self._gate.let_pass(request)
         return DroppedConversation(Replay(accept_silently(request))) if self._drops(request) else None

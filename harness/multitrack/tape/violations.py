@@ -28,7 +28,7 @@ class ViolationHolder(Protocol):
 
 
 class Violations:
-    """The violations of one tape. Threads may share it."""
+    """The violations of one tape. Several threads may add violations at the same time."""
 
     def __init__(self, holder: ViolationHolder | None, lock: AbstractContextManager[object]) -> None:
         """Create a collection without violations.

@@ -20,7 +20,7 @@ class _Parser(Protocol):
 
 
 class FrameParser:
-    """Split bytes into frames as they arrive."""
+    """Splits bytes into frames as they arrive."""
 
     def __init__(self) -> None:
         self._head = b""

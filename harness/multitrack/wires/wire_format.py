@@ -142,8 +142,9 @@ class WireFormat(ABC):
     def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
         """Return the chunks of a stream with ``answer``. See ``write_answer`` for the arguments and the errors.
 
-        If there is an ``original``, at least one of its chunks has a document, and each returned chunk names the frame
-        of the original into which it is written. If there is none, a chunk without a document ends the stream.
+        At least one chunk of ``original`` must have a document. Each returned chunk then names a frame of the
+        original stream, and replaces the content of that frame. Without an ``original``, the stream ends with a chunk
+        that has no document.
         """
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
@@ -171,10 +172,10 @@ class WireFormat(ABC):
         """
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return the model and the tool names in a request's parsed body.
+        """Return the model name and the tool names from a request's parsed body.
 
-        By default, the model is under the key ``model``. The name of a tool is in the object under
-        ``declaration_key``, or in the tool itself if the format has no such key.
+        By default, the key ``model`` holds the model name. A tool's ``name`` is inside the object at
+        ``declaration_key``. If the format has no such key, the tool has its ``name`` at the top level.
         """
         key = self.declaration_key
         tools = as_objects(document.get("tools"))
@@ -223,7 +224,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def format_call(name: str, arguments: object) -> str:
-        """Return a tool call in a message as text, for ``read_part``."""
+        """Return a tool call as text. ``read_part`` uses it for tool calls in messages."""
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         return str(ToolCall(id=None, name=name, arguments=text, index=0))
 
@@ -233,11 +234,11 @@ class WireFormat(ABC):
 
         Args:
             tools: The tools to offer.
-            strict: Write strict schemas, which the provider makes the model follow.
+            strict: Whether to write strict schemas. The provider forces the model to follow a strict schema.
 
         Raises:
-            TypeError: If the schema language of the format cannot express a tool's parameters, or if ``strict`` is set
-                and the format has no strict schemas.
+            TypeError: If the schema language of the format cannot express a tool's parameters, or if ``strict`` is
+                set and the format has no strict schemas.
         """
 
     @staticmethod

@@ -20,7 +20,7 @@ _CLIENT_HEADERS = ("user-agent",)
 
 
 class TapeObserver:
-    """Observes the closed tapes of this process."""
+    """Compares the requests of this process's closed tapes with their recordings."""
 
     def __init__(self, show_path: Callable[[str], str]) -> None:
         """Create the observer. ``show_path`` returns a path as it is shown to the user."""
@@ -65,7 +65,7 @@ class TapeObserver:
             yield ObservedPair(name, cassette, one.position - 1, sent, recorded, entry.interaction.response.body)
 
     def take_cassettes(self) -> Iterable[ObservedCassette]:
-        """Return all cassettes that the run used."""
+        """Return all cassettes that the run used so far."""
         return self._cassettes.values()
 
 
@@ -75,7 +75,7 @@ def _with_headers(request: Request, headers: Headers, names: Iterable[str]) -> R
 
 
 def _read_originals(result: TapeResult) -> list[Request]:
-    """Return the recorded requests with all headers, if another recorder wrote the cassette. Empty otherwise."""
+    """Return the recorded requests with all headers, or ``[]`` if Multitrack wrote the cassette itself."""
     try:
         cassette = storage.read(result.tape.path)
     except MultitrackError:

@@ -1,4 +1,4 @@
-"""Matchers that Multitrack does not have itself: vcrpy's, and those that a project registers."""
+"""Additional matchers: vcrpy's own, and those that a project registers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ class VcrMatcher:
 
     Args:
         name: The name under which it is registered.
-        function: Compares two requests. They match unless the function returns a false value other than None, or raises
-            ``AssertionError``.
+        function: Compares two requests. They do not match if the function raises ``AssertionError`` or returns a
+            false
+            value such as ``False`` or ``0``. They match if it returns ``None``, because some matchers only assert.
     """
 
     name: str

@@ -72,5 +72,5 @@ def build_error_content(error: ScriptedError) -> bytes:
 
 
 def format_json(document: Any) -> bytes:
-    """Return ``document`` as JSON in the layout that OpenAI uses outside of streams."""
+    """Return ``document`` as JSON in the layout of OpenAI's non-streamed responses."""
     return json.dumps(document, indent=2, ensure_ascii=False).encode()

@@ -71,7 +71,7 @@ _REPEATED_PARAMETERS: Mapping[str, Any] = {
 
 
 class ResponseStore:
-    """The conversation up to each stored response, for requests that continue the conversation. Thread-safe."""
+    """Stores each response together with the conversation before it, so that a request can continue it. Thread-safe."""
 
     def __init__(self) -> None:
         self._items: dict[str, list[Item]] = {}

@@ -9,22 +9,23 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
-    """A key for headers that only works while a cassette replays. At other times, its use raises the missing-key error.
+    """A stand-in for a missing API key. It only works in headers, and only while a cassette replays.
 
-    When OpenAI's SDK (1.40 or later) builds a request, it formats ``f"Bearer {key}"``. Formatting this key raises the
-    error, so the request is never sent. It is not retried either, because the SDK builds requests outside its retries.
-    Copies of a client get the same key. Therefore, no private name of the SDK needs a patch.
+    At other times, using it raises the SDK's error for a missing key. When OpenAI's SDK (1.40 or later) builds a
+    request, it formats ``f"Bearer {key}"``. Formatting this key raises the error, so the request is never sent. The SDK
+    does not retry, because it builds requests outside its retries. Copies of a client get the same key. For these
+    reasons, no private name of the SDK needs a patch.
 
-    Code that reads the key from a client may write the key into a header in other ways, which raise the same error.
-    While modules are being imported, however, they raise no error, because an application may then use the key to
-    create a client of its own. ``Tape`` refuses to send such a client's requests.
+    Other code may read the key from a client and write it into a header without formatting, such as by concatenation.
+    This raises the same error, except while modules are being imported: an application may then use the key to create
+    a client of its own. ``Tape`` refuses to send such a client's requests.
     """
 
     missing: Exception
 
     @classmethod
     def replacing(cls, missing: Exception) -> StandInKey:
-        """Return a key for the client whose constructor raised ``missing``."""
+        """Return a stand-in key for the client whose constructor raised ``missing``."""
         key = cls(STAND_IN_WORD)
         # the frames in the traceback of the error would keep alive everything that the constructor's callers refer to
         key.missing = missing.with_traceback(None)

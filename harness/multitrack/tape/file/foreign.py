@@ -203,7 +203,7 @@ def _read_cassetter_body(message: Mapping[str, Any]) -> str | bytes:
             return bytes.fromhex(require_text(content, "a body"))
         case "json":
             return require_text(content, "a body") if is_toml else _format_json(content)
-    raise ValueError(f"a body has the type {format_value(kind)}, which is not supported")
+    raise ValueError(f"the body type {format_value(kind)} is not supported")
 
 
 def _read_grpc_call(item: Any) -> Interaction:

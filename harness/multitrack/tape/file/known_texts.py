@@ -1,7 +1,7 @@
 """Remember the text of each interaction in a cassette that this process records to.
 
-If many tests record into one cassette, the file is read and written for each test. Without this module, all its
-interactions would be parsed and formatted each time.
+If many tests record into one cassette, the file is read and written for each test. Without this module, each time
+would parse and format all interactions of the file again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class KnownTexts:
         return [self._interactions[text] for text in texts]
 
     def find_text(self, interaction: Interaction) -> InteractionText | None:
-        """Return the text of ``interaction``, or ``None`` if it is not known."""
+        """Return the YAML text of ``interaction``, or ``None`` if this text is not known."""
         # by identity: comparing two interactions would compare their bodies
         _, text = self._texts.get(id(interaction), (None, None))
         return text

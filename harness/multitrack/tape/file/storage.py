@@ -1,4 +1,4 @@
-"""Read and write cassette files: always as a whole, and under a lock if several processes may write."""
+"""Read and write complete cassette files. A lock protects a cassette that several processes may write."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RedactForeign = Callable[[Cassette], Cassette]
 
 
 class RecordingCache(Protocol):
-    """The cache for the cassettes that a process records to."""
+    """Caches the cassettes that this process records to."""
 
     def read(self, path: Path) -> Cassette | None:
         """Return the cassette at ``path``. Works like the function ``storage.read``."""
@@ -209,7 +209,7 @@ def accept_pending(
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes from writing the cassette at ``path``. Raise ``CassetteNotWritten`` for system errors."""
+    """Keep other processes from writing the cassette at ``path``. Raise ``CassetteNotWritten`` if locking it fails."""
     try:
         with lock(lock_name(path)):
             yield

@@ -1,8 +1,8 @@
 """Convert calls to Vertex AI models, and their responses, between gRPC and REST.
 
-The message is the same in both. In REST, the model's name is in the path, and the other fields are in the body as
-protobuf JSON (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors with
-an HTTP status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because
+Both transports carry the same message. In REST, the model's name is in the path, and the other fields are in the body
+as protobuf JSON (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors
+with an HTTP status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because
 Google's generated clients do not contain the service descriptors that define them.
 """
 
@@ -58,10 +58,10 @@ class VertexEncoding:
 
 @dataclass(frozen=True, slots=True)
 class VertexUrl:
-    """The URL of a call.
+    """The parts of the URL of a Vertex AI call.
 
-    ``method`` is one of ``METHODS``. ``resource`` is None if it is in the message. ``query`` has no parameters that
-    select the encoding of the response.
+    ``method`` is one of ``METHODS``. ``resource`` is ``None`` if only the message names the resource. ``query`` has
+    no parameters that select the encoding of the response.
     """
 
     host: str
@@ -142,9 +142,10 @@ def canonical_call(request: Request, version: str) -> Request:
 
 
 def _normalize(value: Any, name: str = "") -> Any:
-    """Return a google-genai message, or a gRPC message as protobuf JSON, in its normal form.
+    """Return a message in normal form. The message comes from google-genai, or is a gRPC message as protobuf JSON.
 
-    Both forms use the same names of fields and enums, but they write bytes and a schema's 64-bit numbers differently.
+    The two sources use the same names of fields and enums, but different base64 alphabets for bytes. For 64-bit
+    numbers in a schema, one writes strings and the other numbers.
     """
     if isinstance(value, dict):
         return {key: _normalize(item, key) for key, item in value.items()}
@@ -214,7 +215,7 @@ def _convert_message(message: dict[str, Any], source: VertexUrl, target: VertexU
 def _write_messages(
     messages: list[dict[str, Any]], error: dict[str, Any] | None, url: VertexUrl
 ) -> tuple[Response, bytes]:
-    """Return a response without its body, and the body."""
+    """Return a response with an empty body, and separately the body."""
     texts = [json.dumps(message, ensure_ascii=False) for message in messages]
     if url.encoding.is_grpc:
         head = Response(200, "OK", (("content-type", "application/grpc"), *api_error.build_trailers(error)), b"")

@@ -14,7 +14,7 @@ _GRACE_SECONDS = 10.0
 
 
 def is_abandoned(response: Response) -> bool:
-    """Return whether the caller abandoned the request when ``response`` was recorded, before a response arrived."""
+    """Return whether ``response`` records an abandoned request: the caller gave up before a response arrived."""
     return response.ending == "unanswered" and response.failure is None
 
 

@@ -1,10 +1,10 @@
 """The tripwire: blocks raw sockets that would bypass the tape and leave this machine.
 
-It patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also patches the
-methods that send. These methods then block datagrams, which may carry HTTP/3, and HTTP/1 requests over a socket that
-was connected before the tape opened. Other data on this socket passes, because connections to databases, debuggers and
-workers also stay open for a whole run. The tripwire does not see connections made below Python's sockets (gRPC,
-libcurl).
+The tripwire patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also
+patches the methods that send data, to block datagrams, which may carry HTTP/3, and HTTP/1 requests over a socket that
+was connected before the tape opened. It allows other data on such a socket, because connections to databases,
+debuggers and workers stay open for a whole run, too. The tripwire does not see connections made below Python's
+sockets (gRPC, libcurl).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _connection_error: ContextVar[Exception | None] = ContextVar("multitrack_connect
 
 @contextmanager
 def disable() -> Iterator[None]:
-    """Allow connections inside the block, and in tasks started there. Interceptors connect this way."""
+    """Let interceptors connect: the tripwire allows all connections inside the block, and in tasks started there."""
     token = _disabled.set(True)
     try:
         yield
@@ -46,7 +46,7 @@ def disable() -> Iterator[None]:
 
 
 def is_disabled() -> bool:
-    """Return whether an interceptor is connecting at the moment."""
+    """Return whether the tripwire is disabled, because an interceptor is opening a connection itself."""
     return _disabled.get()
 
 
@@ -63,8 +63,7 @@ def fail_connections(error: Exception) -> Iterator[None]:
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for ``socket``.
 
-    They cover both methods that connect, all methods that send a datagram, and the name lookup, which maps a host name
-    to an address.
+    They replace both methods that connect, all methods that send a datagram, and the lookup of a host's address.
     """
     names = _HostNames()
     # a mock may have replaced `module.socket`, but it uses the real class to send anything to the network
@@ -124,7 +123,7 @@ class _HostNames:
         interceptors.on_last_tape_closed(self._names.clear)
 
     def wrap_getaddrinfo(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap ``getaddrinfo`` so that it stores the name of every address it finds."""
+        """Wrap ``getaddrinfo`` to remember which host name was looked up for each address."""
 
         @wraps(original)
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:

@@ -29,7 +29,7 @@ ABSENT: Final = _Absent()
 class Difference:
     """A difference between a recorded document and a sent one.
 
-    ``path`` consists of the keys and positions that lead to the value, in a document that contains it.
+    ``path`` consists of the keys and positions that lead to the differing value.
     """
 
     path: Path

@@ -86,7 +86,7 @@ class RecordedEntry:
 
 
 def _adopt_part(target: str, recorded: str, pattern: str) -> str:
-    """Return ``target`` with its match of ``pattern`` replaced by the recorded match, if both targets have a match."""
+    """Copy the part that matches ``pattern`` from ``recorded`` to ``target``, if both contain such a part."""
     sent_part, recorded_part = re.search(pattern, target), re.search(pattern, recorded)
     if sent_part is None or recorded_part is None:
         return target
@@ -96,7 +96,8 @@ def _adopt_part(target: str, recorded: str, pattern: str) -> str:
 class Index:
     """The recorded interactions of one tape. Each is replayed once; equal interactions are replayed in order.
 
-    The messages of a streaming request are not part of its key. They are compared as they are sent.
+    The messages of a streaming request are not part of its key. They are compared one by one while the client sends
+    them.
     """
 
     def __init__(
@@ -156,9 +157,10 @@ class Index:
         return None
 
     def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
-        """Return the entry that answered the last request with ``key``, or None if there was no such request.
+        """Return the entry that answered the last request with ``key``, or ``None`` if there was no such request.
 
-        With ``accepts``, return the last accepted entry in the cassette that answered such a request.
+        If ``accepts`` is given, look at the entries that answered requests with ``key``, and return the one that
+        comes last in the cassette among those that ``accepts`` accepts.
         """
         if accepts is not None:
             return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)

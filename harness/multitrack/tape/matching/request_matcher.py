@@ -8,7 +8,7 @@ from multitrack.tape.exchange import Request
 
 
 class RequestMatcher(Protocol):
-    """One of a project's own comparisons, made in addition to the comparison of matching keys."""
+    """A comparison that a project defines itself. It is made in addition to the comparison of matching keys."""
 
     @property
     def name(self) -> str:

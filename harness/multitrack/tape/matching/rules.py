@@ -41,7 +41,7 @@ class MatchingRules:
         """Return why a matcher rejects ``recorded`` as the recording of ``sent``, or ``None`` if all accept it."""
         for matcher in self.matchers:
             if (reason := matcher.find_mismatch(sent, recorded)) is not None:
-                return f"the matcher {matcher.name!r} rejects it{reason and f': {reason}'}"
+                return f"the matcher {matcher.name!r} rejects this recording{reason and f': {reason}'}"
         return None
 
     def strip_ignored(self, request: Request) -> Request:

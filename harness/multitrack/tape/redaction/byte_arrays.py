@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def find_in_byte_arrays(text: str, redact: Callable[[str], str]) -> list[Change]:
-    """Return a change for each array of byte values in ``text`` whose characters ``redact`` changes."""
+    """Redact text that is written as byte values. Return a change for each array that ``redact`` changes."""
     if "[" not in text:
         return []
 

@@ -1,4 +1,4 @@
-"""Distinguish random characters from words."""
+"""Distinguish strings of random characters from words."""
 
 from __future__ import annotations
 

@@ -75,9 +75,9 @@ _USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 # a project's tests all send requests to the same few URLs
 @lru_cache(maxsize=1024)
 def _has_ordinary_shape(url: str) -> bool:
-    """Return whether ``url`` contains nothing that must be removed because of its shape.
+    """Return whether no part of ``url`` looks like a secret or a private name.
 
-    It may still contain a known secret or a known private name.
+    The URL may still contain a secret or a private name that the redactor has learned.
     """
     has_secret = _PARAMETER.search(url) or _USER_INFORMATION.search(url) or find_shapes(url)
     return not has_secret and not may_have_private_names(url)
@@ -130,7 +130,7 @@ class Redactor:
 
     @property
     def known_secrets(self) -> frozenset[str]:
-        """The values of the secrets that were learned so far, as they were sent or set."""
+        """The secrets that were learned so far, exactly as a request contained them or a variable was set to them."""
         return self._known.values
 
     def find_secrets(self, text: str) -> Iterator[str]:

@@ -15,7 +15,9 @@ from multitrack.tape.sessions.replay_session import ReplaySession
 
 
 class RebindSession(ReplaySession):
-    """Answers requests with recordings, and collects the recordings that get a new request."""
+    """Answers requests with recordings, and collects the recordings whose requests are to be replaced by the new
+    requests.
+    """
 
     def __init__(self, *arguments: Any, test: str | None, **options: Any) -> None:
         """Create the session. ``test`` is the test that sends the requests."""

@@ -87,7 +87,7 @@ def _floats_to_integers(value: Any) -> Any:
 
 
 def join_text(parts: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the text in ``parts`` without the model's thoughts, or None if there is none."""
+    """Return the text in ``parts``, or ``None`` if they contain no text. The model's thoughts do not count as text."""
     texts = (part["text"] for part in parts if isinstance(part.get("text"), str) and not part.get("thought"))
     return "".join(texts) or None
 

@@ -120,7 +120,7 @@ class _Turns:
     _used_ids: set[str] = field(default_factory=set)
 
     def add_content(self, content: Mapping[str, Any], location: str) -> None:
-        """Add a content that already has Gemini's form."""
+        """Add a message that is already in Gemini's form (a ``Content`` object)."""
         if content.get("role") not in ("user", "model") or not isinstance(content["parts"], list):
             raise ValueError(
                 f"{location} has parts, but is not one of Gemini's contents; "

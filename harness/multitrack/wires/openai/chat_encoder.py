@@ -118,5 +118,5 @@ def cut_call(entry: Mapping[str, Any], position: int, piece_size: int | None) ->
 
 
 def own_refusal(answer: WireAnswer) -> str | None:
-    """Return the refusal for the message. If the finish reason implies the refusal, return None."""
+    """Return the refusal text for the message, or ``None`` if the finish reason already expresses the refusal."""
     return None if answer.refusal == answer.finish_reason == "content_filter" else answer.refusal

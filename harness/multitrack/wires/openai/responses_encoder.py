@@ -92,7 +92,7 @@ def build_output(
 
 
 def own_refusal(answer: WireAnswer) -> str | None:
-    """Return the refusal for the message. If the finish reason implies the refusal, return None."""
+    """Return the refusal text for the message, or ``None`` if the finish reason already expresses the refusal."""
     return None if answer.refusal == answer.finish_reason == "content_filter" else answer.refusal
 
 
@@ -106,7 +106,7 @@ def build_text_part(key: str, text: str | None) -> dict[str, Any] | None:
 
 
 def build_message(item_id: str, content: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a message. ``item_id`` has no prefix."""
+    """Return a message with the id ``msg_{item_id}``."""
     return {
         "id": f"msg_{item_id}",
         "type": "message",

@@ -109,11 +109,11 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 
 
 def _edit_documents(documents: Sequence[_Fields], before: WireAnswer, answer: WireAnswer, kind: str) -> None:
-    """Change the text, the calls and the finish reason of ``documents``, the chunks of one answer.
+    """Change the text, the calls and the finish reason of one answer, in place.
 
     Args:
-        documents: The chunks, or the one message of an answer that is not streamed.
-        before: The answer in ``documents``.
+        documents: The chunks of a streamed answer, or the single message of another answer.
+        before: The answer that ``documents`` contain.
         answer: The answer to write.
         kind: The key of the message in an output: ``message`` or ``delta``.
     """
@@ -151,7 +151,9 @@ def _edit_text(outputs: Sequence[_Fields], text: str | None) -> None:
 
 
 def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-    """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
+    """Replace the ``recorded`` calls in ``messages`` with ``calls``. A call without a recording follows its
+    predecessor.
+    """
     slots = [entry for message in messages for entry in as_objects(message.get("toolCalls")) if is_call(entry)]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
     for position, source, call in place_calls(recorded, calls, slots):

@@ -25,7 +25,7 @@ _RETURNED_FIELDS = ("content", "reasoningContent", "encryptedContent")
 
 
 class XaiFormat(WireFormat):
-    """xAI's gRPC API: ``GetCompletion`` and ``GetCompletionChunk``."""
+    """The wire format of xAI's gRPC API: ``GetCompletion`` and ``GetCompletionChunk``."""
 
     __slots__ = ()
 

@@ -1,8 +1,8 @@
-"""The interceptor for gRPC's asyncio channels, below the calls that they create.
+"""The interceptor for gRPC's asyncio channels.
 
-grpc creates a call with its channel's core, which creates the call's own core. This interceptor gives the call a core
-that asks the tape first. Therefore, channels, stubs and callables created earlier are intercepted, too. gRPC
-interceptors run above this one, and the caller gets grpc's own calls.
+It works at the lowest level. A grpc channel wraps a core object, and this core creates another core object for each
+call. The interceptor replaces the call's core by one that asks the tape first. This also intercepts channels, stubs
+and callables that were created earlier. gRPC interceptors still run, and the caller gets grpc's own call objects.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _running_loop() -> dict[str, Any]:
 
 
 class _RequestSerializer:
-    """A serializer of requests that remembers the class of the last request."""
+    """Serializes requests, and remembers the class of the last request, which ``to_json`` needs."""
 
     def __init__(self, serializer: Callable[[Any], bytes] | None) -> None:
         self._serializer = serializer

@@ -11,7 +11,10 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording, GrpcS
 
 
 class RecordingCore:
-    """A live core that is recorded. ``to_json`` converts the last serialized message to protobuf JSON."""
+    """Wraps the core of a live gRPC call, and records the call.
+
+    ``to_json`` converts the last serialized message to protobuf JSON.
+    """
 
     def __init__(self, live: Any, recording: GrpcCallRecording, to_json: Callable[[bytes], bytes]) -> None:
         self._live = live
