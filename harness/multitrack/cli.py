@@ -67,7 +67,7 @@ def show(
         bool, typer.Option("--textconv", help="for git: print a damaged cassette unchanged instead of failing")
     ] = False,
     request: Annotated[
-        bool, typer.Option("--request", help="print the model, tools and messages of each request, too")
+        bool, typer.Option("--request", help="also print the model, tools and messages of each request")
     ] = False,
     json: _Json = False,
 ) -> None:
@@ -346,7 +346,7 @@ def init(folder: Annotated[Path, typer.Argument(help="the root of the repository
 
 
 def _find_pattern(folder: Path) -> str:
-    """Return the pattern of the cassettes in the repository at ``folder``, for .gitattributes."""
+    """Return the .gitattributes pattern that matches the cassettes in the repository at ``folder``."""
     from multitrack.tape import project
 
     root = folder.resolve()

@@ -17,7 +17,7 @@ _models: ContextVar[Models] = ContextVar("multitrack_models")
 
 
 class OfferedModels:
-    """A context manager: requests that are sent within its block offer ``models``, keyed by tool name."""
+    """A context manager. Tells the tape which models, by tool name, the requests in its block offer as tools."""
 
     # not a generator with `contextmanager`: that takes three times as long, and every call to `create` enters this
     # block

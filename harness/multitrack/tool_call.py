@@ -1,4 +1,4 @@
-"""The tool call, on which every other part of the package depends."""
+"""The class of a tool call. It imports no other part of the package."""
 
 from __future__ import annotations
 

@@ -43,10 +43,10 @@ def cassette_path(item: pytest.Item) -> Path:
 
 
 def fixture_cassette_path(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Path:
-    """Return the cassette path of a fixture of wider scope.
+    """Return the path of the cassette for a class-, module-, package- or session-scoped fixture.
 
-    The cassette of a class- or module-scoped fixture is stored with the cassettes of the module that uses the fixture.
-    The cassette of a package- or session-scoped fixture is stored next to the file that defines the fixture.
+    The cassette of a class- or module-scoped fixture is stored with the cassettes of the module that uses the
+    fixture. The cassette of a package- or session-scoped fixture is stored next to the file that defines the fixture.
     """
     name = fixturedef.argname
     if hasattr(request, "param"):
@@ -70,7 +70,8 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 
 
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
-    """Return the name that a cassette stores with the recordings from a fixture of wider scope.
+    """Return the name that a cassette stores with the recordings from a class-, module-, package- or session-scoped
+    fixture.
 
     If a fixture overrides another fixture and requests it, both share a cassette, so their names must differ.
     Therefore, the name of a class- or module-scoped fixture includes the file that defines it, unless the same module

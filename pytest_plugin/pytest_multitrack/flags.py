@@ -191,7 +191,9 @@ def is_free(flag: str, parser: pytest.Parser) -> bool:
 
 
 def record_flag(config: pytest.Config) -> str:
-    """Return the flag that records: ``--record``, or ``--multitrack-record`` if the short name was not free."""
+    """Return the flag that records: ``--multitrack-record`` if another plugin defines ``--record``, otherwise
+    ``--record``.
+    """
     return config.stash.get(_record_flag, "--multitrack-record")
 
 

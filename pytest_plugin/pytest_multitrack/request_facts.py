@@ -1,4 +1,4 @@
-"""Describe those requests on closed tapes that differ from their recordings, for the facts about the run."""
+"""Add the requests that differ from their recordings to the facts about the run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pytest_multitrack.run_state import RunState
 
 
 def add_requests(run: RunState, config: pytest.Config) -> None:
-    """Add to the summary of ``run`` the requests on tapes that no report has covered yet.
+    """Add the misses of all tapes to the summary of ``run``.
 
-    These are the misses and, in an audit, the requests that differ from their recordings in their wording.
+    In an audit, also add the requests that differ from their recordings only in their wording.
     """
     for result in run.context.tape_results:
         for missed in result.tape.missed_requests:

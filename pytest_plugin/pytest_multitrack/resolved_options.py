@@ -24,7 +24,7 @@ class ResolvedOptions:
         mode: The tape's mode; None if the run's flags decide.
         matchers: The project's own comparisons of requests.
         appends: Whether a recording is appended to the cassette instead of replacing the earlier one.
-        load: Reads the cassette, if its format is the project's own.
+        load: A function that reads a cassette in the project's own format. None for the usual formats.
     """
 
     settings: Settings

@@ -187,13 +187,13 @@ def shared(project):
 
 def test_other_requests_of_a_changed_cassette_stay_listed(shared):
     (meal,) = (one for one in shared.list_items() if one["tests"] == ["test_trip.py::test_meal"])
-    assert meal["lines"] == ["no meal", "its cassette has changed since the run"]
+    assert meal["lines"] == ["no meal", "the cassette has changed since the run"]
     assert meal["command"] == "pytest test_trip.py::test_meal"
     assert meal["decisions"] == []
     assert "  to run the test again: pytest test_trip.py::test_meal\n" in shared.run("review").stdout
     refused = shared.run("accept", meal["id"])
     assert refused.returncode == 1
-    assert "its cassette has changed since the run\n  run: pytest test_trip.py::test_meal" in refused.stderr
+    assert "the cassette has changed since the run\n  run: pytest test_trip.py::test_meal" in refused.stderr
 
 
 def test_a_request_that_its_cassette_now_holds_is_not_listed(shared):

@@ -62,7 +62,7 @@ class AlignedDifference:
 
     @property
     def path(self) -> Path:
-        """The path of the value: in the live document, or in the recorded one if the value is no longer sent."""
+        """The path of the value in the live document, or in the recorded one if the live one lacks it."""
         return self.recorded_path if self.sent is ABSENT else self.sent_path
 
 

@@ -25,7 +25,7 @@ def read_client(request: Request) -> tuple[str, str] | None:
 
 
 def find_upgrades(recorded: Request, sent: Request) -> Mapping[str, tuple[str, str]]:
-    """Return ``{name: (recorded, live)}`` for the client library's versions. Empty unless the version changed."""
+    """Return ``{library: (recorded version, live version)}`` if the client library was upgraded, otherwise ``{}``."""
     before, after = read_client(recorded), read_client(sent)
     if before is None or after is None or before[0] != after[0] or before[1] == after[1]:
         return {}

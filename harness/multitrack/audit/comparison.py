@@ -176,7 +176,7 @@ class RequestComparer:
         earlier.append(conversations)
 
     def add_cassette(self, cassette: ObservedCassette, text: str = "") -> None:
-        """Add the use of a cassette, and the problems with secrets in it, after the last test has used it.
+        """Add the findings about a cassette, after the last test that uses it.
 
         Args:
             cassette: The cassette.
@@ -207,7 +207,10 @@ class RequestComparer:
     def _classify_unused(
         self, cassette: ObservedCassette, unplayed: Sequence[int]
     ) -> tuple[dict[int, str], dict[int, str]]:
-        """Return the reason for each unplayed recording, and the hosts that no test called, both by position."""
+        """Return why recordings were not played, and the hosts of those that no test called.
+
+        Both dictionaries are keyed by the position of the recording in the cassette.
+        """
         played = [cassette.recordings[position] for position in sorted(cassette.played)]
         hosts = {urlsplit(request.url).hostname for request in played}
         equal = {(request.method, request.url, request.body) for request in played}
@@ -342,7 +345,10 @@ def _read_conversation(document: Any, url: str) -> Sequence[str]:
 def _measure_history(
     conversations: tuple[Sequence[str], Sequence[str]], earlier: Sequence[tuple[Sequence[str], Sequence[str]]]
 ) -> int | None:
-    """Return the number of messages in the longest earlier conversation that a request continues. None if none."""
+    """Return the number of messages in the longest earlier conversation that a request continues.
+
+    None if the request starts a new conversation.
+    """
     recorded, sent = conversations
     lengths = [
         len(earlier_sent)

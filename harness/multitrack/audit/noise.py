@@ -75,14 +75,15 @@ def split_noise(text: str) -> Iterator[str | NoisePart]:
 
 @lru_cache(maxsize=4096)
 def mask_noise(text: str) -> str:
-    """Return ``text`` with a word instead of each value that probably changes in each run."""
+    """Return ``text`` with a fixed word in place of each value that probably changes in each run."""
     return "".join(f"\0{part.kind}\0" if isinstance(part, NoisePart) else part for part in split_noise(text))
 
 
 def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, NoisePart]] | None:
-    """Return pairs of a recorded and a live value, such as two ids, that explain how two strings or numbers differ.
+    """Return the values that change in each run and explain why two strings or numbers differ.
 
-    None if the strings or numbers also differ in something that does not change in each run.
+    For example, if two strings differ only in an id, the result is one pair with the recorded and the live id. None
+    if the strings or numbers also differ elsewhere.
     """
     if isinstance(recorded, bool) or isinstance(sent, bool):
         return None

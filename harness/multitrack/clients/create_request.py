@@ -32,7 +32,8 @@ class CreateRequest(Generic[T]):
     Args:
         wire: The wire format.
         response_model: The argument of ``create``.
-        **arguments: All other arguments of ``create``. Those that are named here are Multitrack's own.
+        **arguments: All other arguments of ``create``. The named parameters are options of Multitrack and are not
+        sent.
 
     Attributes:
         arguments: The arguments for the provider, without Multitrack's own.
@@ -103,7 +104,7 @@ class CreateRequest(Generic[T]):
             raise TypeError("create_with_completion does not stream; call create with stream=True and read .raw")
 
     def sending(self) -> OfferedModels:
-        """Return a context manager for the call to the SDK. Within it, the tape can look up the offered models."""
+        """Return a context manager for the call to the SDK. Inside it, the tape can look up the offered models."""
         return OfferedModels(self._models)
 
     def handle_response(

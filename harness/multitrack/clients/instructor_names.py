@@ -15,7 +15,7 @@ _HOOKS = (
 _CLIENT_CLASS = "annotate with the type that {functions} returns, for example openai.OpenAI"
 _SCHEMA = "Toolset(Iterable[A | B]).schemas(wire) returns the tools for plain Pydantic models"
 _PLAIN_MODELS = "pass plain Pydantic models as response_model=Iterable[A | B]"
-_CONTENT = "write the content part into messages in OpenAI's format"
+_CONTENT = "pass the image, audio or file as a content part in OpenAI's format"
 _BATCH = "send the batch with the provider's SDK and read each response with decode and Toolset(...).parse"
 _VALIDATOR = "write a Pydantic validator that calls the model; pass data to the validator with context="
 _CREATE = "call create on the client that {functions} returns"
@@ -82,9 +82,9 @@ CLIENT_NAMES = {
     "create_iterable": "call create for all models at once, or create with stream=True for one model at a time",
     "create_partial": "pass stream=True to create, which then yields each model when its call is complete",
     "default_model": "pass model= to create",
-    "handle_kwargs": "pass the arguments to each create",
+    "handle_kwargs": "pass the arguments to each call of create",
     "hooks": _HOOKS,
-    "kwargs": "pass the arguments to each create",
+    "kwargs": "pass the arguments to each call of create",
     "messages": "call the client's own create()",
     "mode": "pass mode= when you create the client",
     "off": _HOOKS,
@@ -104,10 +104,10 @@ def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
 
 
 def look_up_attribute(instance: object, name: str) -> Any:
-    """Raise the ``AttributeError`` for ``name``, which ``instance``, one of Multitrack's objects, does not have.
+    """Raise an ``AttributeError`` that helps users of instructor. For ``__getattr__`` of Multitrack's objects.
 
-    If instructor's clients have that name, the error says what to use instead. Otherwise, the name is looked up again,
-    so that a property that failed raises its own error.
+    If instructor's clients have the attribute ``name``, the error says what to use instead. Otherwise, the attribute
+    is looked up again: if it is a property that raised an error, that error appears.
     """
     if name in CLIENT_NAMES:
         message = f"Multitrack does not offer {name}: {CLIENT_NAMES[name]}"

@@ -43,7 +43,7 @@ _LETTERS: dict[Kind, str] = {
 }
 _ID = re.compile(r"[psmda]-[0-9a-f]{10}")
 _DIGITS = 10
-OUTDATED = "its cassette has changed since the run"
+OUTDATED = "the cassette has changed since the run"
 
 
 class FieldDifference(NamedTuple):
@@ -118,14 +118,14 @@ class ReviewItem:
 
 
 def is_id(text: str) -> bool:
-    """Return whether ``text`` has the form of an item's id."""
+    """Return whether ``text`` has the form of a review item's id."""
     return _ID.fullmatch(text) is not None
 
 
 def list_items(
     pending: Sequence[Path], facts: RunFacts | None, settings: Settings, ignored: Sequence[str] = ()
 ) -> list[ReviewItem]:
-    """Return the items.
+    """Return the items that ``multitrack review`` shows.
 
     Args:
         pending: The files with pending recordings.

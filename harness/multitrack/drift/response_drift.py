@@ -54,8 +54,8 @@ class ResponseDrift:
         recorded: The calls in the recorded response.
         calls: The comparison of the calls. None if one of the responses does not contain a model's answer.
         properties: The other properties that were compared.
-        differs: Whether the responses differ in the text, or in anything else that a program can use or a later request
-            can repeat.
+        differs: Whether the responses differ in anything that a program can use or that a later request can repeat,
+            including their text.
     """
 
     verdict: str
@@ -138,7 +138,7 @@ def _format_tools(answer: WireAnswer) -> str:
 
 
 def _describe_failure(response: Response, answer: WireAnswer | None) -> str | None:
-    """Return why ``response`` is not an answer. None if it is an answer."""
+    """Return why the provider failed to answer. None if it answered."""
     if response.ending == "unanswered":
         failure = response.failure
         return (
@@ -159,5 +159,5 @@ def _describe_failure(response: Response, answer: WireAnswer | None) -> str | No
 
 
 def _failure_kind(failure: str) -> str:
-    """Return a failure without the provider's message, because its wording differs each time."""
+    """Return the kind of a failure, without the provider's message. The wording of such messages differs each time."""
     return failure.partition(":")[0]

@@ -51,7 +51,7 @@ class Behaviour:
 
     @property
     def final(self) -> Interaction | None:
-        """The interaction that follows tool results. None if the behaviour has no calls."""
+        """The interaction in which the model receives the results of its calls. None if the behaviour has no calls."""
         return next((one for one in self._recorded if ends_with_results(one.request)), None)
 
     @property
@@ -60,12 +60,12 @@ class Behaviour:
 
     @property
     def provenance(self) -> str:
-        """``corpus`` if the answer is a real one, otherwise ``standin``: the stand-in provider wrote it."""
+        """``corpus`` if the answer is a real one; ``standin`` if the stand-in provider wrote it."""
         return self.interactions[-1].provenance
 
     @property
     def source(self) -> str:
-        """The id of the real answer in its corpus. Empty if the stand-in provider wrote the answer."""
+        """The id of the real answer in the corpus it comes from. Empty if the stand-in provider wrote the answer."""
         return self.interactions[-1].source
 
     @property

@@ -56,14 +56,14 @@ def _absent(*reasons: tuple[Iterable[str], str]) -> Mapping[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogueEntry:
-    """One behaviour.
+    """A provider behaviour in the catalogue.
 
     Attributes:
         name: The name, the same for all wire formats.
         description: What the provider does, in one sentence.
         seen: Where the behaviour is described or was seen: provider pages, and issues.
         arguments: How the arguments are adapted to a test's tools.
-        absent: The cells in which the behaviour does not occur, each with the reason.
+        absent: The wire formats in which the behaviour does not occur, each with the reason.
     """
 
     name: str
@@ -203,7 +203,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         name="call_in_one_delta",
         description="A streamed call arrives with all its arguments in one delta.",
         seen=("the corpus openllmetry", "https://github.com/ollama/ollama/issues/7881"),
-        absent=_absent((WIRES, _NO_DELTAS), (_stream(*_GOOGLE), f"{_COMPLETE_PARTS}: see `one_call`")),
+        absent=_absent((WIRES, _NO_DELTAS), (_stream(*_GOOGLE), f"{_COMPLETE_PARTS} and `one_call`")),
     ),
     CatalogueEntry(
         name="reasoning_before_calls",
@@ -215,8 +215,8 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="The model refuses, and the answer says so.",
         seen=("https://platform.openai.com/docs/guides/structured-outputs#refusals", _CLAUDE_STOPS),
         absent=_absent(
-            (_both(*_GOOGLE), f"no field and no finish reason marks a refusal by the model: {_GEMINI}"),
-            (_both("bedrock"), f"no stop reason marks a refusal by the model: {_CONVERSE}"),
+            (_both(*_GOOGLE), f"the API has no field and no finish reason for a refusal by the model: {_GEMINI}"),
+            (_both("bedrock"), f"the API has no stop reason for a refusal by the model: {_CONVERSE}"),
         ),
     ),
     CatalogueEntry(
@@ -224,10 +224,10 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="A safety filter of the provider withholds the answer.",
         seen=(_GEMINI, "https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html"),
         absent=_absent(
-            (_both("openai.chat", "openai.responses"), "the filter is reported as in the behaviour `content_filter`"),
+            (_both("openai.chat", "openai.responses"), "for a filter, see the behaviour `content_filter`"),
             (
                 _both("anthropic"),
-                f"a stop by the safety classifiers is reported as in the behaviour `refusal`: {_CLAUDE_STOPS}",
+                f"for a stop by the safety classifiers, see the behaviour `refusal`: {_CLAUDE_STOPS}",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""A report as Markdown, in GitHub's dialect: tests with problems come first, and the size has a limit."""
+"""Format a report as Markdown in GitHub's dialect, with problems first and within a size limit."""
 
 from __future__ import annotations
 

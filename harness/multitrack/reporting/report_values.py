@@ -1,4 +1,4 @@
-"""Values and strings from a run in the form that a report requires: valid JSON, and not too long."""
+"""Convert values from a run for a report, which must be valid JSON and not too long."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _DEEPEST = 40
 
 
 def cut_text(text: str) -> str:
-    """Return ``text`` without half surrogate pairs, which no file can contain, and truncated if it is very long."""
+    """Return ``text`` truncated to a limit and without lone surrogates, which cannot be written to a file."""
     if len(text) > _LONGEST_TEXT:
         text = f"{text[:_LONGEST_TEXT]}… ({len(text) - _LONGEST_TEXT} more characters)"
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def to_json_value(value: Any, depth: int = 0) -> JsonValue:
-    """Return parsed JSON as a report requires it. A value that JSON cannot represent is replaced by its text."""
+    """Return parsed JSON with its long text truncated. A value that JSON cannot represent is replaced by its text."""
     match value:
         case None | bool() | int():
             return value

@@ -15,7 +15,7 @@ from multitrack.snapshots.matchers import MatcherNode
 
 
 class Absent(Enum):
-    """The value of a field that one of two calls does not have."""
+    """Marks a field that only the other of two calls has."""
 
     ABSENT = "absent"
 
@@ -53,7 +53,7 @@ class CallDiffer:
     Args:
         options: The options of the comparison.
         tool: The name of the received call.
-        values: The Python values of the received call by path, for matchers.
+        values: The Python values in the received call, keyed by path. Matchers are compared with them.
     """
 
     def __init__(self, options: ComparisonOptions, tool: str, values: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Expressions of literals: the tree of a value, and its text as a person would write it.
+"""A Python value as a tree of literals, and its source text as a person would write it.
 
 ``multitrack.snapshots.conversion`` creates such a tree from a Python value, and ``multitrack.snapshots.parsing``
 creates it from source text. Two values are equal in a snapshot if they have the same ``canonical_text``. Therefore

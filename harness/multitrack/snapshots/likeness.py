@@ -47,19 +47,21 @@ def worth_of_pairs(
     received: Sequence[Sequence[Leaf]],
     agreeing: Sequence[Sequence[int]] | None = None,
 ) -> list[list[int]]:
-    """Return the worth of each pair of an expected call and a received call to the same tool.
+    """Return how similar each expected call is to each received call to the same tool.
 
     Equal arguments weigh most. If two pairs have the same number of equal arguments, the similarity of the texts
-    decides. An argument that is in only one of the two calls lowers the worth of their pair.
+    decides. An argument that is in only one of the two calls lowers the similarity of their pair.
 
     Args:
-        expected: The values of each expected call, the rows.
-        received: The values of each received call, the columns.
-        agreeing: By row and column, how many values are within their tolerance or fit their matcher; None if there are
-            neither tolerances nor matchers.
+        expected: The values of each expected call.
+        received: The values of each received call.
+        agreeing: ``agreeing[i][j]`` is the number of values of the expected call ``i`` and the received call ``j``
+            that
+            are within their tolerance or fit their matcher. None if there are neither tolerances nor matchers.
 
     Returns:
-        For each row, a number of at least 0 per column. Calls worth 0 are never paired.
+        A matrix of numbers from 0. ``result[i][j]`` is for the expected call ``i`` and the received call ``j``. Calls
+        with the number 0 are never paired.
     """
     rows, columns = _compute_traits(expected, received)
     counts = agreeing or [[0] * len(columns)] * len(rows)

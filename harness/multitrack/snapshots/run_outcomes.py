@@ -45,7 +45,7 @@ class RunOutcomes:
         return nodeid in self._passed
 
     def add_pending(self, nodeid: str, pending: PendingSnapshots) -> None:
-        """Write the snapshots if the test passes. Otherwise, discard them."""
+        """Keep the snapshots until the test has ended. They are written if it passes, and discarded otherwise."""
         self._pending[nodeid].append(pending)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:

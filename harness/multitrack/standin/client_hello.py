@@ -1,4 +1,4 @@
-"""Reads which protocols a TLS client offers in its ClientHello, to distinguish gRPC clients from HTTP clients.
+"""Read which protocols a TLS client offers in its ClientHello, to distinguish gRPC clients from HTTP clients.
 
 Only the record header, the handshake header and the ALPN extension are parsed
 (https://www.rfc-editor.org/rfc/rfc8446#section-4.1.2, https://www.rfc-editor.org/rfc/rfc7301).

@@ -1,4 +1,7 @@
-"""A failure: why a response did not arrive, or did not arrive completely. Independent of the client and the machine."""
+"""The reason that a response did not arrive, or only arrived in part.
+
+It is stored in the same form for every client and every machine.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _DATA = re.compile(rb"^data:(.*)$", re.MULTILINE)
 def is_answered(request: bytes, events: bytes) -> bool:
     """Return whether the event stream ``events`` answers all calls in ``request``.
 
-    If it does, the client closes the stream and does not wait for its end.
+    After the last answer, the client closes the stream and does not wait for its end.
     """
     calls = {_make_key(message["id"]) for message in _read_messages(request) if "method" in message and "id" in message}
     if not calls or not _EVENT_END.search(events):

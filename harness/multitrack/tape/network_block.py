@@ -25,7 +25,7 @@ class NetworkBlock:
         *,
         has_marker: bool = True,
     ) -> None:
-        """Create the block.
+        """Create the network block of a test.
 
         Args:
             test: The node id of the test, for the message.
@@ -107,7 +107,7 @@ _blocks: list[NetworkBlock] = []
 
 
 def current_block() -> NetworkBlock | None:
-    """Return the running test's block, or ``None`` if the network is not blocked."""
+    """Return the network block of the running test, or ``None`` if the network is not blocked."""
     return _blocks[-1] if _blocks else None
 
 

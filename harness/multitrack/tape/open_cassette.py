@@ -25,7 +25,7 @@ CassetteLoader = Callable[[], "Cassette | None"]
 
 
 class OpenCassette:
-    """The content of the cassettes when the tape was opened."""
+    """The cassettes of a tape, with the content that they had when the tape was opened."""
 
     def __init__(
         self,
@@ -36,14 +36,14 @@ class OpenCassette:
         allow_repeats: bool,
         filters: InteractionFilter | None = None,
     ) -> None:
-        """Create an object without content, as if no cassette existed. ``read`` adds the content.
+        """Create the object without any cassette. ``read`` adds the cassettes.
 
         Args:
             canonicalizer: Computes matching keys. Its normalizer redacts other recorders' cassettes.
             test: The test that uses the cassette. ``None`` outside of any test.
             is_shared: Whether other tests use the same cassette.
             allow_repeats: Whether a recording may be replayed more than once.
-            filters: The project's functions. None if there are none.
+            filters: vcrpy's request and response filters. None if the project configures none.
         """
         self._normalizer = canonicalizer.normalizer
         self._canonicalizer = canonicalizer
@@ -144,7 +144,7 @@ class OpenCassette:
 
     @cached_property
     def lookup(self) -> ReplayLookup | None:
-        """The lookup of all recordings. ``None`` if no cassette exists."""
+        """Finds a recording for each request. ``None`` if no cassette exists."""
         cassettes = [*([self._own] if self._own is not None else []), *self._additional]
         if not cassettes:
             return None

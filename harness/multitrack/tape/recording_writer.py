@@ -43,17 +43,17 @@ class SavedRecording:
 
 @dataclass(frozen=True, slots=True)
 class RecordingWriter:
-    """Writes to one cassette.
+    """Writes recordings to one cassette.
 
     Args:
-        path: The cassette.
+        path: The path of the cassette.
         test: The test that records. ``None`` outside of any test.
         settings: The tape's settings.
         appends: Whether to append the recording to the cassette, instead of replacing the earlier recording of the
             test.
-        fingerprint_results: Returns the fingerprints to store with a response when the test passed.
-        redact_foreign: Redacts the cassette if another recorder wrote it.
-        cache: Reads the cassette.
+        fingerprint_results: Called when the test passed. Returns the fingerprints to store with a response.
+        redact_foreign: Called to redact a cassette that another recorder wrote.
+        cache: Used to read the cassette.
     """
 
     path: Path
@@ -68,14 +68,15 @@ class RecordingWriter:
         """Join the recordings of ``recorders``, which were used one after the other, and save the result.
 
         The recording is pending if the test failed, if a request got no response, or if a response is a temporary
-        error. It is also pending if a value still looks like a secret after redaction. The value itself is not written.
+        error. It is also pending if a value still looks like a secret after redaction. The value itself is not
+        written.
 
         Returns:
             The saved recording. ``None`` if nothing was recorded, or if the test failed and no response arrived.
 
         Raises:
             CassetteCorrupt: The cassette cannot be read.
-            CassetteNotWritten: The system does not allow writing the cassette.
+            CassetteNotWritten: The operating system refused to write the cassette.
             SecretInCassette: The recording contains a damaged AWS event stream, in which secrets cannot be found.
         """
         recorded = join_recordings([recorder.interactions() for recorder in recorders])
@@ -105,7 +106,7 @@ class RecordingWriter:
 
         Raises:
             CassetteCorrupt: The cassette cannot be read, or one of the interactions has disappeared from it.
-            CassetteNotWritten: The system does not allow writing the cassette.
+            CassetteNotWritten: The operating system refused to write the cassette.
             SecretInCassette: A new request contains something shaped like a credential.
         """
         storage.save_rebindings(self.path, rebindings, cache=self.cache, allowed=self.settings.allow_secrets)

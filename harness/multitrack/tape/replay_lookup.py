@@ -37,7 +37,7 @@ class ReplayLookup:
         Args:
             index: The recordings.
             make_key: Returns the matching key of a redacted request.
-            filter_recorded: Applies the project's functions to a recorded request.
+            filter_recorded: Applies the project's vcrpy filters to a recorded request.
             canonicalize_redacted: Returns the canonical form of a redacted live request.
             find_mismatch: Called with a sent and a recorded request. Returns why the project's matchers reject the
                 recorded one, or ``None`` if they accept it. ``None`` if the project has no matchers.
@@ -64,7 +64,7 @@ class ReplayLookup:
 
     @property
     def played_positions(self) -> Sequence[int]:
-        """The positions, from 1, of the recordings that were found."""
+        """The positions, from 1, of the recordings that were played."""
         return [entry.position for entry in self.index.entries if self._was_played(entry)]
 
     def rewind(self) -> None:
@@ -89,7 +89,7 @@ class ReplayLookup:
         return found
 
     def find_rejection(self, sent: Request, entry: RecordedEntry) -> str | None:
-        """Return why the matchers reject ``entry`` for the request ``sent``, or ``None`` if they do not."""
+        """Return why the matchers reject ``entry`` for the request ``sent``, or ``None`` if they accept it."""
         if self._find_mismatch is None:
             return None
         return self._find_mismatch(sent, self._filter_recorded(entry.interaction.request))

@@ -122,8 +122,8 @@ def encode_stream(answer: WireAnswer, wire: str, original: bytes | None = None) 
     """Return the frames of a streamed answer: its server-sent events, or the items of its JSON array.
 
     Takes the same arguments and raises the same errors as ``encode_answer``. Without an original, the stream consists
-    of server-sent events. If the calls in a chat completion change, all calls in the same choice are written again, one
-    after the other.
+    of server-sent events. If one call in a choice of a chat completion changes, all calls in that choice are written
+    again, one after the other.
     """
     from multitrack.wires import encoding
 
@@ -166,11 +166,12 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
     Args:
         tools: The tools to offer.
         wire: The wire format, one of ``WIRES``; the streaming and the plain format of an API take the same tools.
-        strict: Write strict schemas, which the provider makes the model follow.
+        strict: Write strict schemas. The provider then guarantees that calls match the schema.
 
     Raises:
         ValueError: If ``wire`` is not known.
-        TypeError: If the schema language of the wire format cannot express a tool's parameters, or if ``strict`` is set
+        TypeError: If the schema language of the wire format cannot express a tool's parameters, or if ``strict`` is
+            set
             and the format has no strict schemas.
     """
     return registry.get_format(wire).write_tools(tools, strict=strict)

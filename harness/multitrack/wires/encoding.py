@@ -151,7 +151,7 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
 
 
 def _normalize(calls: Sequence[ToolCall]) -> list[tuple[str, str, str]]:
-    """Return the calls in a form that can be compared. Only the values in JSON arguments count, not their text."""
+    """Return the calls as tuples that can be compared. Arguments in JSON are compared as values, not as text."""
     return [(call.id or "", call.name, _canonicalize_arguments(call) or repr(call.arguments)) for call in calls]
 
 

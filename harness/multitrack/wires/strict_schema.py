@@ -113,7 +113,7 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def accepts(self, keyword: str, value: Any) -> bool:
-        """Return whether the subset has ``keyword`` and allows ``value`` for it."""
+        """Return whether the provider's subset of JSON Schema has ``keyword`` and allows ``value`` for it."""
 
     @abstractmethod
     def describe(self, keyword: str, value: Any) -> list[str] | None:

@@ -38,7 +38,7 @@ _ATTRIBUTES = (
 
 
 class ConfiguredVcr:
-    """The ``vcr.VCR`` of one test, and the settings that the hook changed."""
+    """The ``vcr.VCR`` of one test, and the settings that the hook ``pytest_recording_configure`` changed."""
 
     def __init__(self, *, folder: str, record_mode: str, suffix: str) -> None:
         """Create the object with the arguments that pytest-recording passes.
@@ -81,7 +81,7 @@ class ConfiguredVcr:
         return VcrMatcher(name, function)
 
     def list_functions(self, options: Mapping[str, Any]) -> Sequence[Callable[[Any, Any], Any]]:
-        """Return the functions that the option ``match_on`` and its additions name."""
+        """Return the functions that the options ``match_on`` and ``additional_matchers`` name."""
         names = [*options.get("match_on", self.vcr.match_on), *options.get("additional_matchers", ())]
         return [self.vcr.matchers[name] for name in names if name in self.vcr.matchers]
 
@@ -94,7 +94,7 @@ class ConfiguredVcr:
         return VcrFilters(merged["before_record_request"], merged["before_record_response"], changes_responses)
 
     def reads_itself(self, serializer: str) -> bool:
-        """Return whether the hook registered a persister, or a serializer with this name."""
+        """Return whether the project's hook registered a persister, or a serializer named ``serializer``."""
         if self.vcr.persister is not FilesystemPersister:
             return True
         return self.vcr.serializers.get(serializer) is not self._initial_serializers.get(serializer)

@@ -54,7 +54,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     @data.setter
     def data(self, _: Any) -> None:
-        """Ignore the value: vcrpy's ``Cassette`` sets an empty list when it is created."""
+        """Ignore the assignment. vcrpy's ``Cassette`` assigns an empty list in its constructor."""
 
     @property
     def play_counts(self) -> Counter[int]:

@@ -1,1 +1,1 @@
-"""Anthropic's Messages API, as the stand-in implements it, including on Amazon Bedrock and Vertex AI."""
+"""The stand-in for Anthropic's Messages API, including its variants on Amazon Bedrock and Vertex AI."""

@@ -67,7 +67,7 @@ def respond(received: ReceivedRequest, selector: AnswerSelector, route: re.Match
 
 
 def _write_aws_event(event: bytes) -> bytes:
-    """Return a server-sent event in the framing of Amazon Bedrock."""
+    """Return a server-sent event in Amazon Bedrock's binary framing."""
     data = event.partition(b"\ndata: ")[2].strip()
     if event.startswith(b"event: error"):
         exception = {":message-type": "exception", ":exception-type": "modelStreamErrorException"}

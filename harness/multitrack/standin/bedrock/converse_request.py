@@ -21,7 +21,7 @@ class RejectedConverseError(ValueError):
 
 
 def parse_request(body: Any, model: str) -> ModelRequest:
-    """Return the request in ``body``, parsed JSON.
+    """Read a request from its parsed JSON body.
 
     Raises:
         RejectedConverseError: If Bedrock would reject the request.

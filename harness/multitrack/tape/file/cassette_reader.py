@@ -145,14 +145,14 @@ def _load_document(content: bytes, path: Path) -> Cassette:
 
 
 class _Damage:
-    """Raises ``CassetteCorrupt`` for one file, and finds the line to report."""
+    """Raises ``CassetteCorrupt`` for one damaged cassette, with the number of the damaged line."""
 
     def __init__(self, content: bytes, path: Path) -> None:
         self._content = content
         self._path = path
 
     def raise_at(self, reason: str, *steps: str | int, advice: str | None = None) -> NoReturn:
-        """Raise the error for the value that the keys and positions ``steps`` lead to."""
+        """Raise the error for one value in the cassette. ``steps`` are the keys and positions of its path."""
         raise CassetteCorrupt(self._path, reason, line=self._find_line(steps), advice=advice)
 
     def raise_cut_off(self) -> NoReturn:
@@ -214,8 +214,8 @@ def _is_our_own(item: Any) -> bool:
 def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
     """Pair each request with its response if ``document`` has a list of requests and a list of responses.
 
-    Return any other document unchanged. vcrpy passes the two lists to a custom serializer, and the one in
-    langchain-tests writes them unchanged.
+    Return any other document unchanged. vcrpy passes the two lists to custom serializers. The serializer in
+    langchain-tests writes them without pairing them.
     """
     requests, responses = document.get("requests"), document.get("responses")
     if not isinstance(requests, list) or not isinstance(responses, list) or len(requests) != len(responses):

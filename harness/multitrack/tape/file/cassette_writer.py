@@ -157,7 +157,7 @@ def _headers(headers: Headers) -> str:
 
 
 def _indent(body: bytes) -> bytes:
-    """Return the text of a request. JSON is indented, which is harmless because it is compared as a document."""
+    """Return the body with its JSON indented. Requests are compared as JSON, so the whitespace does not matter."""
     if len(body) > _LARGEST_INDENTED:
         return body
     try:

@@ -29,7 +29,12 @@ _STRUCTURED = frozenset({END_MARKER, "blobs", "format", "sdks", "unanswered", *_
 
 
 class Metadata(NamedTuple):
-    """The metadata of a cassette: facts to keep when the cassette is written again, and the large pieces of base64."""
+    """The metadata of a cassette.
+
+    Attributes:
+        kept: What the writer must keep when it writes the cassette again, by key.
+        blobs: Large pieces of base64 data, which the interactions refer to.
+    """
 
     kept: Mapping[str, Any]
     blobs: Blobs

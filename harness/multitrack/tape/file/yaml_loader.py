@@ -48,7 +48,10 @@ class Loader(_Base):  # type: ignore[misc]
             raise yaml.constructor.ConstructorError(problem="nested too deeply", problem_mark=current_node.start_mark)
 
     def ascend_resolver(self) -> None:
-        """Leave a node. Neither method calls PyYAML's own, which only serve resolvers for paths."""
+        """Uncount the node that the parser leaves.
+
+        PyYAML's own methods only serve resolvers for paths, so this method and ``descend_resolver`` do not call them.
+        """
         self._depth -= 1
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
@@ -61,7 +64,7 @@ class Loader(_Base):  # type: ignore[misc]
             raise _explain(error, node) from error
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Return the mapping of ``node``. Raises an error for a repeated key."""
+        """Return the dictionary for a YAML mapping. Raises an error for a repeated key."""
         try:
             found = super().construct_mapping(node, deep)
         except _BAD_VALUE as error:

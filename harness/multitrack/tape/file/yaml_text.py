@@ -149,7 +149,7 @@ def _decode_parts(body: bytes) -> Iterator[str]:
 
 
 def _fits_block(parts: Iterable[str]) -> bool:
-    """Return whether the text in ``parts`` survives in a literal block, with any YAML parser and any editor."""
+    """Return whether no YAML parser and no editor would change the text in ``parts`` in a YAML literal block."""
     has_lines = False
     for number, part in enumerate(parts):
         if not number and part.startswith((" ", "\n")):

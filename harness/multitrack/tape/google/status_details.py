@@ -23,7 +23,7 @@ import_module("google.rpc.error_details_pb2")
 
 
 def pack_details(code: int, message: str, details: Iterable[Any]) -> str | None:
-    """Return the value of the header for ``details``, given as protobuf JSON. None if no detail can be read."""
+    """Encode error ``details``, given as protobuf JSON, for a gRPC header. None if no detail can be read."""
     status = status_pb2.Status(code=code, message=message)
     for detail in details:
         with suppress(json_format.Error, TypeError, ValueError, AttributeError):

@@ -29,7 +29,7 @@ class Interceptor(Protocol):
 
         Args:
             module: The imported client library.
-            current_tape: Called for each request while the patches are applied.
+            current_tape: Returns the tape for a request. The patches call it for each request.
         """
 
 
@@ -90,7 +90,7 @@ def are_outermost() -> bool:
 
 
 def on_last_tape_closed(cleanup: Callable[[], None]) -> None:
-    """Call ``cleanup`` each time the last open tape closes, for an interceptor that keeps state of its own."""
+    """Call ``cleanup`` each time the last open tape closes. Interceptors use this to clear their own state."""
     with _lock:
         _cleanups.append(cleanup)
 

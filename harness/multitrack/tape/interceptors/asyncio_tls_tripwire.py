@@ -12,7 +12,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for both of the transport's sending methods."""
+    """Return the patches for the two methods of asyncio's TLS transport that send data."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

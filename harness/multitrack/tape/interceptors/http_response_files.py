@@ -40,7 +40,7 @@ class ReplayedResponseFile(io.RawIOBase):
 
 
 class LiveResponseFile(io.RawIOBase):
-    """A live response that is recorded while the client reads it."""
+    """A file that records a live response while the client reads it."""
 
     def __init__(self, source: io.RawIOBase, recording: ResponseRecorder, method: str) -> None:
         self._source = source

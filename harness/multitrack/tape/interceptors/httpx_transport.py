@@ -181,7 +181,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
 
 
 def _correct_length(replay: Replay, request: Any) -> Headers:
-    """Return a response's headers, including one that correctly says where the body ends."""
+    """Return the response's headers with the ``content-length`` or ``transfer-encoding`` of the replayed body."""
     response = replay.response
     if http1.has_no_body(response.status, request.method) or response.ending != "complete":
         return response.headers
@@ -214,7 +214,7 @@ def _create_error(module: ModuleType, failure: Failure, request: Any) -> Excepti
 
 def _create_recorder(module: ModuleType) -> Callable[[Any, ResponseRecorder], Any]:
     class HttpxRecordingStream(module.SyncByteStream, module.AsyncByteStream):  # type: ignore[misc, name-defined]
-        """A live body: each chunk is recorded and returned to the caller when it arrives."""
+        """A live response body. It records each chunk that arrives, and passes the chunk to the caller."""
 
         def __init__(self, live: Any, recording: ResponseRecorder) -> None:
             self._live = live

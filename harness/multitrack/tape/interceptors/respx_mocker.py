@@ -1,4 +1,4 @@
-"""Leave requests that respx mocks to respx, whose default mocker works below httpx's transports.
+"""Ask respx first, so that it answers the requests that it mocks. Its default mocker works below httpx's transports.
 
 An answer from respx is not network traffic. Only a call to respx shows whether it answers a request. The interceptor
 for httpx therefore calls respx first, and continues if respx lets the request pass.

@@ -23,7 +23,9 @@ class FormFields(dict[str, Any]):
 
 
 class MultipartParts(dict[str, Any]):
-    """The parts of a multipart body, by name and position as in a form."""
+    """The parts of a multipart body, by name. Parts with the same name have a position, too: ``image[0]``,
+    ``image[1]``.
+    """
 
 
 class MultipartPart(dict[str, Any]):

@@ -1,4 +1,4 @@
-"""The facts about a miss, for reports that show more than its message."""
+"""Describe a miss for reports, which show more facts about it than the error message does."""
 
 from __future__ import annotations
 

@@ -58,13 +58,13 @@ class MissedRequest:
     """A request that no recording matches exactly.
 
     Args:
-        violation: The miss. None if a recording has answered the request although its wording differs.
+        violation: The miss. None if a recording with different wording has answered the request.
         request: The request as it would be stored in a cassette.
         nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if it is
             unknown.
         is_only_wording: Whether the request differs from that recording only in its wording.
-        moved_from: The earlier and the new name of the test, if the request is in the cassette that the test recorded
-            under its earlier name. None otherwise.
+        moved_from: The test's old and new name, if the test was renamed and the request was recorded under the old
+            name. None otherwise.
     """
 
     violation: TapeViolation | None
@@ -88,9 +88,9 @@ class MissReporter:
         """Create the reporter.
 
         Args:
-            context: The facts that messages contain.
+            context: Facts about the tape and the test, for the messages.
             violations: The tape's violations.
-            canonicalizer: Knows the parts of a request that are not compared.
+            canonicalizer: Removes the parts of a request that are not compared.
             cassette: The recordings.
             create_search: Returns a search for the request's recordings in other cassettes.
         """

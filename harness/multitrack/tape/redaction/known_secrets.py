@@ -1,4 +1,4 @@
-"""The secrets whose values one tape knows."""
+"""Find the secrets whose values a tape has learned from the environment and the traffic."""
 
 from __future__ import annotations
 

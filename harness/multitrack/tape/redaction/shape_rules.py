@@ -120,7 +120,7 @@ def compute_entropy(text: str) -> float:
 
 
 class ShapeRule:
-    """One shape of a secret."""
+    """A rule that recognizes one kind of secret by its shape, for example an API key by its prefix."""
 
     def __init__(
         self,
@@ -155,11 +155,11 @@ class ShapeRule:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The shape, compiled when it is first used."""
+        """The compiled pattern that the secret matches. It is compiled on first use."""
         return re.compile(self._pattern)
 
     def accepts(self, secret: str) -> bool:
-        """Return whether ``secret``, a string that has the shape, passes all other checks of the rule."""
+        """Return whether ``secret``, which matches ``pattern``, passes the other checks of this rule."""
         if _DUMMY.fullmatch(secret[len(self._beginning) :]):
             return False
         if self._check is not None and not self._check(secret[len(self._beginning) :]):
@@ -172,7 +172,7 @@ class ShapeRule:
 
 
 class ShapeRules(NamedTuple):
-    """All rules, in three groups. Each group is searched for in a different way."""
+    """All rules for the shapes of secrets, in three groups. Each group is searched for in a different way."""
 
     by_beginning: Mapping[str, Sequence[tuple[str, ShapeRule]]]
     """For the first two characters of a secret, the rules with their whole fixed beginnings. All in lower case."""

@@ -85,7 +85,7 @@ def build_refusal(refusal: str) -> dict[str, Any]:
 
 
 def own_refusal(answer: WireAnswer) -> str | None:
-    """Return the refusal if it has an explanation. If only the stop reason states the refusal, return None."""
+    """Return the answer's explanation of its refusal. None if the answer has only the stop reason ``refusal``."""
     return None if answer.refusal == answer.finish_reason == "refusal" else answer.refusal
 
 

@@ -46,7 +46,7 @@ _MODEL_IN_URL = re.compile(
 
 
 class AnthropicFormat(WireFormat):
-    """The Messages API."""
+    """Anthropic's Messages API."""
 
     __slots__ = ()
 

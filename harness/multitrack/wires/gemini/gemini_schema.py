@@ -39,7 +39,7 @@ _FORMATS = frozenset({"date-time", "enum", "float", "double", "int32", "int64"})
 
 
 def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool`` in Gemini's subset, or an empty dictionary if it has none.
+    """Return the parameters of ``tool`` in Gemini's subset of JSON Schema, or an empty dictionary if it has none.
 
     Raises:
         TypeError: If the subset cannot express something: recursion, a tuple of several types, a dictionary, an
@@ -153,7 +153,9 @@ class _GeminiSchemaWriter:
         return as_text(append_to_description(dict(siblings), notes).get("description"))
 
     def _describe(self, keyword: str, value: object, path: str, where: str = "") -> list[str]:
-        """Return the notes that replace ``keyword``, which Gemini's subset lacks, in the description."""
+        """Return the notes that replace ``keyword`` in the description, because Gemini's subset of JSON Schema lacks
+        it.
+        """
         if keyword in DESCRIBED_KEYWORDS:
             return describe_keyword(keyword, value)
         if keyword in _DROPPED_KEYWORDS or keyword.startswith("x-"):

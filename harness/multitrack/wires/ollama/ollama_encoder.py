@@ -1,4 +1,4 @@
-"""Write an answer in the format of Ollama's chat API: from scratch, or into an otherwise unchanged recorded answer.
+"""Write an answer in the format of Ollama's chat API, from scratch or by editing a recorded answer.
 
 https://docs.ollama.com/api/chat
 """

@@ -191,7 +191,7 @@ class _ChatStream:
             self._insert(self._indices[0], place, [{key: piece} for piece in split_text(text, PIECE_SIZE)])
 
     def edit_calls(self, calls: Sequence[ToolCall]) -> None:
-        """Replace the calls of each choice whose calls change."""
+        """Replace the calls in the choices where they differ from ``calls``."""
         recorded = {index: _read_chunks(self.chunks, index).calls for index in self._indices}
         slots = [(index, head) for index in self._indices for head in self._find_heads(index, len(recorded[index]))]
         by_choice: dict[int, list[tuple[_Fields, ToolCall]]] = defaultdict(list)
@@ -282,7 +282,7 @@ class _ChatStream:
         return StreamChunk({**as_object(document), "choices": [copied], **usage}, frame)
 
     def _drop_empty_entries(self, stripped: Sequence[_Fields]) -> None:
-        """Remove empty entries, and chunks that have no other content."""
+        """Remove empty choices, and chunks that have no other content."""
         empty = {id(delta) for delta in stripped if not delta}
         kept = []
         for chunk in self.chunks:

@@ -144,9 +144,10 @@ class ResponsesStreamDecoder(StreamDecoder):
         return next((item for group in (named, called, numbered) for item in group), None)
 
     def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
-        """Return whether ``item_id`` rules out ``item``, which does not have this id.
+        """Return whether ``item`` cannot be the item ``item_id`` because its id is different.
 
-        It does if the start of ``item`` was lost, another id is known for it, and this server never changes ids.
+        The ids prove this only if the server never changes ids. If the start of ``item`` was received, this returns
+        False.
         """
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
@@ -237,7 +238,7 @@ def _describe_missing_start(ids: Collection[str], index: int | None) -> str:
 
 
 class _Item:
-    """An output item: a call, a message, or an item that the client does not need."""
+    """An output item in a stream. Items other than calls and messages are read but ignored."""
 
     def __init__(self, index: int | None, arrival: int, decoder: ResponsesStreamDecoder) -> None:
         self.index = index

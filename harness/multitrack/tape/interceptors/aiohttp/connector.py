@@ -1,8 +1,8 @@
-"""The interceptor for aiohttp: the connectors, which create the connections of its sessions.
+"""The interceptor for aiohttp. It patches the connectors, which create a session's connections.
 
-Instead of a real transport, a connection gets a ``DeferredTransport``. This object receives the request, asks the tape
-how to route it, and only connects if the request must be sent to the network. The sessions, requests and responses are
-aiohttp's own.
+Instead of a real transport, a connection gets a ``DeferredTransport``. This object receives the request, asks the
+tape how to route it, and only connects if the request must be sent to the network. The sessions, requests and
+responses are aiohttp's own.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class DeferredTransport(asyncio.Transport):
         self.handler = DeferredResponseHandler(self._loop, self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Receive a part of the request."""
+        """Buffer a part of the request that aiohttp sends."""
         is_head_incomplete = self._parser.start_line is None
         self._sent += data
         self._body += self._parser.feed(bytes(data))

@@ -1,4 +1,4 @@
-"""The core of an asyncio call that is answered from a recording, see ``aio_core``."""
+"""Replay a recorded call in an asyncio gRPC client. See ``aio_core``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ReplayedCore:
         self._changed = asyncio.Event()
 
     def start_replay(self, replay: GrpcReplay) -> None:
-        """Answer with ``replay``."""
+        """Answer the call from a recording."""
         self._replay = replay
 
     def fail(self, miss: CassetteMiss) -> None:

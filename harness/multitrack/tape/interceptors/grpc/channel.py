@@ -149,7 +149,7 @@ class _BoundCall:
 
     @property
     def sent(self) -> Any:
-        """The message, or the iterator of messages."""
+        """The request message, or the iterator of messages if the client streams them."""
         return self._bound.arguments[self._sent_name]
 
     @sent.setter
