@@ -50,7 +50,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A range in each string, where the two strings differ."""
+    """Two ranges, one in each string, in which the strings differ."""
 
     old: range
     new: range
@@ -79,8 +79,8 @@ def _find_start(text: str, first: int, latest: int) -> int:
     Args:
         text: The text.
         first: The offset of the first difference, which the excerpt shows.
-        latest: The offset from which the rest of the text fits in the excerpt. If the difference is near the end, the
-            excerpt starts here, to show more text before the difference.
+        latest: The latest useful start: from this offset on, the text fits in the excerpt. If the difference is near
+            the end, the excerpt starts here, to show more text before the difference.
     """
     start = max(first - CONTEXT, 0)
     if 0 < latest < start and measure_columns("".join(map(escape_char, text[latest:first]))) <= first - latest:

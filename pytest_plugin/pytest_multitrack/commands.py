@@ -22,7 +22,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs only ``item``, with the options from this run that it needs."""
+    """Return the command that runs only ``item``, with those of this run's options that the test requires."""
     commands = shell_commands(item.config, has_doctests=pytest_internals.is_doctest(item))
     return commands.run([pytest_internals.get_test_name(item)], *arguments)
 
@@ -32,7 +32,7 @@ def shell_commands(config: pytest.Config, *, has_doctests: bool = False) -> Shel
 
     Args:
         config: The run's config.
-        has_doctests: Whether the commands collect doctests, if this run does.
+        has_doctests: Whether the commands collect doctests. Only has an effect if this run collects them.
     """
     options = find_run_options(config, has_doctests=has_doctests)
     return ShellCommands(config.rootpath, config.invocation_params.dir, options)

@@ -1,4 +1,4 @@
-"""The diagnosis in a failure: which layer changed, printed before everything else."""
+"""Describe which layer changed, at the top of the failure of a test."""
 
 from __future__ import annotations
 

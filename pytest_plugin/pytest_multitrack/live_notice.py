@@ -1,7 +1,7 @@
-"""The number of tests that send requests to the network, printed before a run that records without selecting tests.
+"""Before a run that records without selecting tests, print how many tests send requests to the network.
 
 With pytest-xdist, only the workers know which tests use a cassette. Each worker writes the number of these tests to a
-file, because before the first test, a worker can only send test names to the controller.
+file. It cannot send the number to the controller, because a worker can only send test names before the first test.
 """
 
 from __future__ import annotations

@@ -117,7 +117,9 @@ class OutputRedactor:
     # reports
 
     def are_clean(self, results: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether the ``results`` of tapes hold only names of tests and cassettes, and no secret."""
+        """Return whether the ``results`` of tapes contain no secrets, and no text other than the names of tests and
+        cassettes.
+        """
         if any(value for result in results for name, value in result.items() if name not in PLAIN_FIELDS):
             return False
         names = "\n".join(f"{result['test']}\n{result['tape']}" for result in results)
@@ -148,7 +150,9 @@ class OutputRedactor:
             self._check_longrepr(report)
 
     def _check_longrepr(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Explain values that only look equal, and replace another plugin's representation if it contains a secret."""
+        """Add a note if the compared values look equal because of redaction. Redact representations that are not
+        pytest's own.
+        """
         text = report.longreprtext
         if _LOOK_EQUAL.search(text) and _NOTE not in text:
             pytest_internals.append_failure_line(report, _NOTE)
@@ -159,9 +163,13 @@ class OutputRedactor:
             report.longrepr = redacted
 
     def redact_value(self, value: Any, *, may_be_cut: bool = False) -> Any:
-        """Return ``value`` without secrets: a string, a container of strings, or pytest's representation of an error.
+        """Return ``value`` without secrets.
 
-        Representations are changed in place. Returns ``value`` itself if nothing in it is a secret.
+        Representations are changed in place. If ``value`` has no secrets, it is returned unchanged.
+
+        Args:
+            value: A string, a container of strings, or pytest's representation of an error.
+            may_be_cut: Whether strings may be truncated within a secret.
         """
 
         def redact(part: Any) -> Any:
@@ -190,7 +198,7 @@ class OutputRedactor:
         return redact(value)
 
     def _learn_frames(self, error: BaseException) -> None:
-        """Learn the secrets in the local variables of ``error``'s frames, which pytest may print in part."""
+        """Learn the secrets in the local variables of ``error``'s frames. pytest may print only parts of them."""
         self._add_secrets(self._by_shape.find_secrets("\n\n".join(_list_texts(error))))
 
     # everything else
@@ -238,7 +246,7 @@ def _redact_lines(lines: list[str], redact: Callable[[str], str]) -> list[str]:
 
 
 def _without_repeats(variables: list[tuple[str, str]]) -> Iterator[dict[str, str]]:
-    """Split ``variables``, whose names may repeat, into mappings."""
+    """Split ``variables`` into mappings. A name that has two values appears in two mappings."""
     rest = variables
     while rest:
         environment: dict[str, str] = {}
@@ -251,9 +259,9 @@ def _without_repeats(variables: list[tuple[str, str]]) -> Iterator[dict[str, str
 
 
 def _list_texts(error: BaseException) -> Iterator[str]:
-    """Yield the strings in the local variables of the frames in ``error`` and in the errors that led to it.
+    """Yield the strings in the local variables of a traceback's frames. Include the errors that led to ``error``.
 
-    Runs no code of the objects that it visits.
+    No code of the visited objects is run.
     """
     seen: set[int] = set()
     pending: list[tuple[object, int]] = [(value, 0) for value in _list_locals(error)]

@@ -11,7 +11,8 @@ import pytest
 def redact_parameter_ids(metafunc: pytest.Metafunc, redact: Callable[[Any], Any]) -> None:
     """Pass each id that a test or a fixture sets through ``redact``.
 
-    The ids are redacted before pytest makes them unique, because two secrets have the same placeholder.
+    Two different secrets have the same placeholder. For this reason, the ids are redacted before pytest makes them
+    unique.
     """
     # Undocumented, but not in `pytest_internals`, which runs without a cassette do not import. If `parametrize` itself
     # were replaced, pytest's warnings would name our code as their location.

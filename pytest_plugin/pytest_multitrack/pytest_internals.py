@@ -120,7 +120,7 @@ def discard_failed_fixture(fixturedef: pytest.FixtureDef[object], request: pytes
 def wrap_finalizers(
     request: pytest.FixtureRequest, wrap: Callable[[Callable[[], object]], Callable[[], object]]
 ) -> None:
-    """Pass each finalizer that the fixture of ``request`` adds from now on through ``wrap``."""
+    """Wrap each finalizer that the fixture of ``request`` adds after this call."""
     add = request.addfinalizer
     vars(request)["addfinalizer"] = lambda finalizer: add(wrap(finalizer))
 
@@ -158,7 +158,7 @@ def add_user_frames(
     Args:
         report: A report whose text ``replace_failure_text`` set.
         error: The error with the traceback. None if the code under test caught it.
-        frames: The frames to show without the traceback, which are always in the short style.
+        frames: The frames to show if there is no traceback. They are always in the short style.
         is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all of them.
     """
     style = config.option.tbstyle
@@ -221,8 +221,8 @@ class _PaintedEntry(ReprEntryNative):
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
     """Use ``paint`` to colour the traceback entries of the failed ``report`` that start with ``first_line``.
 
-    Call this in the process that prints the report: pytest-xdist cannot transfer such an entry, and only that process
-    knows whether the terminal supports colours.
+    Call this in the process that prints the report. pytest-xdist cannot transfer a coloured entry, and only the
+    printing process knows whether the terminal supports colours.
     """
     traceback = getattr(report.longrepr, "reprtraceback", None)
     entries = getattr(traceback, "reprentries", None) or []
@@ -259,7 +259,7 @@ def is_representation(value: object) -> bool:
 
 
 def is_pytest_representation(longrepr: object) -> bool:
-    """Return whether ``longrepr`` has one of pytest's own classes, whose attributes hold everything they print."""
+    """Return whether ``longrepr`` is of one of pytest's classes. Their attributes contain all the text they print."""
     return isinstance(longrepr, str | tuple) or type(longrepr).__module__.startswith("_pytest.")
 
 

@@ -78,8 +78,8 @@ class SecretSearch:
         Args:
             text: The printed text.
             may_be_cut: Whether to look for parts of secrets, too. The minimum length of a part, in letters and digits,
-                is 8 next to an ellipsis or another sign that pytest cut the value, 12 at the start or the end of a
-                line, and 16 anywhere else.
+                is 8 next to an ellipsis or another sign that pytest truncated the value, 12 at the start or the end of
+                a line, and 16 anywhere else.
         """
         if "PRIVATE KEY" in text:
             text = _PRIVATE_KEY.sub(REDACTED, text)
@@ -148,7 +148,7 @@ class _Letters:
         self.letters = "".join(kept)
 
     def to_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span of the text that holds the letters from ``start`` to ``end``."""
+        """Convert the positions ``start`` and ``end`` in the letters to a span of the text."""
         return self._to_position(start), self._to_position(end - 1) + 1
 
     def _to_position(self, index: int) -> int:

@@ -308,7 +308,7 @@ def test_a_cassette_with_an_accepted_recording_is_not_rebound_at_the_same_time(p
     assert len(ids) == 2
     done = project.run("accept", *ids)
     assert done.returncode == 1
-    assert "cassettes/test_words.yaml: its requests are not changed" in done.stderr
+    assert "cassettes/test_words.yaml: no request was reworded" in done.stderr
     assert "accept cassettes/test_words.yaml" in done.stdout
     assert not pending.exists()
     assert "Plan my trip" not in project.worded.read_text("utf-8")

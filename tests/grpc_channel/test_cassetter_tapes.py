@@ -111,5 +111,5 @@ def test_a_method_of_an_unknown_service_is_reported(path):
     path.write_text(CASSETTE.read_text("utf-8").replace("talk.Talk/Gather", "walk.Walk/Gather"), "utf-8")
     with pytest.raises(CassetteCorrupt) as caught:
         storage.read(path)
-    assert "interaction 4: it calls /multitrack.walk.Walk/Gather, which no imported module defines" in str(caught.value)
+    assert "interaction 4: no imported module defines the gRPC method /multitrack.walk.Walk/Gather" in str(caught.value)
     assert "import the generated module of multitrack.walk.Walk before the cassette is opened" in str(caught.value)

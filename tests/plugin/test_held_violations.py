@@ -223,7 +223,7 @@ def test_a_thread_that_outlives_its_test_is_blocked_and_reported_for_it(write, m
     result.stdout.fnmatch_lines(
         [
             "multitrack: test_it.py::test_starts_a_thread: GET http://example.test/x was blocked: "
-            "the thread 'worker', which test_it.py::test_starts_a_thread had started, sent it while "
+            "test_it.py::test_starts_a_thread started the thread 'worker', which sent this request while "
             "test_it.py::test_is_innocent was running",
             "  end the thread before its test ends, for example with thread.join()",
         ]

@@ -505,5 +505,5 @@ def test_a_tool_without_valid_arguments_is_reported_as_an_error(standin):
     assert answer.status_code == 500
     assert answer.json()["error"]["message"] == (
         "multitrack.standin: no valid arguments can be generated for the tool Impossible (#/value: found no string "
-        "that matches the pattern '^(?!a)': assert_not is not supported); add a rule for it"
+        "that matches the pattern '^(?!a)': assert_not is not supported); add a rule for this tool"
     )

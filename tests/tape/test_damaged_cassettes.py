@@ -311,7 +311,7 @@ def test_a_compressed_body_that_would_fill_the_memory_is_refused(message, encodi
     error = find_damage(dump_foreign(message, encoding, compress_zeros(encoding, 20_000_000)))
     assert error.reason == (
         f"interaction 1: the body of the {message}: "
-        f"its {name} data is compressed so much that it cannot come from a real server"
+        f"the {name} data is compressed so much that it cannot come from a real server"
     )
     assert error.path == PATH
 

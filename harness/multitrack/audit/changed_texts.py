@@ -37,9 +37,9 @@ def is_only_noise(text: str) -> bool:
 
 
 def find_common_noise(recorded: str, sent: str) -> tuple[str, ...]:
-    """Return the kinds of changing values, such as ``uuid``, in two texts if any of these values differ.
+    """Return the kinds of changing values, such as ``uuid``, that two texts have, if the values differ.
 
-    Empty if the texts do not have the same number of values of each kind.
+    Returns an empty tuple if the texts do not have the same number of values of each kind.
     """
     before, after = ([part for part in split_noise(text) if isinstance(part, NoisePart)] for text in (recorded, sent))
     if Counter(part.kind for part in before) != Counter(part.kind for part in after):

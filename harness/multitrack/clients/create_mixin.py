@@ -35,7 +35,9 @@ class Omit(Protocol):
 
 
 class _SdkResource:
-    """A client's resource with extraction. Subclasses also extend the SDK's own class for the resource."""
+    """Base of an SDK client's resource with ``response_model``. Subclasses also inherit from the SDK's class for the
+    resource.
+    """
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]

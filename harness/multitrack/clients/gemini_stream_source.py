@@ -51,7 +51,7 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     async def begin_async(cls, converter: ResponseConverter[R], generator: AsyncGenerator[R]) -> GeminiStreamSource[R]:
-        """Read the first response of an async client's stream, for the same reason as ``begin``."""
+        """Read the first response of an async client's stream. See ``begin`` for the reason."""
         return cls(converter, generator, _PrependedChunk(await anext(generator, _END), generator))
 
     @property

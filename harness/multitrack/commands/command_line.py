@@ -32,7 +32,7 @@ _PENDING = (
 )
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be changed, and change nothing")]
 _Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-_Force = Annotated[bool, typer.Option("--force", help="also change files with uncommitted changes")]
+_Force = Annotated[bool, typer.Option("--force", help="also change files that have uncommitted changes")]
 
 
 def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
@@ -52,7 +52,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         dry_run: _DryRun = False,
         json: _Json = False,
         force: Annotated[
-            bool, typer.Option("--force", help="with ids: also change files with uncommitted changes")
+            bool, typer.Option("--force", help="if you pass ids: also change files that have uncommitted changes")
         ] = False,
     ) -> None:
         """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent.
@@ -126,9 +126,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool,
             typer.Option(
                 "--find",
-                help="instead, print the commands for tests that seem to have been renamed or moved: they have no "
-                "cassette, but their requests in the last pytest run are in the cassette of a test that no longer "
-                "exists",
+                help="instead, print the commands for tests that seem to have been renamed or moved; such a test has "
+                "no cassette, but a test that no longer exists has a cassette with the requests of the last run",
             ),
         ] = False,
         dry_run: _DryRun = False,
@@ -161,7 +160,9 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
     @app.command(epilog=f"Example: multitrack convert tests/cassettes\n\n{_EXIT_CODES}")
     def convert(
-        paths: Annotated[list[Path], typer.Argument(help="cassettes of other recorders, or folders with them")],
+        paths: Annotated[
+            list[Path], typer.Argument(help="cassettes of other recorders, or folders that contain such cassettes")
+        ],
         dry_run: _DryRun = False,
         json: _Json = False,
         force: _Force = False,
@@ -302,7 +303,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Restore the files that the last mv, convert, prune, rebind, reject, accept, ignore or review changed.
 
-        After a later run of pytest with --calls-rebind, restore the cassettes that this run changed.
+        If pytest --calls-rebind changed cassettes after that, restore those cassettes instead.
 
         A second undo reverts the first.
         """

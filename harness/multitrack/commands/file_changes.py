@@ -70,13 +70,14 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog | None, command: s
 
     Args:
         changes: The changes.
-        log: Keeps the earlier contents of the files. None if the caller does that.
+        log: Keeps the earlier contents of the files. None if the caller keeps them.
         command: The command line, for the log.
         force: Whether to change files even if git has uncommitted changes in them.
 
     Raises:
-        MultitrackError: A file has uncommitted changes, has changed since the plan was made, or cannot be written. If
-            it cannot be written, the changes before it have been made. Otherwise, no change has been made.
+        MultitrackError: A file has uncommitted changes, or has changed since the plan was made; nothing was changed.
+            Or a
+            file cannot be written; the changes before that file were made.
     """
     check_changes(changes, force=force)
     with nullcontext() if log is None else log.recording(command, [change.path for change in changes]):

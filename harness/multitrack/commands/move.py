@@ -142,7 +142,9 @@ def _rename_in_cassette(path: Path, content: bytes, renaming: Renaming, *, is_mo
 
 
 def _rename_fixture(renaming: Renaming) -> Callable[[str], str | None]:
-    """Return a function that renames a renamed module in the names of fixtures, such as ``fixture x of module``."""
+    """Return a function that replaces the name of a renamed module in a fixture's name, such as ``fixture x of
+    module``.
+    """
     old, new = (PurePosixPath(NodeId.parse(name).module) for name in (renaming.old, renaming.new))
 
     def rename(name: str) -> str | None:

@@ -17,7 +17,7 @@ from multitrack.wording import count_noun
 
 @dataclass
 class Pruning:
-    """The result of ``plan_pruning``."""
+    """The planned removals of unused interactions."""
 
     changes: list[FileChange] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)

@@ -23,11 +23,12 @@ Word = Literal["accept", "reject"]
 
 @dataclass(slots=True)
 class Decisions:
-    """What was decided about the items.
+    """The decisions about the items of ``multitrack review``.
 
     Attributes:
-        words: The items that are accepted or rejected, by id.
-        ignored: By id, the paths to ignore in snapshots. Empty for all paths of the item.
+        words: Maps the ids of items to "accept" or "reject".
+        ignored: Maps the ids of items to the paths to ignore in snapshots. An empty list ignores all paths of the
+            item.
     """
 
     words: dict[str, Word] = field(default_factory=dict)
@@ -44,12 +45,12 @@ class Decisions:
 
 @dataclass
 class ReviewPlan:
-    """The changes that carry out decisions, and the problems that prevent others.
+    """The result of planning a review: the changes to make, and the decisions that cannot be carried out.
 
     Attributes:
         pending: The pending recordings to accept. They are merged under a lock, so they are not file changes.
         changes: The other changes.
-        problems: Why a decision is not carried out, by the id of the item.
+        problems: The reasons why decisions cannot be carried out, by the ids of their items.
     """
 
     pending: list[Path]
@@ -114,7 +115,7 @@ def plan_decisions(
             if change.path.resolve() in merged:
                 shown = str(paths.relative_to_cwd(change.path))
                 plan.problems[shown] = (
-                    f"{shown}: its requests are not changed, because a pending recording is being accepted into it\n"
+                    f"{shown}: no request was reworded, because this command also accepts a pending recording for it\n"
                     "  run the tests again: pytest"
                 )
             else:
@@ -140,7 +141,7 @@ _NOT_IGNORABLE: dict[Kind, str] = {
 
 
 def explain_refusal(word: str, item: ReviewItem) -> str:
-    """Return why ``word``, a decision, is impossible for ``item``, and what to do instead."""
+    """Return why the decision ``word`` is impossible for ``item``, and what to do instead."""
     if word == "ignore":
         command = f"\n  run: {item.command}" if item.kind in ("drift", "audit finding") and item.command else ""
         return _NOT_IGNORABLE[item.kind] + command

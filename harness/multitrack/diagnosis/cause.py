@@ -134,8 +134,8 @@ class _CauseSearch:
         if gone and new:
             return Diagnosis("request-changed", f"the request changed and was recorded again after {self.since}")
         if new:
-            return Diagnosis("requests-added", f"the requests changed: {new} more than when {self.since}")
-        return Diagnosis("requests-removed", f"the requests changed: {gone} fewer than when {self.since}")
+            return Diagnosis("requests-added", f"the requests changed: the test sent {new} more than when {self.since}")
+        return Diagnosis("requests-removed", f"the requests changed: the test sent {gone} fewer than when {self.since}")
 
     def _describe_reply_change(self, *, is_live: bool) -> Diagnosis:
         details = f": {changes}" if (changes := ", ".join(self._describe_call_changes(is_live=is_live))) else ""
@@ -234,7 +234,7 @@ class _CauseSearch:
 
 
 def _recorded_interactions(tape: Tape) -> Sequence[Interaction]:
-    """Return the recordings for the requests of ``tape``."""
+    """Return the recorded interactions to compare with this run."""
     if tape.mode == "record-missing" and not tape.previous_interactions:
         # interactions that another recorder wrote belong to no test, so `previous_interactions` does not contain them
         return tape.played
@@ -248,10 +248,10 @@ def _live_interactions(tape: Tape) -> Sequence[Interaction]:
 def _pair_by_request(
     then: Sequence[ExchangeFingerprint], now: Sequence[ExchangeFingerprint], rebound: Sequence[bool]
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
-    """Pair each fingerprint in ``now`` with the one for the same request in ``then``, or with None.
+    """Pair each fingerprint in ``now`` with the fingerprint of the same request in ``then``, or with None.
 
-    A rebound request replaced a recorded one, but kept its reply. If ``then`` has no equal request, the rebound one is
-    paired with an unpaired request that has the same reply.
+    A rebound request replaced a recorded request, but kept its reply. If ``then`` has no request that equals a
+    rebound request, the rebound request is paired with an unpaired request that has the same reply.
 
     Args:
         then: The fingerprints from the snapshot or the cassette.

@@ -1,7 +1,8 @@
-"""Import models by their paths, but only from packages that the project allows: by default, its own packages.
+"""Import models by their paths, but only from the packages that the project allows. The default is the project's
+packages.
 
-Importing a module runs it, and anyone can write a cassette. Therefore, a module that a cassette names is only imported
-if its source defines the model. Other modules are not run, even in an allowed package.
+Importing a module runs its code, and anyone can write a cassette. If a cassette names a module, that module is only
+imported if its source defines the model. Other modules are not imported, even from an allowed package.
 """
 
 from __future__ import annotations
@@ -141,7 +142,10 @@ class ModelImporter:
 
 
 def _defines(module_name: str, name: str) -> bool:
-    """Return whether the source of a module defines ``name``. Imports its parent packages, but not the module."""
+    """Return whether a module's source code defines ``name``.
+
+    Imports the module's parent packages, but not the module.
+    """
     if module_name in sys.modules:
         return True
     spec = find_spec(module_name)
@@ -158,8 +162,8 @@ def _defines(module_name: str, name: str) -> bool:
 def import_folders(folder: Path) -> list[str]:
     """Return the folders that a project's tests can import from.
 
-    They are the root of the project that contains ``folder``, its folder ``src``, and pytest's ``pythonpath`` in its
-    pyproject.toml.
+    They are the root of the project that contains ``folder``, the root's ``src`` folder, and the folders in pytest's
+    ``pythonpath`` in the project's pyproject.toml.
     """
     file = find_pyproject(folder)
     if file is None:

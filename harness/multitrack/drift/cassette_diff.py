@@ -58,7 +58,7 @@ def _target(interaction: Interaction) -> Hashable:
 def _pair(
     olds: Sequence[Hashable], news: Sequence[Hashable], free_olds: Sequence[int], free_news: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
-    """Pair free items that have the same key, in order. Yield their positions in ``news`` and in ``olds``."""
+    """Pair unpaired interactions that have equal keys, in order. Yield the new and the old position of each pair."""
     waiting: defaultdict[Hashable, list[int]] = defaultdict(list)
     for old in reversed(free_olds):
         waiting[olds[old]].append(old)
@@ -94,13 +94,13 @@ def _compare_requests(old: Interaction, new: Interaction) -> Iterator[str]:
         for line in format_difference(difference, 4):
             yield f"    {_LABEL.sub(_rename_label, line)}"
     if len(differences) > _MAX_REQUEST_DIFFERENCES:
-        yield "request: it differs in more places"
+        yield "request: there are more differences"
     if not differences:
         yield f"request: {old.request.url} became {new.request.url}"
 
 
 def _rename_label(found: re.Match[str]) -> str:
-    """Return "before:" or "after:", padded to the width of a miss's label, so that the carets below stay aligned."""
+    """Return "before:" or "after:" with padding, so that the carets in the next lines stay aligned."""
     return f"{'before:' if found[1] == RECORDED else 'after:':{len(RECORDED)}} "
 
 

@@ -17,8 +17,8 @@ class ComparedFile:
     """A cassette in two versions.
 
     Args:
-        old_name: The old version, as it is shown to the user.
-        name: The new version, as it is shown to the user.
+        old_name: The name of the old version in messages.
+        name: The name of the new version in messages.
         before: The content of the old version. None if it does not exist.
         after: The content of the new version. None if it does not exist.
     """
@@ -29,7 +29,7 @@ class ComparedFile:
     after: bytes | None
 
     def read(self, redact: Callable[[Cassette], Cassette]) -> tuple[Cassette, Cassette]:
-        """Return both versions. A version that does not exist is an empty cassette.
+        """Return both versions of the cassette. A version that does not exist is an empty cassette.
 
         Raises:
             CassetteCorrupt: A version cannot be read.

@@ -73,9 +73,13 @@ class Retries(Generic[T]):
 def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
     """Replace the invalid calls of ``last`` with ``new_calls``.
 
-    Each new call replaces the first invalid call with the same name. If there is none, it replaces the first call to a
-    tool that was not offered. If there is none, it replaces the first remaining invalid call. If no invalid call
-    remains, it is appended.
+    Each new call replaces the first remaining invalid call of these kinds, in this order:
+
+    1. a call with the same name
+    2. a call to a tool that was not offered
+    3. any other invalid call
+
+    If no invalid call remains, the new call is appended.
 
     Returns:
         All calls, and the new calls. The ``index`` of a new call is its position among all calls.

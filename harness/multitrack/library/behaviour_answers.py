@@ -86,7 +86,10 @@ class BehaviourAnswers:
             reason = _explain_absence(wire, self._name)
             kind = "a streamed answer" if wire.endswith(".stream") else "a complete answer"
             if self._wire.endswith(".stream"):
-                reason = f'the marker only answers streams; write "{self._wire.removesuffix(".stream")}" for both kinds'
+                reason = (
+                    "the marker only answers streams; to answer other requests, too, write "
+                    f'"{self._wire.removesuffix(".stream")}"'
+                )
             return f"{mark} cannot answer a request for {kind}: {reason}"
         other = wire.removesuffix(".stream")
         return (

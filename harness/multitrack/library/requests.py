@@ -74,7 +74,7 @@ def read_tools(request: Request) -> list[OfferedTool]:
 
 
 def _list_chosen(choice: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of the functions that a tool choice allows. If it names none, all are allowed."""
+    """Yield the names of the functions that a tool choice allows. Yields nothing if it allows all functions."""
     for fields in (choice, as_object(choice.get("function")), as_object(choice.get("tool"))):
         if (name := as_text(fields.get("name"))) is not None:
             yield name

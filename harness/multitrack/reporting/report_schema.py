@@ -1,4 +1,4 @@
-"""The JSON Schema of a run's report. ``report.schema.json`` contains it."""
+"""Generate the JSON Schema of a run's report, which ``report.schema.json`` contains."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Read and write the snapshot file ``<module>.calls``: named entries of call expressions.
 
-The layout is that of syrupy's amber files::
+The file has the layout of syrupy's amber files::
 
     # serializer version: 1
     # name: test_plan
@@ -9,10 +9,10 @@ The layout is that of syrupy's amber files::
       # request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e
     # ---
 
-The comment below an entry's calls is its note, which is not compared.
+The comment below an entry's calls is its note. Notes are not compared.
 
-A file is written completely or not at all, and processes that write the same file wait for each other. A file that
-cannot be read completely is an error, and is never overwritten.
+A file is written completely or not at all. Processes that write the same file wait for each other. A file that cannot
+be read completely is an error, and is never overwritten.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class DamagedCallsFile(ValueError):
 
 
 def format_entry(calls: Collection[SnapshotCall], *, ordered: bool = False) -> str:
-    """Return the text of an entry.
+    """Return the text of a snapshot entry for ``calls``.
 
     Unless ``ordered`` is true, the calls are sorted by tool and arguments, so that their order does not affect the
     text.

@@ -247,7 +247,7 @@ class _SnapshotWrites:
         self._write_or_defer(write)
 
     def refresh_note(self) -> None:
-        """Update the note of the entry that was compared last, if this is a recording and the note has changed."""
+        """While recording, update the note of the entry that was compared last."""
         if self.is_deferred and self._last_recalled and (note := self._make_note()):
             text = replace_note(self._last_recalled["data"], note)
             if text != self._last_recalled["data"]:

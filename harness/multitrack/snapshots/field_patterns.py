@@ -25,7 +25,7 @@ class FieldPattern:
     that is not a name is written as in Python: ``prices['per night']``.
 
     Raises:
-        BadOption: ``text`` is not such a pattern.
+        BadOption: ``text`` is not a valid pattern.
     """
 
     def __init__(self, text: str) -> None:

@@ -69,7 +69,7 @@ def is_matcher(value: object) -> bool:
 
 
 class _Unequal:
-    """An object that only equals objects that equal everything, such as ``unittest.mock.ANY``."""
+    """An object that equals nothing, except objects that equal everything, such as ``unittest.mock.ANY``."""
 
 
 _UNEQUAL = _Unequal()

@@ -78,7 +78,7 @@ def run(
 
 
 def _write_private_file(path: Path, text: str) -> None:
-    """Write a file atomically, readable by its owner only, so that another process never reads half of it."""
+    """Write a file that only its owner can read. Other processes see the whole file or none."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

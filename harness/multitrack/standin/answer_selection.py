@@ -50,7 +50,7 @@ def _default_answer(request: ModelRequest) -> ScriptedAnswer:
             calls.append(ScriptedCall(tool.name, generate_value(tool.schema)))
         except UnsatisfiableError as error:
             raise ScriptError(
-                f"no valid arguments can be generated for the tool {tool.name} ({error}); add a rule for it"
+                f"no valid arguments can be generated for the tool {tool.name} ({error}); add a rule for this tool"
             ) from error
     return ScriptedAnswer(calls=calls)
 

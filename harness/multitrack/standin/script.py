@@ -12,8 +12,8 @@ The file has one key, ``rules``, with a list. The keys of a rule are the fields 
       error: {status: 429}
       headers: {retry-after: "0"}
 
-The first rule that applies and has uses left provides the answer. The same rules serve every wire format. ``turn``
-selects a different answer for each request in a conversation.
+The first rule that applies and has uses left provides the answer. Rules work with every wire format. ``turn`` selects
+a different answer for each request in a conversation.
 """
 
 from __future__ import annotations

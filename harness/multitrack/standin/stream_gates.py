@@ -21,7 +21,9 @@ class StreamGates:
         self._changed = Condition()
 
     def open(self, name: str) -> None:
-        """Release one answer: one that is waiting at the gate, or else the next one that reaches it."""
+        """Release the answer that is waiting at the gate. If none is waiting, release the next answer that reaches the
+        gate.
+        """
         with self._changed:
             self._openings[name] += 1
             self._changed.notify_all()

@@ -37,7 +37,7 @@ class UnknownParts:
     """Segments of the path, such as ``locations``. The segment after each of them is unknown."""
 
     def __bool__(self) -> bool:
-        """Return whether any part is unknown."""
+        """Return whether any part of the URL is unknown."""
         return self.origin or bool(self.parameters or self.collections)
 
 
@@ -82,7 +82,7 @@ class Request:
 
     @property
     def with_sent_messages(self) -> Request:
-        """The same request, whose body contains the messages sent so far."""
+        """A copy of the request whose body contains the messages sent so far."""
         if self.messages is None:
             return self
         return replace(self, body=b"[" + b", ".join(self.messages) + b"]", messages=None)
@@ -220,11 +220,11 @@ class Passthrough:
 
 
 class ResponseRecorder(Protocol):
-    """The decision to send the request to the network, and to report the response to the tape.
+    """Sends a request to the network and records its response.
 
     The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and then exactly one of
-    ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives, for
-    example because its task is cancelled, the interceptor only calls ``record_end("left")``.
+    ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives,
+    for example because its task is cancelled, the interceptor only calls ``record_end("left")``.
     """
 
     def record_head(self, status: int, reason: str, headers: Headers) -> None:
@@ -235,8 +235,7 @@ class ResponseRecorder(Protocol):
 
         Args:
             chunk: The bytes that arrived.
-            continued: Whether the bytes belong to the same chunk as the previous part, because the network split the
-                chunk.
+            continued: Whether the network split a chunk, and these bytes continue the previous part.
         """
 
     def record_end(
@@ -269,7 +268,10 @@ class Conversation(Protocol):
     """
 
     def match_message(self) -> None:
-        """Compare the last message of the request. Raises ``CassetteMiss`` if no recording has it at this position."""
+        """Compare the last message of the request.
+
+        Raises ``CassetteMiss`` if no recording has this message at the same position.
+        """
 
     def match_end(self) -> None:
         """Drop the recordings with more messages than the client sent.
@@ -280,7 +282,7 @@ class Conversation(Protocol):
     def find_replay(self) -> Replay | None:
         """Return the replay of the matching recording. ``None`` if the client must first send more messages.
 
-        Raises ``CassetteMiss`` if an equal call has already replayed the last recording.
+        Raises ``CassetteMiss`` if every matching recording was already replayed.
         """
 
     def abandon(self) -> None:

@@ -46,7 +46,7 @@ class DeferredResponse(Response):
         return getattr(response, name)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether ``other`` is an equal response, deferred or not."""
+        """Return whether ``other`` is an equal response. Either response may be deferred."""
         return Response(**{field: getattr(self, field) for field in _FIELDS}) == other
 
     def __hash__(self) -> int:

@@ -90,13 +90,17 @@ class RecordingSearch:
         return self.cache.remember(_SearchMemory, _SearchMemory)
 
     def find(self, key: MatchingKey, *, played: int = 0) -> LostRecording | None:
-        """Return the recording of a request with ``key``. None if the limited search does not find one.
+        """Search other files for a recording of a request, and return it with advice on how to use it.
 
-        If the cassette exists, only its pending recordings can be used.
+        Not every file is searched. If the cassette exists, only its pending recordings and its copies in other
+        formats are searched.
 
         Args:
             key: The matching key of the request.
             played: The number of requests with this key that the cassette has answered.
+
+        Returns:
+            The first recording found, or None.
         """
         pending = paths.pending_path(self.path)
         found = self._read(pending)
@@ -346,7 +350,10 @@ class _SearchMemory:
     def read(
         self, key: Hashable, size: int, read_cassette: Callable[[], _OtherCassette | None]
     ) -> _OtherCassette | None:
-        """Return the cached cassette for ``key``, or read it with ``read_cassette``. Its file has ``size`` bytes."""
+        """Return the cached cassette for ``key``, or read it with ``read_cassette``.
+
+        ``size`` is the size of the cassette's file in bytes.
+        """
         if key in self._cassettes:
             found = self._cassettes.pop(key)
         else:
@@ -399,7 +406,9 @@ class _OtherCassette:
     """The positions, from 0, of pending recordings that are appended to the cassette. The others replace recordings."""
 
     def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
-        """Return whether one more request with ``key`` can be answered after ``played`` such requests."""
+        """Return whether a request with ``key`` can be replayed, if ``played`` requests with that key were replayed
+        before.
+        """
         # an entry's key alone decides whether it accepts a request
         accepting = [
             position

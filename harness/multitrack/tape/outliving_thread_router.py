@@ -93,8 +93,8 @@ class OutlivingThreadRouter:
         address = parts.netloc.rpartition("@")[2]
         during = f"while {self._during} was running" if self._during else "while no test was running"
         violation = LiveCall(
-            f"{request.method} {parts.scheme}://{address}{parts.path} was blocked: the thread "
-            f"{threading.current_thread().name!r}, which {self._scope.name} had started, sent it {during}\n"
+            f"{request.method} {parts.scheme}://{address}{parts.path} was blocked: {self._scope.name} started the "
+            f"thread {threading.current_thread().name!r}, which sent this request {during}\n"
             f"  end the thread before its test ends, for example with thread.join()"
         )
         self.add_violation(violation)

@@ -1,7 +1,8 @@
 """Do not intercept requests that mocket and HTTPretty mock.
 
-These packages replace Python's sockets, below all interceptors, and their answers are not network traffic. They
-register their answers by host and port. A request to a registered host and port is sent, and reaches their sockets.
+These packages replace Python's sockets, below all interceptors, and their answers are not network traffic. The
+packages know their mocked requests by host and port. Requests to those hosts and ports pass through the interceptors
+unchanged.
 """
 
 from __future__ import annotations
@@ -43,5 +44,5 @@ def find_real_class() -> Any:
 
 
 def _find_active() -> str:
-    """Return the package of the current socket class."""
+    """Return the name of the package that defines the current ``socket.socket``."""
     return socket.socket.__module__.partition(".")[0]

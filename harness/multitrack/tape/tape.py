@@ -194,7 +194,7 @@ class Tape:
 
     @property
     def redactor(self) -> Redactor:
-        """The redactor, which knows the credentials that were sent."""
+        """The redactor. It knows the credentials that were sent."""
         return self._normalizer.redactor
 
     # violations
@@ -234,7 +234,7 @@ class Tape:
             yield expected
 
     def explain_miss(self, interaction: Interaction) -> CassetteMiss:
-        """Return the miss that a live ``interaction`` would have been in replay mode."""
+        """Return the miss that the request of a live ``interaction`` would cause in replay mode."""
         return self._misses.explain(interaction)
 
     # what was replayed and recorded
@@ -251,7 +251,7 @@ class Tape:
 
     @property
     def answered_requests(self) -> Sequence[AnsweredRequest]:
-        """The requests that recordings answered, in order, without those that stream their messages."""
+        """The requests that recordings answered, in order. Calls that stream their requests are not included."""
         return self._session.answered_requests
 
     @property
@@ -269,7 +269,7 @@ class Tape:
 
     @property
     def sent_exchanges(self) -> Sequence[Interaction]:
-        """The interactions in ``answered_interactions``, with the requests that the test sent."""
+        """Like ``answered_interactions``, but with the requests as the test sent them."""
         return (*self._session.sent_exchanges, *self._recorder.interactions())
 
     @property
@@ -342,7 +342,7 @@ class Tape:
 
     @property
     def has_recordings(self) -> bool:
-        """True if a response was recorded. ``save`` writes the recording even if the test failed."""
+        """True if a response was recorded."""
         return self._session.writes and not self.is_lost and self._recorder.has_responses
 
     @property
@@ -362,7 +362,7 @@ class Tape:
 
     @property
     def days_if_expired(self) -> int | None:
-        """The age of the recordings that the tape replays, in days, if it is above ``max_age``. ``None`` otherwise."""
+        """The age in days of the recordings that the tape replays. ``None`` if they are not older than ``max_age``."""
         return self._cassette.find_days_if_expired(self._settings.max_age, self._clock) if self._is_replaying else None
 
     def raise_if_expired(self) -> None:

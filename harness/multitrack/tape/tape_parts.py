@@ -158,9 +158,9 @@ def assemble_parts(
 
 
 class _ExpiredCassettes(set[Path]):
-    """The cassettes that a run records again.
+    """The expired cassettes that this run records again.
 
-    They are remembered, because a shared cassette no longer looks old after the first of its tests has recorded it.
+    A cassette that several tests share looks new after the first test has recorded it. The other tests find it here.
     """
 
 

@@ -57,11 +57,11 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_texts(self, block: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Return the objects in a block that have a piece of the answer's text as their ``text``."""
+        """Return the objects in a block whose ``text`` is a part of the answer's text."""
 
     @abstractmethod
     def is_text(self, block: Mapping[str, Any]) -> bool:
-        """Return whether a streamed block is a text block. ``block`` has the fields that it started with."""
+        """Return whether a streamed block is a text block. ``block`` has the fields from the start of the block."""
 
     @abstractmethod
     def build_text(self, text: str) -> Fields:
@@ -199,7 +199,7 @@ class EventList:
         self._frame = next(chunk.frame for chunk in self.chunks if chunk.document is not None)
 
     def parse_blocks(self) -> None:
-        """Find the blocks. Blocks in the first event get separate events."""
+        """Find the content blocks. If the first event contains blocks, give each of them its own event."""
         chunks, self.chunks = self.chunks, []
         last_by_index: dict[int | None, _RecordedBlock] = {}
         for chunk in chunks:
@@ -266,7 +266,7 @@ class EventList:
         self._replace({id(slot): blocks.surround(slot) for slot, blocks in zip(slots, new, strict=True)})
 
     def get_end(self) -> Fields:
-        """Return the object with the stop reason. If no event has one, add such an event."""
+        """Return the object with the stop reason. If no event has a stop reason, add an event for it."""
         for chunk in self.chunks:
             if (stop := self._syntax.find_stop(as_object(chunk.document))) is not None:
                 return stop

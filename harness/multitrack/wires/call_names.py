@@ -1,4 +1,4 @@
-"""Ids and names of tool calls, corrected so that the provider accepts them when a conversation continues."""
+"""Correct the ids and names of tool calls in a continued conversation, so that the provider accepts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Change values in JSON text and keep the rest: whitespace, escapes, the form of numbers, the order of keys."""
+"""Change values in JSON text, but keep its whitespace, its escapes, the form of its numbers, and its key order."""
 
 from __future__ import annotations
 
@@ -146,9 +146,9 @@ class _Rewriter:
 
 
 def _align(items: tuple[_Item, ...], values: list[Any]) -> list[tuple[_Item | None, Any]]:
-    """Return each value with the item of the array that it replaces, or with None if it replaces none.
+    """Pair each value with the array item that it replaces, or with None if it is a new item.
 
-    Values that are unchanged at the beginning or the end keep their items. The rest are paired in order.
+    Values that are unchanged at the beginning or the end keep their items. The other values are paired in order.
     """
     count = min(len(items), len(values))
     head = next((n for n in range(count) if not _is_same(items[n].node.value, values[n])), count)

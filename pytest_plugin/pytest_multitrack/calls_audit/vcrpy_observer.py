@@ -165,7 +165,9 @@ class VcrpyObserver:
         ]
 
     def _merge_loaded(self) -> None:
-        """Merge the cassette objects for each file. Keep those that are still open: later tests may use them."""
+        """Merge all cassette objects that belong to the same file. Keep the open ones, because later tests may use
+        them.
+        """
         still_open = {id(opened) for _, opened in self._open.values()}
         remaining = []
         for opened in self._loaded:

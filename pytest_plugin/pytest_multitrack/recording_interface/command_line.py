@@ -41,6 +41,6 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--disable-recording": {
         "action": "store_true",
         "default": False,
-        "help": "Ignore the marker vcr: go live, and neither read nor write cassettes (default: replay only)",
+        "help": "Ignore the vcr marker: send requests to the network, and do not read or write cassettes",
     },
 }

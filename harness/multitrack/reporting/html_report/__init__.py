@@ -107,7 +107,10 @@ def _format_options(values: Iterable[str]) -> str:
 
 
 def _format_overview(tests: Sequence[ReportedTest], anchors: Sequence[str]) -> str:
-    """Return a table with a row for each cause. Empty for a single cause, whose details are on the first screen."""
+    """Return a table with a row for each cause.
+
+    Returns an empty string if there is only one cause, because the page starts with its details.
+    """
     causes: list[list[int]] = []
     for number, test in enumerate(tests):
         if test.severity not in ("failed", "drifted"):

@@ -56,7 +56,7 @@ def escape(text: str) -> str:
 
 
 def format_test(test: ReportedTest, anchor: str, *, is_open: bool) -> str:
-    """Return the element of ``test``.
+    """Return the HTML element for ``test``.
 
     Args:
         test: The test.
@@ -103,11 +103,11 @@ def _format_headline(test: ReportedTest) -> str:
 
 
 def format_overview_row(test: ReportedTest, anchor: str, others: int) -> str:
-    """Return the row of the overview for ``test``: what differs, the prompt, the cassette's age, and the next step.
+    """Return the overview's row for ``test``: what differs, the prompt, the cassette's age, and the next step.
 
     Args:
         test: The test.
-        anchor: The id of the element of ``test``.
+        anchor: The id of the HTML element for ``test``.
         others: The number of other tests with the same cause.
     """
     badge = "drifted" if test.severity == "drifted" else test.outcome or "fixture"
@@ -142,7 +142,9 @@ def _list_comparisons(test: ReportedTest) -> list[ReportedComparison]:
 
 
 def _format_difference(test: ReportedTest) -> Iterator[str]:
-    """Yield the place of the first difference and its two values. Yield nothing if none is known."""
+    """Yield HTML for the first difference: its location and its two values. Yield nothing if the test has no
+    difference.
+    """
     for comparison, pair in ((one, pair) for one in _list_comparisons(test) for pair in one.differing):
         call = pair.expected or pair.received
         tool = call.tool if call is not None else ""

@@ -22,7 +22,7 @@ _CHOICES = ("auto", "any", "tool", "none")
 
 
 def parse_request(body: Any, model: str | None) -> ModelRequest:
-    """Return the request in ``body``, parsed JSON.
+    """Convert the parsed JSON ``body`` to a request.
 
     Args:
         body: The body of the request.

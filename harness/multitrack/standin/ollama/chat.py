@@ -47,7 +47,7 @@ def is_chat(path: str) -> bool:
 
 
 def parse_request(body: Any) -> ModelRequest:
-    """Return the request in ``body``, parsed JSON.
+    """Convert the parsed JSON ``body`` to a request.
 
     Raises:
         RejectedChatError: If Ollama would reject the request.

@@ -35,7 +35,7 @@ _DONE = AnswerPart(b"data: [DONE]\n\n")
 
 
 def parse_request(body: Any) -> ModelRequest:
-    """Return the request in ``body``, parsed JSON. Raises ``InvalidRequestError`` if OpenAI would reject it."""
+    """Convert the parsed JSON ``body`` to a request. Raises ``InvalidRequestError`` if OpenAI would reject it."""
     if not isinstance(body, Mapping):
         raise InvalidRequestError("We could not parse the JSON body of your request.")
     messages = read_messages(body)

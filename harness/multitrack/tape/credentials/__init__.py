@@ -55,7 +55,7 @@ class _StandInBlock:
 
 @contextmanager
 def stand_in(*, live: bool = False, keep_patches: bool = False) -> Iterator[None]:
-    """Create clients with a stand-in if they find no credential.
+    """Within the block, create clients with a stand-in credential if they find no real one.
 
     Open this block while test modules are imported and while a test's cassette replays. Blocks nest, may close in any
     order, and apply to all threads.

@@ -1,8 +1,8 @@
-"""Stand-in for the key that LangChain's OpenAI models need.
+"""Create the synchronous client of LangChain's OpenAI models if there is no API key.
 
-If there is no key, the constructors of these models still create an asynchronous client, which gets a stand-in like any
-of the SDK's clients. The constructors do not create the synchronous client, because the key might be an asynchronous
-function. The patches create this client.
+Without a key, the constructors of these models create only an asynchronous client, which gets a stand-in for the key.
+They do not create the synchronous client, because the key might be an asynchronous function. The patches create it
+with the same stand-in.
 """
 
 from __future__ import annotations

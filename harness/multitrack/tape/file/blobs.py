@@ -1,8 +1,8 @@
-"""Large pieces of base64 in requests: images, audio and documents.
+"""Store the large base64 data in requests (images, audio and documents) separately from the bodies.
 
-The cassette stores each piece once, at its end, under the sha256 of the decoded content. The bodies only contain the
-names of the pieces, so that they stay readable in a pull request. When the cassette is read, the pieces are put back,
-so that matching compares what was sent.
+The end of the cassette has one copy of each piece of data, named by the sha256 of the decoded content. The bodies
+have only the names of the pieces, which keeps the bodies readable in a pull request. Reading the cassette restores
+the original bodies, and matching compares those.
 """
 
 from __future__ import annotations

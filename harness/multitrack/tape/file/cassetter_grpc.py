@@ -68,7 +68,7 @@ def _find_method(url: str, name: str) -> _Method:
         found: Any = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
     except (KeyError, ImportError) as error:
         raise ValueError(
-            f"it calls {name}, which no imported module defines: import the generated module of {service} before the "
+            f"no imported module defines the gRPC method {name}: import the generated module of {service} before the "
             "cassette is opened, for example in conftest.py"
         ) from error
     description = descriptor_pb2.MethodDescriptorProto()

@@ -61,7 +61,7 @@ class HttpMessageParser:
         return list(self._parse())
 
     def close(self) -> None:
-        """Signal that no more bytes follow, which completes a body without a length."""
+        """Signal that no more bytes follow. If the head announced no length, the body is now complete."""
         self.is_complete = self.is_complete or self._is_until_close
 
     def _parse(self) -> Iterator[bytes]:
@@ -193,8 +193,8 @@ _CONNECTION_HEADERS = frozenset(
 def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
     """Encode a recorded response to a request with ``method``.
 
-    An incomplete response lacks the last chunk, or one byte of the length that it announces; the connection is expected
-    to break there.
+    An incomplete response has no last chunk, or it has one byte less than its ``content-length``. The caller then
+    closes the connection.
 
     Returns:
         The head and then each chunk, each with the seconds to wait before it.
@@ -223,7 +223,7 @@ def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]
 
 
 def is_streamed(replay: Replay) -> bool:
-    """Return whether the server sent the body without its length, as far as that is known."""
+    """Return whether the server seems to have streamed the body, without a ``content-length``."""
     content_type = (replay.response.header("content-type") or "").lower()
     return content_type.startswith("text/event-stream") or len(list(replay.chunks())) > 1
 

@@ -11,7 +11,7 @@ from multitrack.tape.interceptors import http1
 
 
 class HttpResponseListener:
-    """A recorder of one response that parses the bytes of its connection.
+    """Records one response by parsing the bytes that arrive on its connection.
 
     It ignores bytes after the end of the response, because the connection may be used for another request.
 
@@ -60,7 +60,7 @@ class HttpResponseListener:
         If the response had not started, nothing is recorded; call ``fail`` with the error that the client raises.
 
         Args:
-            error: The reason; None if the other side closed the connection.
+            error: The reason; None if the server closed the connection.
         """
         self.parser.close()
         if self._has_ended or not self.has_started:

@@ -1,8 +1,8 @@
 """Refuses the requests of urllib3-future, which Multitrack cannot record.
 
-urllib3-future is a fork of urllib3 that niquests requires. By default, its installation replaces the package
-``urllib3``, so requests, botocore and other clients use the fork, too. The fork has only its class names in common with
-urllib3: it speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
+urllib3-future is a fork of urllib3 that niquests requires. By default, installing the fork replaces the package
+``urllib3``, so requests, botocore and other clients use the fork, too. The fork shares only class names with urllib3:
+it speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def is_fork(module: ModuleType) -> bool:
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``module``, which defines connections. Empty unless it belongs to urllib3-future."""
+    """Return the patches for ``module``, which defines connections. Only urllib3-future's modules have patches."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         # on a connection that was opened before the tape, only `putrequest` is called; `connect` may be a coroutine

@@ -35,7 +35,7 @@ class CrossTransportCandidates:
 
 
 class CrossTransportIndex:
-    """An index's interactions that call methods with more than one transport.
+    """The interactions of a tape whose calls can be sent over more than one transport.
 
     Google's packages are only imported when a request and a recording may be the same call.
     """
@@ -54,7 +54,10 @@ class CrossTransportIndex:
         self._calls: dict[tuple[int, str], tuple[Request, MatchingKey] | str] = {}
 
     def take(self, sent: CanonicalRequest) -> RecordedEntry | None:
-        """Return the first unplayed recording of the call ``sent`` over another transport, and mark it as replayed."""
+        """Find a recording of ``sent`` that was made over another transport, and mark it as replayed.
+
+        Returns the first recording that was not replayed yet, or None.
+        """
         candidates = self.find_candidates(sent)
         if candidates is None:
             return None
@@ -98,7 +101,7 @@ class CrossTransportIndex:
         return self._calls[cache_key]
 
     def _canonicalize(self, interaction: Interaction, version: str) -> tuple[Request, MatchingKey] | str:
-        """Return the canonical form of a recorded call and its key, or the reason why it has none."""
+        """Return the canonical form of a recorded call and its key. If it has no canonical form, return the reason."""
         try:
             call = transcoding.canonical_call(self._filter_request(interaction.request), version)
         except ValueError as error:

@@ -43,7 +43,10 @@ def remove_random_fields(document: Any) -> Any:
 
 
 def list_differing_random_fields(recorded: Any, sent: Any) -> list[str]:
-    """Return the names of the fields that differ between two documents and that ``remove_random_fields`` removes."""
+    """Return the names of the fields with known random values that differ between two documents.
+
+    ``remove_random_fields`` removes these fields.
+    """
     if not isinstance(recorded, dict) or not isinstance(sent, dict):
         return []
     return [

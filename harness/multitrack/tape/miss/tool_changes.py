@@ -58,7 +58,7 @@ def explain_schema_change(
 
 
 def _names_missing_from(value: Any, other: Any) -> Sequence[str]:
-    """Return the names in ``value``, a name or a list of names, that are not in ``other``."""
+    """Return the names in ``value`` that are not in ``other``. ``value`` is one name or a list of names."""
     names, others = ([] if one is ABSENT else one if isinstance(one, list) else [one] for one in (value, other))
     return [str(name) for name in names if name not in others]
 

@@ -15,7 +15,7 @@ _PIECE_SIZE = 64
 
 
 def largest_decoded_size(size: int) -> int:
-    """Return the maximum number of bytes that ``size`` compressed bytes of a file may expand to."""
+    """Return the largest accepted size in bytes of a body whose compressed size is ``size`` bytes."""
     return _LARGEST_SMALL_CONTENT + size * _LARGEST_RATIO
 
 
@@ -23,7 +23,7 @@ class DecodedTooLarge(ValueError):
     """The body is a compression bomb: it would have more bytes than ``largest_decoded_size`` when decoded."""
 
     def __init__(self, encoding: str) -> None:
-        super().__init__(f"its {encoding} data is compressed so much that it cannot come from a real server")
+        super().__init__(f"the {encoding} data is compressed so much that it cannot come from a real server")
 
 
 class DecoderNotInstalled(ValueError):

@@ -88,7 +88,7 @@ def _find_in_variables(
 
 
 def _divide(secret: str) -> Iterator[str]:
-    """Yield ``secret`` and its long lines, because a single line of a private key may be printed."""
+    """Yield ``secret`` and its long lines. The output may show only one line of a private key."""
     # a key in a variable often contains the two characters `\n`, which the application replaces with line breaks
     if "-----BEGIN" in secret:
         secret = secret.replace("\\n", "\n")

@@ -1,4 +1,4 @@
-"""An answer's tokens with their log probabilities. A secret may be split into several tokens.
+"""Find an answer's tokens and their log probabilities, so that a secret that spans several tokens can be redacted.
 
 https://platform.openai.com/docs/api-reference/chat/object, https://ai.google.dev/api/generate-content#LogprobsResult
 """
@@ -16,7 +16,10 @@ _ALTERNATIVES = ("top_logprobs", "topLogprobs")
 
 
 class Token:
-    """One token of the text. To read or replace the token, get or set any item of this object."""
+    """One token of the text.
+
+    ``token[0]`` reads the token, and an assignment to ``token[0]`` replaces it. The index is ignored.
+    """
 
     def __init__(self, fields: Any, key: str | int, alternatives: object) -> None:
         self._fields = fields
@@ -51,7 +54,7 @@ def _set_bytes(fields: dict[str, Any], token: str) -> None:
 
 
 def find_tokens(fields: Mapping[str, Any], key: str) -> Sequence[Token]:
-    """Return the tokens in the list ``fields[key]``. Empty if the list contains anything else."""
+    """Return the tokens in the list ``fields[key]``. Empty if the list contains items that are not tokens."""
     items = fields[key]
     if not isinstance(items, list) or not items:
         return ()

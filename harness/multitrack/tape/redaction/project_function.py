@@ -63,7 +63,7 @@ def _import(name: str) -> Any:
 
 
 class ProjectFunction:
-    """A function that receives a string and returns it without private data."""
+    """The project's function for ``redact`` in ``[tool.multitrack]``, which removes private data from a string."""
 
     def __init__(self, path: str, function: Callable[[str], str]) -> None:
         self._path = path
@@ -100,9 +100,10 @@ class ProjectFunction:
         return [] if redacted == text else list(_compare(text, redacted))
 
     def redact_body(self, text: str) -> str:
-        """Apply the project's function to each string in a JSON body, each value in a form, or any other whole body.
+        """Apply the project's function to the values in ``text``.
 
-        The function does not receive the names of JSON fields.
+        The function receives each string in a JSON body, except the names of fields, and each value in a form. It
+        receives any other body as one string.
         """
         if _IS_JSON.match(text):
             return _JSON_STRING.sub(lambda match: self._redact_string(match, text), text)

@@ -96,7 +96,7 @@ class Pseudonyms:
         return frozenset(self._pseudonyms.values())
 
     def learn(self, kind: str, name: str) -> None:
-        """From now on, replace ``name`` wherever it appears as a word, unless it could be an ordinary word.
+        """Replace ``name`` in all later calls, wherever it appears as a word, unless ``name`` may be an ordinary word.
 
         ``acme-prod-7`` is replaced even in prompts and responses. A project called ``weather`` is only replaced in
         resource names.
@@ -111,7 +111,7 @@ class Pseudonyms:
             same_word.sort(key=len, reverse=True)
 
     def learn_headers(self, headers: Iterable[tuple[str, str]]) -> None:
-        """Learn the names in providers' headers."""
+        """Learn the names of projects and organizations that headers contain."""
         for header, value in headers:
             if kind := _HEADERS.get(header):
                 self.learn(kind, value)

@@ -1,4 +1,7 @@
-"""No flag, or ``--record-missing``: recordings answer requests, and a miss fails the test or is recorded."""
+"""The session of ``--record-missing`` and of runs without a mode flag. Recordings answer requests.
+
+If no recording matches a request, the test fails, or the response is recorded with ``--record-missing``.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ class ReplaySession(Session):
 
     @property
     def answered_requests(self) -> Sequence[AnsweredRequest]:
-        """The requests that recordings answered, in order, without those that stream their messages."""
+        """The requests that recordings answered, in order. Calls that stream their requests are not included."""
         return self._answered
 
     def route(self, request: Request) -> Route:

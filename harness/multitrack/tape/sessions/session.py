@@ -51,7 +51,7 @@ class Session(ABC):
 
     @property
     def answered_requests(self) -> Sequence[AnsweredRequest]:
-        """The requests that recordings answered, in order, without those that stream their messages."""
+        """The requests that recordings answered, in order. Calls that stream their requests are not included."""
         return []
 
     @abstractmethod

@@ -35,9 +35,10 @@ def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
 
 
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool`` in the strict subset. The model then sends only fields that the schema names.
+    """Return the parameters of ``tool`` for Anthropic's strict tools.
 
-    The subset has no keyword for most bounds, so they are added to the description.
+    With strict tools, the model sends only fields that the schema names. They support only a subset of JSON Schema,
+    which has no keyword for most bounds. The bounds are added to the description instead.
 
     Raises:
         TypeError: If the subset cannot express something: a dictionary, a tuple of several types, a value of any

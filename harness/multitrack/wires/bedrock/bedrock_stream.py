@@ -32,8 +32,8 @@ class BedrockStreamDecoder(StreamDecoder):
 
     An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
 
-    No event counts as the end mark. Otherwise, a client would stop reading there, before the end of the body, and lose
-    its connection.
+    No event counts as the end of the stream. If one did, a client would stop reading before the end of the body, and
+    would have to close the connection.
     """
 
     def __init__(self) -> None:
@@ -255,7 +255,7 @@ class _Block:
 
 
 def _join_redacted(pieces: list[str | bytes]) -> str | bytes:
-    """Join the pieces of a redacted thought: base64 in JSON, and bytes in boto3's objects."""
+    """Join the pieces of a redacted thought. The pieces are base64 in JSON, and bytes in boto3's objects."""
     if len(pieces) == 1:
         return pieces[0]
     try:

@@ -1,4 +1,4 @@
-"""aiohttp's protocol for one connection, and all uses of its connectors' private names."""
+"""aiohttp's protocol for one connection, and all uses of private names of aiohttp's connectors."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class DeferredResponseHandler(ResponseHandler):
         self.force_close()
 
     def create_connection(self, connector: BaseConnector, request: ClientRequest) -> Connection:
-        """Return the connection that ``connector`` returns for ``request``."""
+        """Return a connection like those that ``connector`` creates for ``request``."""
         return Connection(connector, request.connection_key, self, self._loop)
 
     def register_with(self, connector: BaseConnector, request: ClientRequest) -> None:
-        """Make ``connector`` close this handler when it is closed."""
+        """Register this handler with ``connector``, so that closing the connector closes the handler."""
         for acquired in _acquired_sets(connector, request.connection_key):
             acquired.add(self)
 
@@ -160,7 +160,7 @@ class DeferredResponseHandler(ResponseHandler):
 
 
 class _ReadTimer(BaseTimerContext):
-    """The time limit of a request. aiohttp enters it when the caller waits for the body."""
+    """The time limit of a request. aiohttp enters this context manager when the caller waits for the body."""
 
     def __init__(self, handler: DeferredResponseHandler, time_limit: BaseTimerContext) -> None:
         self._handler = handler

@@ -173,7 +173,7 @@ class AioCallArguments:
         return self.by_name.get("request_iterator", ()) is None
 
     def replace(self, **arguments: Any) -> None:
-        """Replace some arguments."""
+        """Replace the arguments with these names."""
         for name, argument in arguments.items():
             if name not in self.by_name:
                 raise TypeError(f"asyncio calls have no argument {name!r}: this version of grpcio is not supported")
@@ -189,7 +189,7 @@ _CHANNEL_SIZE = _HEADER_SIZE + 4 * _POINTER_SIZE
 
 
 def asyncio_target(channel: Any) -> str:
-    """Return the target of the asyncio channel whose core is ``channel``, as the caller wrote it."""
+    """Return the target of an asyncio channel, as the caller wrote it. ``channel`` is the channel's Cython object."""
     if hasattr(channel, "target"):
         return _decode(channel.target)
     # older versions store the target without an attribute for it
@@ -212,13 +212,15 @@ def create_core_status(code: int, details: str, trailing: Metadata) -> Any:
 
 
 def find_status(core: Any) -> tuple[int, str, Metadata, Metadata]:
-    """Return the code, details, initial and trailing metadata of a finished asyncio call, given its core."""
+    """Return the code, details, initial and trailing metadata of a finished asyncio call. ``core`` is its Cython
+    object.
+    """
     status = core._status
     return status.code(), status.details() or "", core._initial_metadata or (), status.trailing_metadata() or ()
 
 
 def find_initial_metadata(core: Any) -> Metadata:
-    """Return the initial metadata of an asyncio call that has started, given its core."""
+    """Return the initial metadata of an asyncio call that has started. ``core`` is the call's Cython object."""
     return core._initial_metadata or ()
 
 

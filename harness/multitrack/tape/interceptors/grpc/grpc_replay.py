@@ -167,7 +167,10 @@ class StreamRequestReplay:
         self._last_step_time = time.monotonic()
 
     def match_message(self, message: bytes) -> None:
-        """Match the next message, as protobuf JSON. Raises ``CassetteMiss`` if no recording has it at this position."""
+        """Match the next message, which is protobuf JSON.
+
+        Raises ``CassetteMiss`` if no recording has this message at the same position.
+        """
         assert self._request.messages is not None
         self._request.messages.append(message)
         self._sent_count += 1

@@ -45,7 +45,7 @@ class ReplayedCall(DelegatingCall):
 
     @abstractmethod
     def _continue(self) -> None:
-        """Continue after the client sent more messages."""
+        """Continue the replay after the client has sent more messages."""
 
     def send_message(self, replay: StreamRequestReplay, message: bytes) -> None:
         """Match the client's next ``message``, as protobuf JSON."""
@@ -56,7 +56,7 @@ class ReplayedCall(DelegatingCall):
         self._match(replay.match_end)
 
     def fail(self, error: BaseException) -> None:
-        """End the call because of ``error``, which keeps the client from sending more.
+        """End the call because of ``error``. The client cannot send more messages.
 
         A ``FailedCall`` becomes the status of the call; any other error is raised unchanged.
         """
@@ -211,7 +211,7 @@ class ReplayedStream(ReplayedCall):
 
     @property
     def _target(self) -> FinishedCall:
-        """The end of the call, for a caller that asks before it has read all messages."""
+        """The end of the call. If the caller has not read all messages yet, waits until the replay reaches the end."""
         with self._changed:
             while self.is_active():
                 with self._catch_miss():
