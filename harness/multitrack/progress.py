@@ -1,4 +1,4 @@
-"""Show the progress of a command that takes long: a bar of rich in a terminal, otherwise a line now and then."""
+"""Show the progress of work that takes long: a bar of rich in a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
@@ -38,12 +38,36 @@ def track(items: Iterable[_T], action: str, *, clock: Callable[[], float] = time
             if bar is not None:
                 bar.update(bar.task_ids[0], completed=done)
             elif not wants_bar and now - shown >= LINE_INTERVAL:
-                print(f"multitrack: {action}: {done:,} of {len(listed):,}", file=sys.stderr, flush=True)  # noqa: T201
+                print(progress_line(action, done, len(listed)), file=sys.stderr, flush=True)  # noqa: T201
                 shown = now
             yield item
     finally:
         if bar is not None:
             bar.stop()
+
+
+def progress_line(action: str, done: int, total: int) -> str:
+    """Return the line that replaces a bar where there is no terminal."""
+    return f"multitrack: {action}: {done:,} of {total:,}"
+
+
+def draw_bar(action: str, done: int, total: int, *, width: int) -> str | None:
+    """Return a bar as one line of at most ``width`` columns, without a newline. None if rich is not installed.
+
+    This is for code that places the bar itself, because other code prints to the same terminal.
+    """
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    except ImportError:
+        return None
+    console = Console(force_terminal=True, width=width)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(separator=" of ")
+    bar = Progress(*columns, console=console, auto_refresh=False)
+    bar.add_task(action, total=total, completed=done)
+    with console.capture() as capture:
+        console.print(bar, no_wrap=True, overflow="crop", crop=True)
+    return capture.get().split("\n")[0].rstrip()
 
 
 def _start_bar(action: str, total: int) -> Progress | None:

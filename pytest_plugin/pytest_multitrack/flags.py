@@ -217,6 +217,14 @@ def mode(config: pytest.Config) -> Mode:
     return modes[0] if modes else "replay"
 
 
+def find_long_action(config: pytest.Config) -> str | None:
+    """Return what the run does, if it takes so long that users want to see its progress. Otherwise None."""
+    if config.option.multitrack_audit is not None:
+        return "auditing"
+    actions = {"record": "recording", "record-missing": "recording", "drift": "comparing with live responses"}
+    return actions.get(mode(config))
+
+
 def rebinds(config: pytest.Config) -> bool:
     """Return whether recordings also answer requests whose wording changed.
 

@@ -33,6 +33,10 @@ def register(config: pytest.Config) -> None:
         from pytest_multitrack.calls_audit.audit_run import AuditRun
 
         config.pluginmanager.register(AuditRun(config, audit), "multitrack-audit")
+    if (action := flags.find_long_action(config)) is not None:
+        from pytest_multitrack import live_progress
+
+        live_progress.register(config, action)
     names, has_junit = config.option.multitrack_reports, bool(getattr(config.option, "xmlpath", None))
     if names or has_junit:
         from pytest_multitrack.report_files import ReportCollector

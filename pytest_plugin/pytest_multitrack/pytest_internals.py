@@ -310,6 +310,19 @@ def find_interruption(config: pytest.Config) -> object:
     return getattr(terminalreporter, "_keyboardinterrupt_memo", None)
 
 
+def print_line(config: pytest.Config, line: str) -> None:
+    """Print a line between the results of two tests. Do nothing if the run has no terminal reporter."""
+    terminalreporter = config.pluginmanager.get_plugin("terminalreporter")
+    if terminalreporter is not None:
+        terminalreporter.write_line(line)
+
+
+def write_raw(writer: Any, text: str) -> None:
+    """Write to the file of pytest's terminal writer, so that the writer does not count ``text`` as part of its line."""
+    writer._file.write(text)
+    writer._file.flush()
+
+
 def print_failures(terminalreporter: Any, category: str) -> None:
     """Print the failures in a summary category as pytest prints those in the category "failed"."""
     stats = terminalreporter.stats
