@@ -57,7 +57,7 @@ class ExtractionError(MultitrackError):
         calls: All tool calls in the response, valid and invalid, in order.
         models: The validated models of the valid calls.
         errors: One error for each invalid call. Its attribute ``call`` is that call.
-        text: The text next to the calls or instead of them; None if there was none.
+        text: The text in the response; None if there was none.
         raw: The SDK's response object; None if there is none.
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
     """
@@ -114,7 +114,7 @@ class Refusal(ExtractionError):
 
 
 class StreamBroken(ExtractionError):
-    """The stream ended early or with an error. ``models`` are the models of the calls that were complete."""
+    """The stream ended early or with an error. ``models`` contains the models of all complete calls."""
 
 
 class StreamNotFinished(MultitrackError):
@@ -126,7 +126,7 @@ class BadOption(MultitrackError, ValueError):
 
 
 class CassetteMissing(MultitrackError):
-    """A cassette that was named does not exist."""
+    """A path that the user passed does not lead to a cassette."""
 
 
 class CassetteCorrupt(MultitrackError):

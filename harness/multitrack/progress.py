@@ -1,4 +1,4 @@
-"""Show the progress of work that takes long: a bar of rich in a terminal, otherwise a line now and then."""
+"""Show the progress of long work: a bar in a terminal if rich is installed, otherwise a line every 10 seconds."""
 
 from __future__ import annotations
 

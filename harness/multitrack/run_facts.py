@@ -55,8 +55,8 @@ class StoredRequest:
     Args:
         method: The method, in upper case.
         url: The URL.
-        headers: The names and values of the headers that are stored.
-        text: The body. In base64 if it is not text.
+        headers: The names and values of the stored headers.
+        text: The body, in base64 if it is not text.
         is_base64: Whether ``text`` is base64.
     """
 
@@ -68,7 +68,7 @@ class StoredRequest:
 
     @classmethod
     def from_body(cls, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> StoredRequest:
-        """Return the request with ``body``."""
+        """Return a request with the bytes in ``body`` stored as text or base64."""
         try:
             return cls(method, url, headers, body.decode())
         except UnicodeDecodeError:
@@ -76,7 +76,7 @@ class StoredRequest:
 
     @property
     def body(self) -> bytes:
-        """The body."""
+        """The body as bytes."""
         return base64.b64decode(self.text) if self.is_base64 else self.text.encode()
 
 
@@ -110,13 +110,13 @@ class ChangedRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChangedSnapshot:
-    """A snapshot that does not have the calls that its test received.
+    """A snapshot whose calls differ from the calls that the test received.
 
     Args:
         test: The node id of the test.
         file: The snapshot file.
         name: The name of the entry in that file.
-        stored: The entry in that file when the test compared it. Empty if there was none.
+        stored: The text of the entry when the test compared it. Empty if there was no entry.
         received: The entry that an update would write, without its note.
         message: The lines that show the difference.
         note: The comment that an update would write below the entry.
@@ -173,7 +173,7 @@ class RunFacts:
     """The facts about one run.
 
     Args:
-        root: pytest's root folder, which all paths and node ids are relative to.
+        root: pytest's root folder. All paths and node ids are relative to it.
         is_full: Whether the run included all of the project's tests.
         limit: Why the run does not show which recordings are unused, worded to follow "this run". None if all tests
             ran, replayed and passed.
@@ -181,7 +181,7 @@ class RunFacts:
         collected: The cassettes of all collected tests.
         misses: The requests without a recording, in the order of their tests.
         audited: If the run was an audit, the requests that were answered by a recording with a different wording.
-        snapshots: The snapshots that did not have the received calls.
+        snapshots: The snapshots whose calls differ from the received calls.
         drift: The cassettes whose recordings are no longer valid, if the run compared them with live responses.
         findings: The findings of the audit, if the run was an audit.
         folder: The folder where the run was started.
@@ -247,7 +247,7 @@ class RunFacts:
 
 
 def read_request(plain: Mapping[str, Any]) -> ChangedRequest:
-    """Return the request from plain data, in which tuples may have become lists."""
+    """Return the request that ``plain`` represents. Tuples in it may have become lists."""
     request, moved = plain["request"], plain["moved_from"]
     if request is not None:
         request = StoredRequest(**{**request, "headers": [(name, value) for name, value in request["headers"]]})

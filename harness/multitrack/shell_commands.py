@@ -17,7 +17,7 @@ class RunOptions:
     Args:
         record: The option that records: ``--multitrack-record`` if another plugin has an option ``--record``.
         arguments: The other options. Paths in them are absolute.
-        has_configuration: Whether the run had a configuration file, in whose folder pytest finds its root again.
+        has_configuration: Whether the run had a configuration file. pytest uses that file's folder as the root.
     """
 
     record: str = "--record"
@@ -40,7 +40,7 @@ class ShellCommands:
     options: RunOptions = RunOptions()
 
     def format_test(self, name: str) -> str:
-        """Return the node id, or the path of a test file, with its path relative to the user's folder."""
+        """Return ``name``, a node id or the path of a test file, relative to the user's folder."""
         path, separator, rest = name.partition("::")
         return f"{_make_relative(path, self.root, self.folder)}{separator}{rest}"
 
@@ -69,11 +69,11 @@ class ShellCommands:
         return _enter(folder, shlex.join(["pytest", *arguments, *named]))
 
     def record(self, tests: Sequence[str], *arguments: str) -> str:
-        """Return the command that records ``tests``, or all tests if they have no node ids."""
+        """Return the command that records ``tests``. If none of ``tests`` is a node id, it records all tests."""
         return self.run(tests, self.options.record, *arguments)
 
     def rebind(self, tests: Sequence[str]) -> str:
-        """Return the command that keeps the recorded answers of ``tests``, which are node ids or names of fixtures."""
+        """Return the ``multitrack rebind`` command for ``tests``, which are node ids or names of fixtures."""
         return shlex.join(["multitrack", "rebind", *(self.format_test(one) if "::" in one else one for one in tests)])
 
     def move(self, names: Sequence[str]) -> str:
@@ -81,7 +81,7 @@ class ShellCommands:
         return shlex.join(["multitrack", "mv", *map(self.format_test, names)])
 
     def run_in(self, folder: str, command: str) -> str:
-        """Return a ``command`` for ``folder``, which is relative to pytest's root, as a command for the user's one."""
+        """Return a shell command that runs ``command`` in ``folder``, a path relative to pytest's root."""
         return _enter(_make_relative(folder, self.root, self.folder), command)
 
 
@@ -92,5 +92,5 @@ def _enter(folder: str, command: str) -> str:
 # each test with a cassette needs the command that records it, for the message of a miss
 @lru_cache(maxsize=256)
 def _make_relative(path: str, root: Path, folder: Path) -> str:
-    """Return ``path``, which begins at ``root``, as a path from ``folder``."""
+    """Convert ``path``, which is relative to ``root``, to a path relative to ``folder``."""
     return os.path.relpath(root / path, folder).replace(os.sep, "/")

@@ -70,13 +70,13 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
 
 
 def may_come_from_fixtures(item: pytest.Item) -> bool:
-    """Return whether a fixture that ``item`` can see may set options."""
+    """Return whether one of the fixtures available to ``item`` may set options."""
     # the plugin's own definition of cassette_options returns no options
     return markers.uses_vcr_marker(item) or len(pytest_internals.list_fixture_definitions("cassette_options", item)) > 1
 
 
 def find_cassette_path(item: pytest.Item) -> Path:
-    """Return the cassette path of ``item``, without regard to fixtures.
+    """Return the cassette path of ``item``, ignoring the options that fixtures set.
 
     Raises:
         BadOption: An option is invalid.

@@ -51,7 +51,7 @@ class _DriftingTest:
         self.runs.append({})
 
     def note_outcome(self, outcome: str) -> None:
-        """Note the outcome of a phase; the first one that is not empty is the outcome of the run."""
+        """Store the outcome of a phase. The outcome of the run is the first one that is not empty."""
         self.outcomes[-1] = self.outcomes[-1] or outcome
 
     def add(self, found: CassetteDrift) -> None:
@@ -65,7 +65,7 @@ class _DriftingTest:
         return bool(self.runs[-1])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the test's rows as plain data."""
+        """Return the drift table's rows for this test, one for each cassette."""
         was_skipped = {"skipped", "xfailed"}.issuperset(self.outcomes)
         by_tape: dict[tuple[str, str], list[CassetteDrift]] = {}
         for run in self.runs:
@@ -213,7 +213,7 @@ def _counts_as_failure(report: pytest.TestReport) -> bool:
 
 
 def _describe_outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
-    """Return the outcome of a phase for the table, or an empty string if it passed."""
+    """Return the outcome of a test's phase for the drift table, or an empty string if the phase passed."""
     has_xfail = hasattr(report, "wasxfail")
     if report.passed:
         return "xpassed" if has_xfail else ""

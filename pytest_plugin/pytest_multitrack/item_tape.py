@@ -58,7 +58,7 @@ class ItemTape:
 
     @contextmanager
     def closing(self, *, failure: str | None) -> Iterator[None]:
-        """Close the tape after the block, which is the teardown.
+        """Run the block, which tears down the test, and then close the tape.
 
         Args:
             failure: Why an earlier phase failed; None if the test passed so far.
@@ -125,7 +125,7 @@ def open_behaviour_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
 
 
 def apply_fixture_options(item_tape: ItemTape, request: pytest.FixtureRequest) -> None:
-    """Apply the options that fixtures set, before any other fixture is set up."""
+    """Apply the cassette options of the test's fixtures. Call this before any other fixture is set up."""
     with fail_without_traceback():
         options = cassette_options.resolve_fixture_options(request)
         if options is not None:

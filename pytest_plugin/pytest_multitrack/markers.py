@@ -14,7 +14,7 @@ _CASSETTE_MARKER = (
 )
 _BEHAVIOUR_MARKER = (
     "behaviour(wire, name): answer the requests of this test with a recorded behaviour of a provider; without "
-    "arguments, a parameter of the test must be the behaviour"
+    "arguments, use the behaviour that is a parameter of the test"
 )
 _CASSETTE = "cassette"
 _BEHAVIOUR = "behaviour"

@@ -96,7 +96,7 @@ class OutputHooks:
             self._new_variables += ((name, value) for name, value in decoded if len(value) >= _MIN_LENGTH)
 
     def _prepare(self) -> OutputRedactor:
-        """Return the redactor, after it has learned all secrets that are known so far."""
+        """Add all secrets that are known so far to the redactor, and return it."""
         self._learn_environment()
         return self._update_redactor()
 
@@ -135,7 +135,7 @@ class OutputHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Redact the ids that a test or a fixture sets. pytest asks the hook below only about the other ids."""
+        """Redact the ids that a test or a fixture sets. ``pytest_make_parametrize_id`` redacts all other ids."""
         redact_parameter_ids(metafunc, lambda value: self.pytest_make_parametrize_id(value) or value)
 
     @pytest.hookimpl(tryfirst=True)

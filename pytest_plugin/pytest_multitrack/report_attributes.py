@@ -1,4 +1,7 @@
-"""The attributes of test reports that hold results as plain data, which pytest-xdist sends to the controller."""
+"""The names of the attributes that Multitrack adds to pytest's reports.
+
+The attributes hold plain data, because pytest-xdist sends them to the controller.
+"""
 
 RESULTS = "multitrack"
 """The results of the tapes closed by then, for the run summary."""

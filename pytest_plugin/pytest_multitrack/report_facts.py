@@ -1,4 +1,4 @@
-"""The facts about the running test that a report contains: its failure, and the tapes that it closed.
+"""Collect the facts about the running test for a report: its failure, and the tapes that were closed during the test.
 
 The results are plain data without secrets, so that pytest-xdist can send them to the controller.
 """
@@ -85,7 +85,9 @@ def _list_steps(
 
 
 def describe_tape(result: TapeResult, test: str) -> dict[str, Any]:
-    """Return a tape that was closed in ``test`` as a ``ReportedCassette``, and its test or fixture."""
+    """Return the data of a tape that was closed in ``test``, as a ``ReportedCassette`` and the name of its test or
+    fixture.
+    """
     cassette = _dump(report_cassette(result, datetime.now(UTC)))
     pending = cassette["pending"]
     steps = [NextStep(action="accept", command=f"multitrack accept {shlex.quote(pending)}")] if pending else []

@@ -1,4 +1,4 @@
-"""The data that the hooks share: one object for the run, stored with its config, and one for each test."""
+"""The data that the hooks share: one object for the run, stored in pytest's config, and one object for each test."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class RunState:
     """The data of a run.
 
     Attributes:
-        context: The open tapes of the process, and the results of those that were closed.
+        context: The open tapes of the process, and the results of closed tapes.
         has_deselected: Whether tests were deselected.
         workers: The pytest-xdist workers, in the controller.
         latest_tape: The tape of the latest test that uses a cassette, None before the first.
         fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
-        output: Knows the run's secrets, and passes what is printed to the code that removes them.
-        comparison: The two sides of the last asserted ``==`` that was false in the running test, if any.
+        output: Removes the run's secrets from all output.
+        comparison: The two operands of the latest failed ``assert a == b`` in the running test, if any.
     """
 
     def __init__(self, context: RunContext, output: OutputHooks) -> None:
@@ -45,7 +45,7 @@ class RunState:
 
     @property
     def summary(self) -> RunSummary:
-        """The data that is printed at the end, and that the pytest-xdist workers send to the controller."""
+        """The data for the summary at the end of the run. pytest-xdist workers send it to the controller."""
         if self._summary is None:
             from pytest_multitrack.run_summary import RunSummary
 
@@ -108,7 +108,7 @@ class ItemState:
         item.stash[_ITEM] = self
 
     def watch_phase(self) -> AbstractContextManager[None]:
-        """Raise the first violation of a phase at its end."""
+        """Return a context manager that raises the first violation of a test phase when the phase ends."""
         return nullcontext() if self.guard is None else self.guard.phase()
 
     @property

@@ -35,7 +35,7 @@ class RunSummary:
     snapshots: list[dict[str, Any]] = field(default_factory=list)
 
     def forget_failures(self, test: str) -> None:
-        """Remove the misses and the changed snapshots of ``test``, which has passed in a later attempt."""
+        """Remove the misses and changed snapshots of ``test``, because a rerun of the test passed."""
         for facts in (self.misses, self.snapshots):
             facts[:] = [fact for fact in facts if fact["test"] != test]
 

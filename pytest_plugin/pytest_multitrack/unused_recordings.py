@@ -18,7 +18,9 @@ from pytest_multitrack.run_summary import RunSummary
 
 
 def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> None:
-    """Print the recordings that the ``run`` did not use. If it was not a full run or did not pass, print the reason."""
+    """Print the recordings that the ``run`` did not use. Print why they are unknown if the run was not full or did not
+    pass.
+    """
     config: pytest.Config = terminalreporter.config
     if (limit := find_limit(config, run, exitstatus)) is not None:
         terminalreporter.write_line(escape_controls(terminal.partial_run_line(limit)))
@@ -29,13 +31,13 @@ def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> Non
 
 
 def find_limit(config: pytest.Config, run: RunSummary, exitstatus: int) -> str | None:
-    """Return why the ``run`` does not show which recordings are unused. None if it does."""
+    """Return why this run cannot show which recordings are unused, or None if it can."""
     limit = selection.find_limit(config, has_deselected=run.has_deselected) or _find_live_flag(config)
     return "did not pass" if limit is None and exitstatus != pytest.ExitCode.OK else limit
 
 
 def find_waiting(terminalreporter: Any, run: RunSummary) -> set[str]:
-    """Return the cassettes of tests that were skipped or expected to fail. They may be used in another run."""
+    """Return the cassettes of tests that were skipped or expected to fail. Another run may use these cassettes."""
     kinds = ("skipped", "xfailed")
     skipped = {report.nodeid for kind in kinds for report in terminalreporter.stats.get(kind, ())}
     return {cassette for test, cassette in run.cassettes.items() if test in skipped}
@@ -52,7 +54,7 @@ def _find_live_flag(config: pytest.Config) -> str | None:
 def _find_unused(config: pytest.Config, run: RunSummary, waiting: Collection[str]) -> Iterator[tuple[str, list[int]]]:
     """Yield each cassette that was not fully used, with the positions of its unused interactions.
 
-    There are no positions if the whole cassette was unused. Cassettes in ``waiting`` are left out.
+    If the whole cassette was unused, the list of positions is empty. Cassettes in ``waiting`` are left out.
     """
     collected = set(run.cassettes.values())
     for path in _find_cassettes(config):

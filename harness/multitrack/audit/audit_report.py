@@ -1,4 +1,4 @@
-"""The result of an audit: the findings, and whatever else the run revealed about the cassettes."""
+"""The result of an audit: the findings, and other facts about the cassettes of the run."""
 
 from __future__ import annotations
 
@@ -44,17 +44,18 @@ class AuditReport:
         different: The number of requests that differ from their recordings.
         different_tests: The tests that sent a request that differs.
         passed_tests: The number of ``different_tests`` that passed.
-        superseded: By cassette, the tests with a request that equals an unused recording, but was answered by another
-            one.
+        superseded: By cassette, the tests that sent a request equal to an unused recording, but received the response
+            of a different recording.
         swapped: The tests in which requests received each other's recordings.
-        addresses: The number of requests whose URL differs from the recorded one, by the part of the URL that differs.
+        addresses: The number of requests whose URL differs from the recorded one, by the part of the URL that
+            differs.
         unused: The unused recordings.
         silent: The tests that passed without sending a request, each with its cassette.
         secrets: The problems with secrets, by cassette.
-        recording: The record mode of each cassette that may have recorded.
+        recording: The record mode of each cassette whose tests may have recorded.
         recorded: The number of requests that this run recorded.
         previous: How this run compares with the previous one. Empty if there was none.
-        costs: For each test, the number of requests that recording it again sends.
+        costs: For each test, the number of requests that it sends when it is recorded again.
         errors: The errors of the audit itself.
     """
 

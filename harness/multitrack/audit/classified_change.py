@@ -98,7 +98,7 @@ class ChangeContext:
     Args:
         previous: The live bodies of the previous run that differed from their recordings, by test and position.
         previous_counts: The number of requests that each test sent in the previous run.
-        find_version: Finds the installed package that has a version.
+        find_version: Returns the name of the installed package that has a given version.
         header_names: The names of the headers in any of the run's recordings.
     """
 

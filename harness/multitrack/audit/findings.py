@@ -23,7 +23,7 @@ RequestId = tuple[str, int]
 
 @dataclass(slots=True)
 class Place:
-    """One change, with all requests that have it.
+    """A change, and all requests that contain it.
 
     Args:
         change: The change in one of these requests, as an example.
@@ -49,7 +49,7 @@ class Place:
 
 @dataclass(slots=True)
 class Finding:
-    """One cause, with everything that changed because of it.
+    """One cause, and the changes that it explains.
 
     Args:
         places: What changed, the most important change first.
@@ -150,7 +150,7 @@ def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) 
 
 
 def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
-    """Merge places that only differ in a word, such as a name or an id, if each request has a different word."""
+    """Merge places that differ only in a word, such as a name or an id, if that word is different in each request."""
     joined: dict[Hashable, Place] = {}
     for key, place in places.items():
         if place.change.is_word and len(place.requests) == 1 and isinstance(key, tuple):
@@ -174,9 +174,10 @@ def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]
 
 
 def _merge(places: Mapping[Hashable, Place], following: Mapping[Hashable, int]) -> Iterator[Finding]:
-    """Yield the findings. Changes in exactly the same requests are one finding, and so are formal changes of one kind.
+    """Merge ``places`` into findings, and yield them.
 
-    Each value that changes from run to run is a finding of its own.
+    Changes in exactly the same requests become one finding. Formal changes of one kind become one finding, too. Each
+    value that changes from run to run becomes a finding of its own.
     """
     merged: dict[Hashable, list[tuple[Hashable, Place]]] = {}
     for key, place in places.items():
@@ -206,7 +207,7 @@ def _sort_key(finding: Finding) -> tuple[int, int, int, str]:
 def _find_common_upgrade(
     finding: Finding, clients: Mapping[RequestId, Mapping[str, tuple[str, str]]]
 ) -> Mapping[str, tuple[str, str]]:
-    """Return the versions of each client library that was upgraded in every request of ``finding``.
+    """Return the recorded and the live version of each client library that was upgraded in all requests of ``finding``.
 
     Empty if an upgrade cannot be the cause.
     """
@@ -234,7 +235,9 @@ def _version_key(version: str) -> list[int]:
 
 
 def _generalize(paths: Iterable[Path]) -> str | None:
-    """Return one JSON path that covers all ``paths``, with ``[*]`` where positions differ. None if there is none."""
+    """Return one JSON path that covers all ``paths``, with ``[*]`` where positions differ. None if there is no such
+    path.
+    """
     found = list(paths)
     if not found or not found[0] or len({len(path) for path in found}) != 1:
         return None

@@ -110,7 +110,7 @@ class GeminiClient(ABC, Generic[R]):
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
-            context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
+            context: Passed to the models' validators as ``info.context``. ``validation_context`` means the same.
             **arguments: ``tool_choice``, in OpenAI's format. All other arguments are passed to the SDK's
                 ``generate_content``.
 
@@ -194,7 +194,7 @@ class GeminiClient(ABC, Generic[R]):
         self, messages: Messages, response_model: None = None, *, stream: bool, **arguments: Any
     ) -> R | AsyncIterable[R]: ...
     async def create_async(self, messages: Messages, response_model: Any = None, **arguments: Any) -> Any:
-        """Ask asynchronously. Arguments, result and errors are the same as for ``create``."""
+        """The async variant of ``create``, with the same arguments, result and errors."""
         conversation = convert_messages(
             map(self.dump_content, messages), ids=self.has_call_ids, signatures=self.has_signatures
         )
@@ -224,11 +224,11 @@ class GeminiClient(ABC, Generic[R]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Return the result of ``create``, and the SDK's response that it was extracted from.
+        """Return the result of ``create``, and the SDK's response from which the result was extracted.
 
         Takes the same arguments and raises the same errors as ``create`` with ``response_model`` and without
-        ``stream``. The response is also the result's ``raw``. If the model was asked again, the last response is
-        returned.
+        ``stream``. The response is also the attribute ``raw`` of the result. If the model was asked again, the
+        response is the last one.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
@@ -308,7 +308,7 @@ class GeminiClient(ABC, Generic[R]):
     @staticmethod
     @abstractmethod
     def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Convert ``contents`` to the SDK's objects."""
+        """Convert ``contents`` to objects of the client's SDK."""
 
     @staticmethod
     @abstractmethod

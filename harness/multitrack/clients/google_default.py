@@ -1,8 +1,8 @@
-"""Stand-in for Google's application default credentials.
+"""Replace Google's application default credentials with a stand-in if no credentials file exists.
 
-Google looks for them in a file that an environment variable names, in gcloud's file, and at the metadata server
-(https://google.aip.dev/auth/4110). An existing file is used. The metadata server is not asked, because replay does not
-need its answer, and asking takes three seconds if there is no such server.
+Google's library looks for the credentials in a file that an environment variable names, in gcloud's file, and at the
+metadata server (https://google.aip.dev/auth/4110). The stand-in prevents the request to the metadata server. A replay
+does not need these credentials, and without a metadata server the request takes three seconds to fail.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from multitrack.clients.create_mixin import AsyncCreateMixin, CreateMixin
 
 
 class Completions(CreateMixin[ChatCompletion, Stream[ChatCompletionChunk]], chat.Completions):
-    """``client.chat.completions``; its ``create`` accepts ``response_model``."""
+    """``client.chat.completions`` with a ``create`` that accepts ``response_model``."""
 
     _wire = "openai.chat"
     _sdk = chat.Completions
@@ -26,7 +26,7 @@ class Completions(CreateMixin[ChatCompletion, Stream[ChatCompletionChunk]], chat
 
 
 class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompletionChunk]], chat.AsyncCompletions):
-    """``client.chat.completions`` of an async client; its ``create`` accepts ``response_model``."""
+    """``client.chat.completions`` of an async client, with a ``create`` that accepts ``response_model``."""
 
     _wire = "openai.chat"
     _sdk = chat.AsyncCompletions
@@ -52,7 +52,7 @@ class AsyncChat(chat.AsyncChat):
 
 
 class Responses(CreateMixin[Response, Stream[ResponseStreamEvent]], responses.Responses):
-    """``client.responses``; its ``create`` accepts ``response_model``."""
+    """``client.responses`` with a ``create`` that accepts ``response_model``."""
 
     _wire = "openai.responses"
     _sdk = responses.Responses
@@ -60,7 +60,7 @@ class Responses(CreateMixin[Response, Stream[ResponseStreamEvent]], responses.Re
 
 
 class AsyncResponses(AsyncCreateMixin[Response, AsyncStream[ResponseStreamEvent]], responses.AsyncResponses):
-    """``client.responses`` of an async client; its ``create`` accepts ``response_model``."""
+    """``client.responses`` of an async client, with a ``create`` that accepts ``response_model``."""
 
     _wire = "openai.responses"
     _sdk = responses.AsyncResponses
@@ -68,7 +68,7 @@ class AsyncResponses(AsyncCreateMixin[Response, AsyncStream[ResponseStreamEvent]
 
 
 def chat_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Chat | AsyncChat:
-    """Return ``client.chat`` with extraction, async if ``client`` is."""
+    """Return a replacement for ``client.chat`` that supports extraction. It is async if ``client`` is async."""
     return AsyncChat(client) if isinstance(client, openai.AsyncOpenAI) else Chat(client)
 
 

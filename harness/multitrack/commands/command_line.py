@@ -57,7 +57,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent.
 
-        If you pass ids that multitrack review has printed, changed snapshots and reworded requests are accepted, too.
+        To accept changed snapshots and reworded requests, too, pass the ids that multitrack review prints.
         """
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
         from multitrack.commands.review_decisions import Decisions
@@ -108,8 +108,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Stop comparing arguments that differ from snapshots: add their paths to pyproject.toml.
 
-        The paths of an item are in the output of multitrack review --json. They are added to snapshot_ignore in
-        [tool.multitrack], and apply to every calls_snapshot of the project.
+        multitrack review --json prints the paths of each item. multitrack ignore adds them to snapshot_ignore in
+        [tool.multitrack], which applies to every calls_snapshot of the project.
         """
         from multitrack.commands.review_decisions import Decisions
 
@@ -279,7 +279,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         """Go through everything that needs a decision: pending recordings, and what the last run of pytest reported.
 
         pytest reports changed snapshots, requests without a recording, drift, and the findings of an audit. Without a
-        terminal, print the items with their ids. The exit code is 1 if any items remain.
+        terminal, this command prints the items and their ids. The exit code is 1 if any items remain.
         """
         items = _list_items(find_folders)
         if json:

@@ -86,7 +86,7 @@ def _sample_properties(answers: Sequence[ResponseDrift]) -> Iterator[_SampledFie
 
 
 def _find_partner(answer: CallComparison, position: int) -> tuple[SnapshotCall | None, Sequence[str]]:
-    """Return the call that is paired with the recorded one at ``position``, if any, and the changed fields."""
+    """Return the live call that is paired with the recorded call at ``position``, and the fields that differ."""
     for same in answer.unchanged:
         if same.old == position:
             return same.call, ()

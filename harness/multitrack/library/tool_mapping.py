@@ -128,7 +128,7 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
 
 
 def _list_kinds(schema: Any) -> set[str]:
-    """Return the JSON types that ``schema`` allows. Empty if the types are unknown: ``schema`` may be a reference."""
+    """Return the JSON types that ``schema`` allows. Empty if they are unknown, as in a reference."""
     if not isinstance(schema, Mapping):
         return set()
     if isinstance(found := schema.get("type"), str):
@@ -150,6 +150,6 @@ def _cut_off(recorded: str, value: Any) -> str:
 
 
 def _space(value: Any) -> str:
-    """Return ``value`` as JSON with more whitespace than an encoder writes, and with one letter escaped."""
+    """Return ``value`` as JSON with unusual whitespace and one escaped letter."""
     text = json.dumps(value, indent=1, separators=(" ,", " : "))
     return f" {_FIRST_LETTER.sub(lambda letter: f'{chr(92)}u{ord(letter[0]):04x}', text, count=1)}\n"

@@ -23,7 +23,7 @@ class CollectedTests:
     below: str
 
     def lacks(self, test: str) -> bool:
-        """Return whether ``test`` would be in the folder but does not exist."""
+        """Return whether ``test`` belongs to the collected folder but was not collected."""
         return test.startswith(self.below) and test not in self.tests
 
 

@@ -18,7 +18,7 @@ class Savings(NamedTuple):
 
 
 def measure_savings(replayed: Iterable[Interaction]) -> Savings:
-    """Return what replaying the interactions saved."""
+    """Return the tokens and the seconds that the replay of ``replayed`` saved."""
     responses = [interaction.response for interaction in replayed]
     return Savings(sum(map(_count_tokens, responses)), sum(map(find_seconds, responses)))
 
@@ -29,5 +29,5 @@ def _count_tokens(response: Response) -> int:
 
 
 def find_seconds(response: Response) -> float:
-    """Return the seconds until the end of ``response``. 0 if they are not recorded."""
+    """Return how many seconds ``response`` took when it was recorded, or 0 if that is unknown."""
     return sum(response.chunks.gaps) / 1000

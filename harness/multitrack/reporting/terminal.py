@@ -56,7 +56,7 @@ class TapeSummary:
     seconds: float = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, without those that are empty by default, as plain data that pytest-xdist can transfer."""
+        """Return the summary as plain data that pytest-xdist can transfer, without empty optional fields."""
         values = ((name, getattr(self, name)) for name in self.__slots__)
         return {name: value for name, value in values if value or name in _REQUIRED}
 
@@ -68,7 +68,7 @@ PLAIN_FIELDS = _REQUIRED | {"days", "unplayed"}
 
 
 def format_violation(error: TapeViolation) -> str:
-    """Return the text with which a test fails because of ``error``, with the first line of the error's cause."""
+    """Return the failure message for ``error``. It ends with the first line of the error's cause, if any."""
     text = f"{type(error).__name__}: {error}"
     if error.__cause__ is not None:
         first_line = (str(error.__cause__).splitlines() or [""])[0]
@@ -81,7 +81,8 @@ _COLOURS = {"recorded:": _RED, "sent:": _GREEN}
 
 
 def paint_violation(text: str) -> str:
-    """Return the ``text`` of a violation with its first line, the words that differ and the command in colour.
+    """Return the ``text`` of a violation with colour for its first line, for the words that differ, and for the
+    command.
 
     The carets below the words that differ are left out, because the colours replace them.
     """
@@ -210,9 +211,9 @@ def _list_cassettes(problem: str, summary: str, lines: Sequence[tuple[str, str]]
     """Yield a line for each cassette with a ``problem``. If there are many, yield their number and some of their names.
 
     Args:
-        problem: The problem.
+        problem: The problem, as the beginning of each line.
         summary: The words before the number of cassettes.
-        lines: The cassettes, each with the line about it.
+        lines: The name of each cassette, and the text for its line.
     """
     if len(lines) <= _MAX_NAMED:
         yield from (f"multitrack: {problem}: {line}" for _, line in lines)

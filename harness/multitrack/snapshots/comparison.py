@@ -75,9 +75,10 @@ class ForbiddenCall:
 
 @dataclass(frozen=True, slots=True)
 class CallComparison:
-    """The result of ``compare_calls``. Each expected or received call is in exactly one entry, with one exception.
+    """The result of ``compare_calls``.
 
-    The exception is a forbidden call that the test expects. It is also in ``unchanged``, ``changed`` or ``moved``.
+    Each expected or received call appears once, except a forbidden call that the test expects. That call is in
+    ``forbidden`` and also in ``unchanged``, ``changed`` or ``moved``.
 
     Attributes:
         unchanged: The calls that were received as expected.

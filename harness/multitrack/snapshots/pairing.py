@@ -55,7 +55,9 @@ def _pair_in_order(
     options: ComparisonOptions,
     values: Sequence[Mapping[str, object]],
 ) -> dict[int, int]:
-    """Return a longest common subsequence: the positions of calls that count as equal, in order on both sides."""
+    """Return a longest common subsequence of equal calls: the position of each received call by that of the expected
+    call.
+    """
 
     def is_same(old: int, new: int) -> bool:
         differ = CallDiffer(options, received[new].name, values[new] if values else {})
@@ -171,7 +173,7 @@ class _TolerantCall:
 
 
 class _NumbersAtPath:
-    """The numbers that the received calls have at one path, in ascending order."""
+    """The numbers at one JSON path of the received calls, in ascending order."""
 
     def __init__(self, numbers: Mapping[int, Decimal]) -> None:
         self._columns = sorted(numbers, key=numbers.__getitem__)
@@ -189,7 +191,7 @@ def _worth_of_tolerant_pairs(
     options: ComparisonOptions,
     values: Sequence[Mapping[str, object]],
 ) -> list[list[int]]:
-    """Return the worth of each pair, with regard to number tolerances and to matchers in expected calls."""
+    """Return how much each pair of calls has in common, including values within number tolerances and matchers."""
     rows, columns = list(map(list_leaves, expected)), list(map(list_leaves, received))
     tolerant = [_TolerantCall.of(row, tool, options) for row in rows]
     if not any(call.count for call in tolerant):

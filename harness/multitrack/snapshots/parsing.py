@@ -42,7 +42,7 @@ def parse_calls(text: str) -> tuple[SnapshotCall, ...]:
 
 
 def parse_expression(text: str) -> Expression:
-    """Return the tree of one expression of literals.
+    """Parse an expression that consists of literals.
 
     Raises:
         UnreadableCalls: The text is not such an expression.

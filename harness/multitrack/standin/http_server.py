@@ -175,7 +175,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
         return f"http://{self.headers.get('host', '')}{self.path}"
 
     def _read_content(self) -> bytes:
-        """Return the decoded request body. Raises various errors if it cannot be read."""
+        """Return the decoded request body. If it cannot be read, the decoder's own error is raised."""
         if "chunked" in self.headers.get("transfer-encoding", "").lower():
             content = self._read_chunked()
         else:

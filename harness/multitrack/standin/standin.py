@@ -116,7 +116,7 @@ class StandIn:
 
     @property
     def openai_base_url(self) -> str:
-        """The value of ``OPENAI_BASE_URL`` with which OpenAI clients reach the stand-in over plain HTTP."""
+        """The value of ``OPENAI_BASE_URL`` that makes OpenAI clients use the stand-in, over plain HTTP."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property

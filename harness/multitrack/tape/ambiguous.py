@@ -22,7 +22,7 @@ class AmbiguousRouter:
         self._tapes = tapes
 
     def route(self, request: Request) -> NoReturn:
-        """Raise ``CassetteMiss``."""
+        """Raise ``CassetteMiss``, because none of the open cassettes belongs to the thread that sent ``request``."""
         violation = CassetteMiss(
             f"{request.method} {request.url.partition('?')[0]} was sent by the thread "
             f"{threading.current_thread().name!r}, and none of the {len(self._tapes)} open cassettes belongs to this "

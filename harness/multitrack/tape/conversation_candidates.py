@@ -48,7 +48,7 @@ class ConversationCandidates:
 
     @property
     def unplayed(self) -> Sequence[ConversationCandidate]:
-        """The candidates that no other conversation has replayed in the meantime."""
+        """The candidates that have not been replayed by a different conversation since this one began."""
         return [one for one in self._candidates if not one.entry.played or one.entry is self._chosen]
 
     def explain_played(self) -> Mismatch:
@@ -80,7 +80,7 @@ class ConversationCandidates:
         )
 
     def choose(self, candidate: ConversationCandidate) -> RecordedEntry:
-        """Mark the recording of ``candidate`` as replayed, drop all others, and return it."""
+        """Mark the recording of ``candidate`` as replayed, drop the other candidates, and return the recording."""
         candidate.entry.played = True
         self._chosen = candidate.entry
         self._candidates = [candidate]

@@ -36,7 +36,7 @@ def is_framed(content_type: str | None) -> bool:
 
 
 def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[bytes], str]:
-    """Return the lines of an event stream that arrived in ``parts``, and its framing.
+    """Return the lines of the event stream that arrived in ``parts``, and the framing of the stream.
 
     The list of lines has one item per part, with all lines of that part. A message belongs to the part that completes
     it. A message that is cut off at the end of an incomplete stream is left out.
@@ -89,7 +89,7 @@ def _read_message(message: bytes) -> tuple[Any, str | None]:
     payload = json.loads(split_payload(message).decode() or "{}")
     name = headers.get(":event-type") or headers.get(":exception-type")
     if not isinstance(payload, dict) or not name or headers.get(":content-type", _JSON) != _JSON:
-        raise ValueError("the message is not an event with JSON")
+        raise ValueError("the message is not an event with a JSON payload")
     match headers.get(":message-type"):
         case "exception" if is_exception({name: payload}):
             return {name: payload}, None
@@ -109,7 +109,10 @@ def is_exception(document: Any) -> bool:
 
 
 def encode_events(chunks: Sequence[bytes], framing: str) -> Iterator[bytes]:
-    """Yield, for each chunk of lines, its lines as messages. A line belongs to the chunk that completes it."""
+    """Convert the lines in ``chunks`` to messages, and yield the messages of each chunk.
+
+    A line belongs to the chunk that completes it.
+    """
     waiting = b""
     for position, chunk in enumerate(chunks, start=1):
         *lines, waiting = (waiting + chunk).split(b"\n")
@@ -120,7 +123,7 @@ def encode_events(chunks: Sequence[bytes], framing: str) -> Iterator[bytes]:
 
 
 def _fits_header(name: str) -> bool:
-    """Return whether a message's header can hold ``name``, which an edited cassette may have changed."""
+    """Return whether ``name`` fits into a message's header. A name in an edited cassette may not."""
     return len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_HEADER and not _SURROGATE.search(name)
 
 

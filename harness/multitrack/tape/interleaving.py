@@ -31,7 +31,7 @@ class Interleaving:
 
     @classmethod
     def from_counts(cls, request_counts: Sequence[float]) -> Interleaving:
-        """Return the interleaving of a call with these ``request_counts`` for its responses and its end."""
+        """Return the interleaving for ``request_counts``, which has one count for each response and one for the end."""
         counts = list(request_counts)
         while len(counts) > 1 and counts[-1] == counts[-2]:
             counts.pop()
@@ -55,7 +55,7 @@ class Interleaving:
     def requests_before(self, position: int) -> float:
         """Return how many requests had been sent before the response at ``position``.
 
-        Positions count from 0; the end of the call has the position after the last response.
+        Positions count from 0. The end of the call comes after the last response, and has the next position.
         """
         return self.request_counts[min(position, len(self.request_counts) - 1)]
 

@@ -1,4 +1,4 @@
-"""JSON as text: indented for reading without changing the document, and in a canonical form for comparison."""
+"""Write JSON in an indented form for reading or in a canonical form for comparison, and parse it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class LiveExchange:
         self._status, self._reason = status, reason
 
     def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
-        """Record a part of the body."""
+        """Record a part of the body. With ``continued``, it belongs to the same chunk as the previous part."""
         if self._over is not None:
             return
         if continued and self._ends:

@@ -1,7 +1,7 @@
 """Prepare the import of conftests and test modules, which may create clients at module level.
 
-The plugin uses this module at the start of every run. Therefore, the module imports almost nothing. What a client needs
-is imported together with its SDK.
+The plugin uses this module at the start of every run, so the module imports almost nothing. It imports the stand-ins
+for an SDK when that SDK is imported.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _list_files(folder: str) -> list[str]:
 
 @contextmanager
 def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
-    """Allow modules that are imported within the block to create clients without credentials.
+    """Within the block, allow imported modules to create clients without credentials.
 
     In a replay, these clients also load their certificate authorities lazily (see ``ca_bundles``).
 

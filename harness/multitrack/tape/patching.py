@@ -20,7 +20,7 @@ class Patch:
 
 
 class PatchSet:
-    """The patches that are applied at present. Threads may share it."""
+    """The patches that are currently applied. A ``PatchSet`` is thread-safe."""
 
     def __init__(self) -> None:
         self._applied: list[tuple[Patch, Any, Any]] = []
@@ -38,7 +38,7 @@ class PatchSet:
                 self._expected.append((vars(patch.owner), patch.name, replacement))
 
     def are_outermost(self) -> bool:
-        """Return whether every patched attribute still has its patch, and no other code has replaced it."""
+        """Return whether all patches are still in place. Other code may have replaced a patched attribute."""
         with self._lock:
             # runs before each test with a tape, so it makes no function call for each patch
             try:

@@ -112,9 +112,8 @@ class Recorder:
         ]
 
     def find_unanswered(self) -> str | None:
-        """Describe the first request that got no response, not even when it was sent again.
-
-        ``None`` if there is none.
+        """Describe the first request that never got a response, although the client may have repeated it. None if all
+        did.
         """
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:

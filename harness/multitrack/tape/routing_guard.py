@@ -16,7 +16,9 @@ from multitrack.tape.violations import Violations
 
 
 class RoutingGuard:
-    """Fails the test if Multitrack, or one of the project's functions, raises an error while it routes a request."""
+    """Fails the test if an error occurs while a request is routed, either in Multitrack or in one of the user's
+    functions.
+    """
 
     def __init__(self, violations: Violations, redact: Callable[[str], str], shown_path: Path) -> None:
         """Create the guard.
@@ -32,7 +34,7 @@ class RoutingGuard:
 
     @contextmanager
     def watch(self, request: Request) -> Iterator[None]:
-        """Raise ``RoutingError`` if the block, which routes ``request``, raises an error."""
+        """Raise ``RoutingError`` from any error that the block raises while it routes ``request``."""
         try:
             yield
         except Exception as error:

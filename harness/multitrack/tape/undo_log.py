@@ -1,4 +1,7 @@
-"""The files that the last command, or the last run of pytest with ``--calls-rebind``, changed, with their contents."""
+"""Store the files that a command, or a run of pytest with ``--calls-rebind``, changes, so that the user can undo it.
+
+Only the last command or run is stored.
+"""
 
 from __future__ import annotations
 
@@ -66,10 +69,10 @@ class UndoLog:
 
     @contextmanager
     def recording_run(self, run: str, command: str, path: Path) -> Iterator[None]:
-        """Store the content of ``path`` before and the digest of its content after the block, as a part of a ``run``.
+        """Store the content of ``path`` before the block, and the digest of its content after the block.
 
-        The first file of a run replaces the log, and each other file is added to it. Several processes may take part
-        in the run, and change the same file.
+        The first call in a ``run`` clears the log, and each later call adds a file to it. Several processes may take
+        part in the run, and change the same file.
         """
         with self._locked():
             manifest = self._read_manifest() if self._manifest.exists() else {}

@@ -1,4 +1,4 @@
-"""A model's answer, as every decoder returns it."""
+"""A model's answer in a form that does not depend on the wire format. Every decoder returns it."""
 
 from __future__ import annotations
 

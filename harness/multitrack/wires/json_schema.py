@@ -68,7 +68,7 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 def has_arbitrary_keys(schema: Schema) -> bool:
     """Return whether an object has arbitrary keys, like a dictionary.
 
-    A model that merely permits extra fields next to its own does not count, because it does not need them.
+    A model that permits extra fields in addition to its own does not count, because the model works without them.
     """
     additional = schema.get("additionalProperties", "properties" not in schema)
     if isinstance(additional, Mapping) and additional:

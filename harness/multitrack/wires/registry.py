@@ -48,7 +48,7 @@ def _locate(wire_format: WireFormat) -> tuple[str, str]:
 
 
 def find_format(wire: str) -> WireFormat | None:
-    """Return the format with the name ``wire``, with or without ``.stream``, or None if there is none."""
+    """Return the wire format named ``wire``, which may end with ``.stream``. None if there is no such format."""
     name = wire.removesuffix(".stream")
     if name not in _formats:
         _load_package(name.partition(".")[0])
@@ -107,7 +107,7 @@ def has_end_mark(body: bytes) -> bool:
 def call_id_keys() -> tuple[str, ...]:
     """Return the ``WireFormat.call_id_key`` of all formats, with ``id`` last.
 
-    In a format that uses a different key, an object may also have an ``id`` that is not the id of the call.
+    ``id`` is last because in a format with a different key, the ``id`` of an object may not be the id of the call.
     """
     keys = {wire_format.call_id_key for wire_format in all_formats()}
     return (*sorted(keys - {"id"}), "id")

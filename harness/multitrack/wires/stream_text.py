@@ -1,4 +1,4 @@
-"""The text of a recorded stream: read its chunks, and write other chunks into the same frames.
+"""Read the chunks in the text of a recorded stream, and write other chunks into its frames.
 
 A frame is a server-sent event, an item of a JSON array, or a message of an AWS event stream (see
 ``multitrack.wires.framing``).
@@ -44,7 +44,7 @@ class StreamText(ABC):
 
 
 def parse_stream(body: bytes) -> StreamText:
-    """Return the frames of ``body``, which is a whole stream as it was received.
+    """Return the frames of ``body``, the complete body of a streamed response.
 
     Raises:
         ValueError: If ``body`` is neither an AWS event stream nor UTF-8 text.

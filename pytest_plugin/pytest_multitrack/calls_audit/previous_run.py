@@ -46,7 +46,7 @@ class PreviousRun:
         if not self._stored:
             return ""
         if self.is_comparable:
-            return "compared with the previous run: values that differ between the two are random"
+            return "compared with the previous run: values that differ between the runs are random"
         return "not compared with the previous run, because the code changed; run again to find random values"
 
     @property

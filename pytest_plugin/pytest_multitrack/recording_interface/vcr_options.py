@@ -61,7 +61,7 @@ class VcrFixtures:
 
     @classmethod
     def read(cls, request: pytest.FixtureRequest) -> VcrFixtures:
-        """Return the fixtures of the requesting test."""
+        """Return the values of these fixtures for the requesting test."""
         return cls(**{field.name: request.getfixturevalue(field.name) for field in fields(cls)})
 
     @classmethod
@@ -194,7 +194,7 @@ def _merge_options(
 
 
 def _configure(options: VcrOptions, fixtures: VcrFixtures, config: pytest.Config, source: str) -> VcrOptions:
-    """Return ``options``, with the options that the project's hook sets in addition."""
+    """Add the options that the project's hook sets to ``options``, and return the result."""
     if not config.hook.pytest_recording_configure.get_hookimpls():
         return VcrOptions(options.config, _find_vcr_path(options, fixtures), options.record_mode, None)
     from pytest_multitrack.recording_interface.configured_vcr import ConfiguredVcr
@@ -229,8 +229,8 @@ def _list_additional_paths(markers: Sequence[pytest.Mark], fixtures: VcrFixtures
 def _locate(options: VcrOptions, fixtures: VcrFixtures) -> tuple[Path, Path | None]:
     """Return the path that Multitrack writes to, and the path of an existing cassette in another format, if any.
 
-    pytest-recording uses the name of a serializer as the suffix (``json``, ``yaml.gz``), unless a ``path_transformer``
-    decides otherwise.
+    pytest-recording uses the name of a serializer as the suffix (``json``, ``yaml.gz``). A ``path_transformer`` may
+    change the path.
     """
     serializer = options.config.get("serializer", "yaml")
     path_transformer: Callable[[str], str] | None = options.config.get("path_transformer")
@@ -255,7 +255,7 @@ def _find_vcr_path(options: VcrOptions, fixtures: VcrFixtures) -> str:
 
 
 def shorten_name(name: str, serializer: str) -> str:
-    """Return the name of a cassette as pytest-recording shortens it, so that the file system accepts it."""
+    """Shorten the name of a cassette in the same way as pytest-recording, so that the file system accepts the name."""
     suffix = ".yaml" if serializer == "yaml" else serializer
     limit = _find_longest_name() - len(suffix)
     if len(name) <= limit:
@@ -272,10 +272,11 @@ def _find_longest_name() -> int:
 
 
 def _find_loader(options: VcrOptions, path: Path) -> Callable[[], Any] | None:
-    """Return the function that reads the cassette with the project's own serializer or persister.
+    """Return a function that loads the cassette with the serializer or persister that the project registered with
+    vcrpy.
 
-    None if the project has neither, or if Multitrack wrote the cassette, because a serializer does not know
-    Multitrack's keys.
+    None if the project registered neither. Also None if Multitrack wrote the cassette, because the project's
+    serializer does not know Multitrack's keys.
     """
     serializer = options.config.get("serializer", "yaml")
     if options.configured is None or not options.configured.reads_itself(serializer) or _is_own(path):
@@ -292,7 +293,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tuple[Settings, Sequence[RequestMatcher]]:
-    """Return the settings with vcrpy's matching options, and the matchers that Multitrack does not have.
+    """Return the settings for vcrpy's matching options, and the project's own matchers.
 
     Without ``match_on``, every part of a request is compared, unless ``vcr_compatible_matching`` is set.
     """

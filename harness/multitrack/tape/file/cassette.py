@@ -34,10 +34,7 @@ class Cassette:
 
     @property
     def provenance(self) -> Provenance:
-        """The provenance of the response that is furthest from a live one.
-
-        The first of ``standin``, ``local``, ``corpus`` and ``live`` that any response has.
-        """
+        """The first of ``standin``, ``local``, ``corpus`` and ``live`` that is the provenance of any response."""
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")
 

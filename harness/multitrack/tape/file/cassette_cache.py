@@ -58,7 +58,7 @@ class CassetteCache:
         return texts
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return the result for ``key``. Compute it if it is not known."""
+        """Return the cached result for ``key``. If there is none, call ``compute`` and cache its result."""
         result = self._results.pop(key) if key in self._results else compute()
         _keep_last(self._results, key, result, _MAX_RESULTS)
         return result

@@ -41,7 +41,7 @@ def require_list(value: Any, name: str) -> list[Any]:
 
 
 def require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str, Any]:
-    """Return ``value`` if it is a mapping that has only ``keys``."""
+    """Return ``value`` if it is a mapping and all of its keys are in ``keys``."""
     found = require_mapping(value, name)
     # an unknown key may be the rest of a block of text that lost its indentation
     if others := found.keys() - keys:

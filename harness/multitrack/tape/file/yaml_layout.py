@@ -75,7 +75,11 @@ def read_metadata(content: bytes) -> Any:
 
 
 def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the span of each interaction in the cassette ``content``. Raises ``UnknownLayout``."""
+    """Yield the start and the end of each interaction in ``content``, the text of a cassette.
+
+    Raises:
+        UnknownLayout: The text has a different layout.
+    """
     head = _HEAD.match(content)
     if not head:
         raise UnknownLayout
@@ -88,11 +92,13 @@ def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
-    """Return the interaction between ``start`` and ``end``, with the same values that the YAML parser returns.
+    """Parse the interaction from ``start`` to ``end``, and return the same values as the YAML parser.
 
-    A long string is returned in UTF-8. The text of the interaction is not copied, because it may be large.
+    A long string is returned as UTF-8. The interaction's text is not copied, because it may be large.
 
-    Raises ``UnknownLayout`` if it has a different layout, or a PyYAML error.
+    Raises:
+        UnknownLayout: The interaction has a different layout.
+        yaml.YAMLError: The interaction is not valid YAML.
     """
     request = _match(_REQUEST, content, start, end)
     request_body, position = _read_body(content, request.end(), end, 6)
@@ -232,9 +238,9 @@ def _load(text: str) -> Any:
 
 
 def _parse_lists(text: str) -> dict[str, list[int] | list[str]] | None:
-    """Return the lists of numbers or strings such as ``3+17`` in ``text``.
+    """Parse the lists in ``text`` whose items are integers, or strings such as ``3+17``.
 
-    ``None`` if a YAML parser might return something else. The lists are not left to libyaml, because it takes ten
+    ``None`` if a YAML parser might read ``text`` differently. libyaml itself is not used, because it takes ten
     microseconds per number.
     """
     lists: dict[str, list[int] | list[str]] = {}

@@ -75,12 +75,13 @@ def _is_lossless(document: str, kind: type[Message], canonical: bytes) -> bool:
 
 
 def json_to_wire(document: str | bytes, kind: type[Message] | None) -> bytes:
-    """Return the wire bytes of a message that ``wire_to_json`` converted, with map entries in a fixed order.
+    """Return the wire bytes of the message that ``wire_to_json`` converted to ``document``.
 
-    Fields that ``kind`` does not have are left out, just as an older client would ignore them.
+    Map entries are in a fixed order. Fields that ``kind`` does not have are left out, just as an older client would
+    ignore them.
 
     Raises:
-        ValueError: The document is not JSON, does not fit ``kind``, or requires a class and ``kind`` is None.
+        ValueError: ``document`` is not JSON, does not fit ``kind``, or requires a class although ``kind`` is None.
     """
     value = json.loads(document)
     if isinstance(value, dict) and WIRE in value:

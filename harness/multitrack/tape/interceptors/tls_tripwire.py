@@ -13,7 +13,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``ssl.SSLSocket.send``, which ``sendall`` also calls, and for ``write``."""
+    """Return the patches for ``send`` and ``write`` of ``ssl.SSLSocket``. ``sendall`` calls ``send``."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

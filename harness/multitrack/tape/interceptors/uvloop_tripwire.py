@@ -16,7 +16,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patch for the loop's ``create_connection``, which takes a host instead of a socket."""
+    """Return the patch for the ``create_connection`` of uvloop's event loop, which connects without a Python socket."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

@@ -302,7 +302,9 @@ def _list_differences(
 
 
 def _suggest_ignore(difference: Difference, location: str) -> str | None:
-    """Return the setting that ignores ``difference`` if it looks random. None if no setting can ignore it."""
+    """Return the setting that ignores ``difference``. None if the values do not look random, or if no setting can
+    ignore it.
+    """
     path = format_json_path(difference.path)
     # a path in a form, a part or a line cannot be ignored
     is_json = location == str(difference)

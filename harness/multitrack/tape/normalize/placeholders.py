@@ -20,7 +20,7 @@ class Placeholders:
     """The user's placeholders.
 
     Args:
-        pairs: The words, each with the regular expression for the strings that it replaces.
+        pairs: For each placeholder, its name and the regular expression for the text that it replaces.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()

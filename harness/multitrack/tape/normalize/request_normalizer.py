@@ -28,7 +28,7 @@ class RequestNormalizer:
         Args:
             redactor: Removes secrets and private names.
             placeholders: The user's placeholders. Default: none.
-            filters: The project's functions. None if there are none.
+            filters: The project's functions that change requests. None if there are none.
         """
         self.redactor = redactor
         self._placeholders = placeholders or Placeholders()

@@ -19,9 +19,9 @@ _LONG_ENCODED = re.compile(rf"[A-Za-z0-9+/_-]{{{_MAX_SECRET + _LENGTH}}}")
 
 
 def is_in_encoded_data(text: str, position: int) -> bool:
-    """Return whether the characters before ``position`` are encoded data, or too many after it are.
+    """Return whether a secret at ``position`` would be inside a long run of encoded data.
 
-    A secret that is separated from the data, for example by a space, a quotation mark or a dot, is not a part of it.
+    Text that is separated from the encoded data, for example by a space, a quotation mark or a dot, is not inside it.
     """
     before = position - _LENGTH
     if before >= 0 and _ENCODED.match(text, before, position) and _is_encoded(text[before:position]):

@@ -65,7 +65,7 @@ class _Place:
         """The position of each piece's document."""
 
     def add_place(self, key: object) -> _Place:
-        """Add and return the place that ``key`` leads to."""
+        """Add a child place for ``key`` and return it."""
         place = self.children[key] = _Place()
         return place
 
@@ -79,7 +79,7 @@ class _Place:
 
 
 class _Documents:
-    """The documents of one stream. They are parsed one by one, because a long stream would fill the memory."""
+    """The documents of one stream. Only one is kept in memory at a time, because a stream may be long."""
 
     def __init__(self) -> None:
         self._root = _Place()
@@ -225,7 +225,7 @@ def _redact_array(text: str, redact_pieces: RedactPieces) -> str:
 
 
 def _redact_tokens(text: str, document: Any, redact_pieces: RedactPieces) -> str:
-    """Redact the tokens with log probabilities in ``text``, an answer that is not streamed."""
+    """Redact secrets in the log-probability tokens of ``text``, the body of a response that is not streamed."""
     documents = _Documents()
     documents.add(0, document)
     if not documents.redact(redact_pieces, only_tokens=True):

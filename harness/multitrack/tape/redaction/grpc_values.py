@@ -19,7 +19,7 @@ _WIRE = re.compile(r'("@wire":\s*")((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[
 
 
 def redact_wire_bytes(text: str, mask: Mask) -> str:
-    """Mask the secrets in the wire bytes of messages in ``text``, a JSON body."""
+    """Mask the secrets in all protobuf messages that the JSON body ``text`` contains as wire bytes."""
 
     def replace_match(match: re.Match[str]) -> str:
         masked = _mask_base64(match[2], mask)

@@ -75,7 +75,7 @@ class SearchedText:
         self._marks = marks
 
     def may_contain(self, mark: bytes, *, in_long_word: bool) -> bool:
-        """Return False only if the text certainly contains no secret with this ``mark``."""
+        """Return whether the text may contain a secret with this ``mark``. If the result is False, it contains none."""
         if len(self.text) > WINDOW:
             return mark in self._found_marks
         return mark in (self._squeezed_words if in_long_word else self._squeezed)
@@ -91,7 +91,7 @@ class SearchedText:
 
     @cached_property
     def _squeezed_words(self) -> bytes:
-        """Like ``_squeezed``, but only for the long words, because base64 is always in a long word."""
+        """Return the long words of the text, squeezed like ``_squeezed``. Base64 is always in a long word."""
         # The character before a word is included, because it may be the backslash or percent sign of a line break. Some
         # text after the word is included, because the last line of base64 may be short.
         parts = []
@@ -108,7 +108,7 @@ class SearchedText:
         return "".join(self.text[start:end] for start, end in self._runs)
 
     def find_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span in the text that corresponds to ``start`` and ``end`` in ``canonical``."""
+        """Return the span in the original text that became the span from ``start`` to ``end`` in ``canonical``."""
         return self._find_offset(start), self._find_offset(end - 1) + 1
 
     @cached_property
@@ -150,7 +150,7 @@ class SecretSpellings:
 
     @property
     def marks(self) -> Iterator[bytes]:
-        """Yield the mark of each form: letters and digits without which a text cannot contain the form."""
+        """Yield one mark for each form: a run of letters and digits that every text with this form contains."""
         return (form.mark for form in self._forms)
 
     def find(self, searched: SearchedText) -> Iterator[Change]:
@@ -200,7 +200,7 @@ class _Form:
         return self._normalize(value[:start]), self._normalize(value[start:end]), self._normalize(value[end:])
 
     def find(self, searched: SearchedText) -> Iterator[Change]:
-        """Yield a change for each occurrence."""
+        """Yield a change for each occurrence of this form in ``searched``."""
         if not (letters := self._letters):
             return
         head, core, tail = self._parts
@@ -215,7 +215,7 @@ class _Form:
             position = searched.canonical.find(letters, position + len(letters))
 
     def _measure(self, parts: Iterator[str], expected: str) -> int:
-        """Return the length of the first of ``parts`` that is a spelling of ``expected``, or 0 if there is none."""
+        """Return the length of the first part that spells ``expected``, or 0 if no part does."""
         if not expected:
             return 0
         return next((len(part) for part in parts if self._normalize(part) == expected), 0)
@@ -234,7 +234,7 @@ class _Form:
 
 
 def _join_bytes(text: str) -> str:
-    """Join the characters that ``text`` spells as surrogate pairs, or as UTF-8 bytes (in URLs and in ``repr``)."""
+    """Decode the characters that ``text`` contains as surrogate pairs, or as UTF-8 bytes (in URLs and in ``repr``)."""
     with_pairs = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     is_bytes = all(ord(character) < 256 for character in with_pairs)
     try:
@@ -272,9 +272,9 @@ def _find_mark(value: str) -> bytes:
 
 
 def _encode_base64(text: str) -> Iterator[str]:
-    """Yield the three base64 forms of ``text``, which may begin at any byte of a group of three.
+    """Yield the three base64 encodings of ``text``, one for each offset of its first byte in a group of three bytes.
 
-    Each form contains only the characters that do not depend on the bytes before and after the text.
+    Each encoding contains only the characters that do not depend on the bytes before and after the text.
     """
     data = text.encode("utf-8", "surrogatepass")
     for offset in range(3):

@@ -34,6 +34,6 @@ class DriftSession(RecordSession):
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return the ``previous`` interactions, because the live ones are not stored."""
+        """Return the ``previous`` interactions. A drift run does not store live interactions."""
         del recorded
         return tuple(previous)

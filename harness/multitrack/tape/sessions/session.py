@@ -65,10 +65,13 @@ class Session(ABC):
 
     @abstractmethod
     def route_stream(self, request: Request) -> StreamRoute:
-        """Decide how to proceed with a streaming ``request`` before its first message. Raises what ``route`` raises."""
+        """Decide how to proceed with a streaming ``request`` before its first message.
+
+        Raises the same errors as ``route``.
+        """
 
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return the interactions that the cassette will have, from the ``previous`` and the ``recorded`` ones."""
+        """Return the interactions to store in the cassette: the ``previous`` ones, then the ``recorded`` ones."""
         return (*previous, *recorded)

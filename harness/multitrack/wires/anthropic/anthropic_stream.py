@@ -201,12 +201,12 @@ class _Block:
         return self._index is None or not self._decoder.is_after_gap(self._index)
 
     def is_started_by(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether a start event with ``fields`` starts this block a second time."""
+        """Return whether a start event with ``fields`` repeats the start of this block."""
         block_id = as_text(fields.get("id"))
         return not self.has_ended and block_id is not None and block_id == self._fields.get("id")
 
     def add(self, delta: Mapping[str, Any]) -> bool:
-        """Add a delta. Return False if it is input for a call that is complete."""
+        """Add ``delta`` to this block. Return False if ``delta`` is input for a call that is already complete."""
         if text := as_text(delta.get("text")):
             self._texts.append(text)
         for key in ("thinking", "signature"):

@@ -12,10 +12,11 @@ from multitrack.wires.tool import ToolDefinition
 
 
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool`` in the strict subset.
+    """Return the parameters of ``tool`` as a schema for Bedrock's strict tools.
 
     Raises:
-        TypeError: If the subset cannot express something, as in ``anthropic_schema.write_strict_parameters``.
+        TypeError: Bedrock's strict tools cannot express the parameters, as in
+            ``anthropic_schema.write_strict_parameters``.
     """
     return _BedrockStrictSchemaWriter(tool).write_parameters()
 

@@ -62,14 +62,14 @@ def _edit(
     *,
     is_stream: bool,
 ) -> None:
-    """Change ``documents`` in place.
+    """Edit the recorded answer in ``documents`` until it contains the new answer.
 
     Args:
         answer: The new answer.
         before: The recorded answer.
-        documents: The chunks of the recorded answer, or its whole body.
-        candidates: The entries in ``documents`` of each candidate. The candidates are in decoding order.
-        is_stream: Whether a call may have several parts.
+        documents: The chunks of the recorded answer, or a single document if it is not streamed.
+        candidates: For each candidate, its entries in ``documents``. The candidates are in decoding order.
+        is_stream: Whether a call may be split into several parts.
     """
     changes_calls = not have_same_calls(answer.calls, before.calls)
     if not candidates and (answer.text or changes_calls or answer.finish_reason != before.finish_reason):
@@ -90,7 +90,9 @@ def _edit(
 
 
 def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> None:
-    """Spread ``text`` over the text parts of the first candidate that has text. If it is None, delete all text."""
+    """Distribute ``text`` over the text parts of the first candidate that has text. If ``text`` is None, delete all
+    text.
+    """
     found = [
         [(parts, part) for entry in entries for parts in [_get_parts(entry)] for part in _list_text_parts(parts)]
         for entries in candidates
@@ -120,7 +122,9 @@ def _edit_calls(
     *,
     is_stream: bool,
 ) -> None:
-    """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
+    """Replace the ``recorded`` calls with ``calls``. A new call is inserted after the call that precedes it in
+    ``calls``.
+    """
     slots = [slot for entries in candidates for slot in _find_calls(entries, is_stream=is_stream)]
     if not slots:
         _add_parts(candidates[0]).extend(write_call({}, call) for call in calls)
@@ -168,13 +172,13 @@ def _find_calls(entries: Sequence[_Fields], *, is_stream: bool) -> list[list[tup
 
 
 def _get_parts(entry: Mapping[str, Any]) -> list[Any]:
-    """Return the parts of an entry, which may be changed in place."""
+    """Return the list of parts in ``entry``. Changes to this list change ``entry``."""
     parts = as_object(entry.get("content")).get("parts")
     return parts if isinstance(parts, list) else []
 
 
 def _add_parts(entries: Sequence[_Fields]) -> list[Any]:
-    """Return the last list of parts of a candidate. If there is no list, add one to the last entry."""
+    """Return the last list of parts in ``entries``. If they have none, add an empty list to the last entry."""
     content = entries[-1].get("content")
     if not isinstance(content, dict):
         content = entries[-1]["content"] = {"role": "model"}

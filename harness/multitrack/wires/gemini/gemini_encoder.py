@@ -30,7 +30,7 @@ def build_chunks(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def _build_candidate(parts: list[dict[str, Any]], answer: WireAnswer | None) -> dict[str, Any]:
-    """Return the candidate, with the finish reason of ``answer`` unless that is None."""
+    """Return a document with one candidate. It has the finish reason of ``answer``, or none if ``answer`` is None."""
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
     if answer is None:
         return {"candidates": [{**candidate, "index": 0}]}
@@ -48,7 +48,7 @@ def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
 
 
 def write_feedback(answer: WireAnswer) -> dict[str, Any]:
-    """Return the field for a refusal that the finish reason does not imply.
+    """Return the field ``promptFeedback`` for a refusal that the finish reason does not express, or no field.
 
     https://ai.google.dev/api/generate-content#PromptFeedback
     """
@@ -73,8 +73,8 @@ def build_parts(answer: WireAnswer) -> list[dict[str, Any]]:
 def group_parts(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> list[tuple[int | None, list[dict[str, Any]]]]:
     """Return the chunks of a stream as pairs of a position and a list of parts.
 
-    The position is that of the call that starts in the chunk, or None if no call does. The chunk that ends the stream
-    has the number of calls as its position. Raises the same error as ``build_parts``.
+    If a call starts in the chunk, the position is the index of that call. In the chunk that ends the stream, it is
+    the number of calls. In all other chunks, it is None. Raises the same error as ``build_parts``.
     """
     groups: list[tuple[int | None, list[dict[str, Any]]]] = [
         *((None, [{"text": piece}]) for piece in split_text(answer.text or "", piece_size)),

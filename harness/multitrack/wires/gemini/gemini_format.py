@@ -27,7 +27,7 @@ _MODEL_IN_URL = re.compile(r"/models/([^/:?#]+):\w+(?:[?#]|$)")
 
 
 class GeminiFormat(WireFormat):
-    """``generateContent`` and ``streamGenerateContent``."""
+    """The wire format of Gemini's ``generateContent`` and ``streamGenerateContent``."""
 
     __slots__ = ()
 
@@ -86,7 +86,7 @@ class GeminiFormat(WireFormat):
         return "contents" in document
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return the model and the tool names. The model is None over REST, where the URL names it."""
+        """Return the model and the tool names. The model is None in a REST request, because its URL names the model."""
         declarations = [
             declaration
             for tool in as_objects(document.get("tools"))

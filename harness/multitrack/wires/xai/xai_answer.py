@@ -1,7 +1,8 @@
-"""Decode an answer from xAI's gRPC API, as protobuf JSON: ``GetChatCompletionResponse`` and ``GetChatCompletionChunk``.
+"""Decode answers of xAI's gRPC API, which have been converted to protobuf JSON.
 
-https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto. Protobuf JSON omits each field that has its
-default value, such as the index 0.
+https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto defines their messages,
+``GetChatCompletionResponse`` and ``GetChatCompletionChunk``. Protobuf JSON omits each field that has its default
+value, such as an index of 0.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def find_message(output: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the message or the delta of an output. The result of a tool that xAI executes counts as empty."""
+    """Return the message or the delta of an output. Empty if the output is the result of a tool that xAI executes."""
     message = as_object(output.get("message", output.get("delta")))
     return {} if message.get("role") == "ROLE_TOOL" else message
 
 
 def find_entries(outputs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the calls that the client executes."""
+    """Return the tool calls in ``outputs`` that the client has to execute."""
     return [
         entry for output in outputs for entry in as_objects(find_message(output).get("toolCalls")) if is_call(entry)
     ]

@@ -1,4 +1,4 @@
-"""aiohttp's exceptions for recorded failures, whether aiohttp or another client recorded them."""
+"""Recreate recorded failures as aiohttp's exceptions, whether aiohttp or a different client recorded them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def during_connecting(error: BaseException) -> During | None:
 
 
 def during_reading(error: BaseException) -> During | None:
-    """Return the phase in which aiohttp failed to read a response. None if the error cannot be raised again."""
+    """Return ``read``, the phase of an error that aiohttp raised while it read a response.
+
+    None if a replay could not raise the same error.
+    """
     return "read" if isinstance(error, TimeoutError) or _is_recreatable(error) else None
 
 
@@ -42,8 +45,7 @@ def _is_recreatable(error: BaseException) -> bool:
 def recreate_error(failure: Failure, connector: BaseConnector, request: ClientRequest) -> Exception:
     """Return the exception that aiohttp raises for ``failure``.
 
-    If aiohttp raised the recorded exception, the result is that exception. If another client raised it, the result is
-    aiohttp's equivalent.
+    If a different client raised the recorded exception, the result is aiohttp's equivalent.
     """
     if failure.error == TimeoutError.__name__ and failure.during == "read":
         # the whole request's time limit, or another client's read timeout

@@ -1,4 +1,4 @@
-"""The ways to make a synchronous call. Each is a method of a multi-callable, with a different kind of result."""
+"""Record and replay the synchronous calls of a multi-callable, which can return several kinds of results."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class CallStyle(ABC):
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
     ) -> Any:
-        """Replay a call, and return the result for the caller.
+        """Replay a call, and return what the method returns to its caller.
 
-        ``send`` sends streaming requests; it is None for other calls.
+        ``send`` sends the messages of a streaming request. It is None for other requests.
         """
 
     @abstractmethod
@@ -45,7 +45,7 @@ class CallStyle(ABC):
 
 
 class ResponseAndCallStyle(CallStyle):
-    """``with_call``: returns the response and the call."""
+    """The style of ``with_call``, which returns the response and the call."""
 
     def __init__(self, with_call: Function) -> None:
         self.call_live = with_call
@@ -66,7 +66,7 @@ class ResponseAndCallStyle(CallStyle):
 
 
 class ResponseStyle(ResponseAndCallStyle):
-    """``__call__``: returns the response."""
+    """The style of ``__call__`` for a method with one response, which it returns."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
@@ -78,7 +78,7 @@ class ResponseStyle(ResponseAndCallStyle):
 
 
 class FutureStyle(CallStyle):
-    """``future``: returns a future for the response."""
+    """The style of ``future``, which returns a future for the response."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
@@ -91,7 +91,7 @@ class FutureStyle(CallStyle):
 
 
 class StreamStyle(CallStyle):
-    """``__call__`` of a method that streams its responses: returns an iterator."""
+    """The style of ``__call__`` for a method that streams its responses. It returns an iterator."""
 
     streams_responses = True
 

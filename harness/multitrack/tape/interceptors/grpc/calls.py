@@ -1,4 +1,4 @@
-"""Implementations of grpc's own interfaces ``grpc.Call`` and ``grpc.Future``: finished calls, and calls that delegate.
+"""Implement ``grpc.Call`` and ``grpc.Future`` for finished calls, and for calls that delegate to another call.
 
 gRPC interceptors and api_core check calls with ``isinstance``, and call ``.result()``. They treat instances of these
 classes like calls on a live channel.

@@ -1,7 +1,7 @@
-"""A gRPC call as ``Request`` and ``Response``: conversion of messages, status and metadata in both directions.
+"""Convert a gRPC call to ``Request`` and ``Response``, and back: its messages, its status and its metadata.
 
-The functions convert bytes as gRPC sends them, and do not depend on how calls are made, synchronously or with asyncio.
-``GrpcCallRecording`` records one live call, message by message.
+The functions convert bytes as gRPC sends them, and do not depend on how calls are made, synchronously or with
+asyncio. ``GrpcCallRecording`` records one live call, message by message.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ class GrpcMethod:
         return Request("POST", self.url, to_headers(metadata), body.encode())
 
     def create_stream_request(self, metadata: Pairs | None) -> Request:
-        """Return a request that streams its messages, before the first message."""
+        """Return a request that will stream its messages, and has none yet."""
         return Request("POST", self.url, to_headers(metadata), b"[]", [])
 
     def serialize_messages(self, response: Response) -> list[bytes]:
-        """Return the messages of a recorded response, serialized. Raises ValueError if they cannot be read."""
+        """Return the messages of a recorded response as wire bytes. Raises ValueError if they cannot be read."""
         if not response.body:
             return []
         if not self.streams_responses:
@@ -109,12 +109,15 @@ class GrpcStatus:
 
     @classmethod
     def from_code(cls, code: int, details: str, initial: Pairs, trailing: Pairs) -> GrpcStatus:
-        """Return the status with the number ``code``."""
+        """Return the status for gRPC's status number ``code``, or ``UNKNOWN`` if gRPC does not define that number."""
         return cls(_CODES.get(code, grpc.StatusCode.UNKNOWN), details, _copy_pairs(initial), _copy_pairs(trailing))
 
     @classmethod
     def from_response(cls, response: Response) -> GrpcStatus:
-        """Return the status in the headers of a response. ``grpc-status`` separates initial from trailing metadata."""
+        """Return the status and the metadata in the headers of a response.
+
+        The headers before ``grpc-status`` are initial metadata, and those after it are trailing metadata.
+        """
         names = [name for name, _ in response.headers]
         head = names.index("grpc-status") if "grpc-status" in names else len(names)
         # only a complete response may lack a status: hand-written responses do, and mean OK
@@ -128,7 +131,7 @@ class GrpcStatus:
         )
 
     def to_trailers(self) -> Headers:
-        """Return the status as the last headers of a response."""
+        """Return the status as the trailers of a response."""
         message = (("grpc-message", self.details),) if self.details else ()
         return (("grpc-status", str(self.code.value[0])), *message, *to_headers(self.trailing_metadata))
 
