@@ -200,7 +200,9 @@ def _find_folders() -> list[Path]:
 
 @app.command(epilog=_EXIT_CODES)
 def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help=f"cassettes, or folders with them; {_DEFAULT}")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help=f"cassettes, or folders that contain cassettes; {_DEFAULT}")
+    ] = None,
     max_age: Annotated[
         int | None, typer.Option(help="the allowed age in days; the default is max_age in pyproject.toml")
     ] = None,
@@ -293,7 +295,9 @@ def diff(
 
 @app.command()
 def revalidate(
-    paths: Annotated[list[Path] | None, typer.Argument(help=f"cassettes, or folders with them; {_DEFAULT}")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help=f"cassettes, or folders that contain cassettes; {_DEFAULT}")
+    ] = None,
     json: _Json = False,
 ) -> None:
     """Validate every recorded tool call with the current models, and list each failure with its field and JSON path.

@@ -1,4 +1,4 @@
-"""Commands in messages of a run, for the folder where the run was started."""
+"""Build the commands that a run's messages show. They work in the folder where the run was started."""
 
 from __future__ import annotations
 

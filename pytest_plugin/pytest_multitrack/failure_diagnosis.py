@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PhaseFailure(NamedTuple):
-    """What is known about the failure of a phase: the diagnosis, and the calls that a failed assertion compared."""
+    """The diagnosis of a failed phase, and the calls that a failed assertion compared."""
 
     diagnosis: Diagnosis | None
     compared: FailedAssertion | None = None
@@ -45,17 +45,17 @@ def add_diagnosis(
     config: pytest.Config,
     comparison: tuple[object, object] | None,
 ) -> PhaseFailure:
-    """Add a line to the beginning of the failed ``report`` that names the layer that changed.
+    """Name the layer that changed in a new first line of the failed ``report``.
 
-    If a violation has not been raised yet, it is printed first, because the other errors follow from it. This happens
-    if the test continues after the violation (in a subtest), or if the test has no tape of its own.
+    If the tapes have a violation that has not been raised yet, the line shows the violation instead, because later
+    errors follow from it. This happens if a subtest had the violation, or if the test has no tape of its own.
 
     Args:
         tapes: The tapes that the test used.
         comparison: The two sides of the last asserted ``==`` that was false, None if there was none.
 
     Returns:
-        What is known about the failure.
+        The diagnosis, and the compared calls.
     """
     violations = [violation for tape in tapes for violation in tape.violations]
     if not violations:

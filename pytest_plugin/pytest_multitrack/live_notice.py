@@ -20,7 +20,7 @@ _COUNT_FILE = "multitrack_live_tests"
 
 
 class LiveNotice:
-    """A plugin that is only active with ``--record``."""
+    """With ``--record``, a plugin that prints how many tests send requests to the network."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -63,7 +63,7 @@ class LiveNotice:
         node.config.get_terminal_writer().line(line)
 
     def _count_tests(self) -> int:
-        """Return how many tests go live although the user did not select tests."""
+        """Return how many tests will send requests to the network. 0 if the user selected tests."""
         summary = RunState.of(self._config).summary
         if selection.find_limit(self._config, has_deselected=summary.has_deselected):
             return 0

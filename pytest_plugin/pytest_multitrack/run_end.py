@@ -53,7 +53,7 @@ def _close_interrupted(run: RunState) -> None:
 
 @contextmanager
 def _noting_errors(summary: RunSummary, name: str) -> Iterator[None]:
-    """Print a Multitrack error in the summary, because there is no test left to fail."""
+    """Catch a Multitrack error, and print it in the summary, because no test can fail with it anymore."""
     try:
         yield
     except MultitrackError as error:

@@ -59,7 +59,7 @@ class SecretSearch:
         self._grams: dict[str, list[tuple[str, int]]] = {}
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Add ``secrets``, as they were sent or set, to those that are searched for."""
+        """Search for ``secrets``, too. Each one is written as it was sent, or as it was set in the environment."""
         new = set(secrets) - self._known
         if not new:
             return
@@ -164,7 +164,7 @@ class _Letters:
 
 
 def _replace(text: str, spans: Iterable[tuple[int, int]], secret: str = "") -> str:
-    """Replace ``spans``, which are in order, and the punctuation of ``secret`` around them."""
+    """Replace ``spans``, and the punctuation of ``secret`` around them. The spans must be sorted."""
     found = list(spans)
     if not found:
         return text

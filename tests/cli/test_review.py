@@ -449,7 +449,7 @@ def test_a_path_is_ignored_in_all_snapshots(changed_snapshots, keys, words, igno
     two = f"{ids['two']}  only Weather.day differs, which is ignored now"
     assert (two in shown) == keys.startswith("i2")
     assert decisions.settles(changed_snapshots[1]) == ("Weather.day" in ignored)
-    whole = "no argument differs, only whole calls, which have no path; change the code, or accept it"
+    whole = "whole calls differ, and calls have no path to ignore; change the code, or accept the item"
     assert (whole in shown) == (keys == "ssia")
 
 

@@ -19,7 +19,7 @@ UNSTABLE = "\0proven\0"
 
 
 def mask_unstable(previous: str, sent: str) -> str:
-    """Return ``sent`` with a mark in place of each part that ``previous``, the previous run's text, does not have."""
+    """Return ``sent`` with a mark in place of each part that is not in ``previous``, the text of the previous run."""
     parts = split_changes(previous, sent)
     return "".join({"same": part.text, "added": UNSTABLE}.get(part.kind, "") for part in parts)
 
@@ -88,6 +88,6 @@ def _quote(text: str) -> str:
 
 
 def mask_words(text: str) -> str:
-    """Replace each mark in ``text``, which stands for a changing value, with a word such as <uuid>."""
+    """Replace each mark in ``text`` with a word such as <uuid>. Marks stand for values that change in each run."""
     pieces = text.split("\0")
     return "".join(piece if position % 2 == 0 else f"<{piece}>" for position, piece in enumerate(pieces))

@@ -16,7 +16,7 @@ AnyR = TypeVar("AnyR", contravariant=True)
 
 
 class ResponseConverter(Protocol[AnyR]):
-    """The methods of a client that read the responses of its SDK."""
+    """Converts the responses of an SDK."""
 
     def dump_response(self, raw: AnyR) -> Mapping[str, Any]:
         """Return ``raw`` as JSON, in the wire format."""

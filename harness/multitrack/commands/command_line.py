@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
 _PENDING = (
-    "pending recordings, their cassettes, folders with them, or ids that multitrack review prints; the default is "
-    "every pending recording of the project"
+    "pending recordings, their cassettes or folders, or ids that multitrack review prints; the default is every "
+    "pending recording of the project"
 )
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be changed, and change nothing")]
 _Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
@@ -197,7 +197,9 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     def prune(
         paths: Annotated[
             list[Path] | None,
-            typer.Argument(help="cassettes, or folders with them; the default is every cassette of the project"),
+            typer.Argument(
+                help="cassettes, or folders that contain cassettes; the default is every cassette of the project"
+            ),
         ] = None,
         dry_run: _DryRun = False,
         json: _Json = False,
@@ -338,7 +340,7 @@ def _read_last_run() -> RunFacts | None:
 
 
 def _find_commands() -> ShellCommands:
-    """Return the builder of commands, which repeat the options of the last run if its facts exist."""
+    """Return the builder of commands. The commands repeat the options of the last run, if they are known."""
     from multitrack.shell_commands import ShellCommands
     from multitrack.tape.owned_files import OwnedFiles
 
@@ -457,7 +459,9 @@ def _print_moves(*, json: bool) -> None:
         for _, message in problems:
             echo(f"multitrack: {message}", err=True)
         if not commands and not problems:
-            echo("no renamed test found: no cassette of a removed test has an unanswered request of the last run")
+            echo(
+                "no renamed test found: no cassette of a removed test has the requests that were not answered last time"
+            )
     if problems:
         raise typer.Exit(1)
 

@@ -39,7 +39,7 @@ class Decisions:
         return item.id in self.words or ignore_paths(item, self.list_ignored()) is None
 
     def list_ignored(self) -> list[str]:
-        """Return the paths that were chosen."""
+        """Return all paths that the decisions ignore."""
         return [path for paths in self.ignored.values() for path in paths]
 
 
@@ -132,7 +132,7 @@ def _ignore_in_project(pyproject: Path, wanted: Sequence[str]) -> FileChange:
 
 _NOT_IGNORABLE: dict[Kind, str] = {
     "pending recording": "a pending recording has no path to ignore\n  accept or reject it",
-    "changed snapshot": "no argument differs, only whole calls, which have no path\n  change the code, or accept it",
+    "changed snapshot": "whole calls differ, and calls have no path to ignore\n  change the code, or accept the item",
     "changed request": "only paths of arguments in snapshots can be ignored here\n"
     "  to ignore a value in requests, add its JSON path to ignore in [tool.multitrack]",
     "drift": "drift has no path to ignore",

@@ -114,7 +114,7 @@ def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -
 
 
 def _pop_same_name(call: ToolCall, calls: Sequence[ToolCall], positions: list[int]) -> int | None:
-    """Remove and return the first of ``positions`` with a call of the same name."""
+    """Find the first of ``positions`` whose call has the same name as ``call``. Remove and return the position."""
     found = next((position for position in positions if calls[position].name == call.name), None)
     if found is not None:
         positions.remove(found)

@@ -30,7 +30,8 @@ class BehaviourAnswers:
         """Read the behaviour.
 
         Args:
-            wire: The wire format. With ``.stream``, only requests for a stream are answered; otherwise both kinds.
+            wire: The wire format. With ``.stream``, only requests for a stream are answered. Otherwise, all requests
+                are answered.
             name: The name of the behaviour.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Read what a behaviour depends on from a request: its format, its tools, and whether it ends with tool results."""
+"""Read the format and the tools of a request, and whether it ends with tool results. Behaviours depend on these."""
 
 from __future__ import annotations
 

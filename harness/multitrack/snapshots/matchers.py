@@ -1,7 +1,7 @@
 """Matchers: a type, or an object with its own ``==``, in place of an expected value.
 
-The objects are those of dirty-equals (https://dirty-equals.helpmanual.io), ``unittest.mock.ANY``, ``pytest.approx``,
-and any other object with its own ``__eq__``. None of these libraries is imported here.
+Examples are the objects of dirty-equals (https://dirty-equals.helpmanual.io), ``unittest.mock.ANY``, and
+``pytest.approx``. None of these libraries is imported here.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class AnswerSelector:
         self._ids = IdGenerator()
 
     def next_ids(self, wire: str, body: Any) -> ResponseIds:
-        """Return the ids for the next response to ``body``, parsed JSON, in the wire format ``wire``."""
+        """Return the ids for the next response to ``body`` (parsed JSON). ``wire`` is the wire format."""
         return self._ids.next_ids(wire, body)
 
     def select(self, request: ModelRequest) -> ScriptedAnswer:
@@ -56,7 +56,7 @@ def _default_answer(request: ModelRequest) -> ScriptedAnswer:
 
 
 def internal_error_answer(error: Exception) -> ScriptedAnswer:
-    """Return the answer that reports a mistake in the script to the client, and so to the client's developer."""
+    """Return an error answer that describes a mistake in the script to the developer of the client."""
     return ScriptedAnswer(error=ScriptedError(status=500, message=f"multitrack.standin: {error}"))
 
 

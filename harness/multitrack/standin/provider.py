@@ -1,7 +1,7 @@
-"""The provider behind the sockets: logs each request and finds the reply to it.
+"""The stand-in's logic, without sockets: log each request, and find the reply to it.
 
-A recorded response has priority. Otherwise the path selects the wire format, which asks the script for an answer.
-The host does not matter, so that every base URL works.
+A recorded response has priority. Otherwise the path selects the wire format, which asks the script for an answer. The
+host does not matter, so that every base URL works.
 """
 
 from __future__ import annotations

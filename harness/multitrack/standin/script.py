@@ -199,7 +199,7 @@ class ScriptedAnswer:
         return self.after is not None or self.after_calls is not None
 
     def to_wire_answer(self, create_id: Callable[[int], str | None]) -> WireAnswer:
-        """Return the calls, the text and the refusal for an encoder.
+        """Convert the calls, the text and the refusal to the answer that a wire format encodes.
 
         Args:
             create_id: Returns an id for the call at a position, if the script gives the call no id.

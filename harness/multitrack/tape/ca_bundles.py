@@ -60,11 +60,11 @@ class _Bundle(NamedTuple):
 
 @contextmanager
 def deferring(*, keep_patches: bool = False) -> Iterator[None]:
-    """Within the block, defer the loading of authorities into an SSL context until the context needs them.
+    """Within the block, SSL contexts load their certificate authorities only when they need them.
 
     Args:
-        keep_patches: Whether to leave ``ssl`` patched after the block, until a test without a tape begins. The patches
-            do nothing while no block is open.
+        keep_patches: Whether to leave ``ssl`` patched after the block, until a test without a tape begins. The
+            patches do nothing while no block is open.
     """
     with _blocks.open_block(object(), keep_patches=keep_patches):
         yield
@@ -136,8 +136,8 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 def _remember(path: str, *, is_default: bool = False) -> None:
     """Store the content of the file at ``path``, which was just loaded.
 
-    If ``is_default``, the stored content only serves later loads of the default file. OpenSSL ignores errors in the
-    default file, so its content may be invalid, whereas loading the same file by its path must fail.
+    If ``is_default``, the stored content is only used for later loads of the default file. OpenSSL ignores errors in
+    the default file, so its content may be invalid. Loading the same file by its path must fail then.
     """
     if (version := _read_version(path)) is None:
         return

@@ -77,7 +77,7 @@ class Request:
 
     @property
     def without_messages(self) -> Request:
-        """The same request without its streamed messages. Any other request is returned unchanged."""
+        """A copy of a streaming request without its messages. Other requests are returned unchanged."""
         return replace(self, body=b"[]") if self.streams_messages else self
 
     @property
@@ -94,7 +94,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response, or a record that none arrived."""
+    """A response, or the fact that no response arrived."""
 
     status: int
     """The HTTP status. 599 if no response arrived."""
@@ -261,10 +261,9 @@ class ResponseRecorder(Protocol):
 
 @runtime_checkable
 class Conversation(Protocol):
-    """The decision to answer a streaming request from a recording with the same messages, without connecting.
+    """The decision to replay a streaming request without connecting. The recording must have the same messages.
 
-    The messages select the recording: the interceptor appends each sent message to the request, and then calls
-    ``match_message``.
+    The interceptor appends each sent message to the request, and then calls ``match_message``.
     """
 
     def match_message(self) -> None:

@@ -35,9 +35,10 @@ from multitrack.tape.violations import ViolationHolder
 
 
 class Tape:
-    """One open cassette. Threads may share it.
+    """One open cassette. Threads may share a tape.
 
-    It holds its test's violations. The session for its mode decides how to proceed with each request.
+    The tape also holds the violations of its test. The session for the tape's mode decides how to proceed with each
+    request.
     """
 
     def __init__(
@@ -314,7 +315,7 @@ class Tape:
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to this test alone.
 
-        In a shared cassette, an interaction that names no test belongs to none.
+        In a shared cassette, an interaction that names no test belongs to no test.
         """
         return self._cassette.is_own(entry)
 

@@ -31,8 +31,8 @@ class BlockEvent(NamedTuple):
         holder: The object that contains the block's index.
         is_start: Whether the event starts the block.
         is_stop: Whether the event ends the block.
-        block: The fields of the block, if the event starts it. In any other event, fields to use instead if the start
-            of the block is missing.
+        block: The fields of the block if the event starts it. For any other event, the fields that a block gets if
+            the event that should have started it is missing.
     """
 
     holder: Any
@@ -88,7 +88,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_event_texts(self, document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Return the objects in an event that have a piece of the answer's text as their ``text``."""
+        """Return the objects in an event whose ``text`` is a part of the answer's text."""
 
     @abstractmethod
     def build_text_events(self, text: str) -> list[Fields]:
@@ -324,7 +324,7 @@ class EventList:
             self._number(blocks)
 
     def _number(self, blocks: Sequence[_RecordedBlock]) -> None:
-        """Replace the blocks of the stream with ``blocks``, and renumber their events if the stream has numbers."""
+        """Replace the blocks of the stream with ``blocks``. If the blocks have indexes, renumber them."""
         is_numbered = any(block.index is not None for block in self._blocks) or not self._blocks
         for position, block in enumerate(blocks):
             block.index = position if is_numbered else None

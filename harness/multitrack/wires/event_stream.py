@@ -149,7 +149,7 @@ def parse_message(message: bytes) -> ServerSentEvent | None:
 
 
 def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
-    """Return a copy of the complete ``message`` in which only the event is replaced, by the JSON ``document``."""
+    """Return a copy of the complete ``message`` with the event ``document``. The other headers are kept."""
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 

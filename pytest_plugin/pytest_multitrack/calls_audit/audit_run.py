@@ -107,7 +107,7 @@ class AuditRun:
 
     @contextmanager
     def _noting_errors(self, test: str) -> Generator[None, None, None]:
-        """Catch errors in the audit, which must not change a test's outcome, and report them at the end of the run."""
+        """Catch errors in the audit, and report them at the end of the run. They must not change a test's outcome."""
         try:
             yield
         except Exception as error:

@@ -23,7 +23,7 @@ from multitrack.tape.patching import Patch, PatchSet
 
 @dataclass(slots=True)
 class _OpenCassette:
-    """A vcrpy cassette object, with the tests that used it. ``requests`` are the recordings that it was loaded with."""
+    """A vcrpy cassette object, and the tests that used it. ``requests`` has the recordings that the file contained."""
 
     path: str
     requests: list[Any]

@@ -11,7 +11,7 @@ from pytest_multitrack import recording_plugins
 _HOLDER = "multitrack-recording"
 _MARKERS = (
     "vcr(*names, **options): use a cassette for the requests of this test, as pytest-recording does",
-    "default_cassette(name): the name of the cassette that the marker vcr uses",
+    "default_cassette(name): the name of the cassette that the vcr marker uses",
     "block_network(allowed_hosts=None): refuse all connections of this test, except to hosts that match a regular "
     "expression of the list",
 )

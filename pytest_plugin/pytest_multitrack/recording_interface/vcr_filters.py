@@ -19,8 +19,8 @@ class VcrFilters:
     """The functions that vcrpy builds from its options (``filter_headers``, ``before_record_request``, ...).
 
     Args:
-        before_record_request: Changes a request. Returns None if it is not recorded.
-        before_record_response: Changes a response. Returns None if it is not recorded.
+        before_record_request: Changes a request. Returns None if the request is not recorded.
+        before_record_response: Changes a response. Returns None if the response is not recorded.
         changes_responses: Whether any vcrpy option changes responses. Default True.
     """
 
@@ -29,17 +29,19 @@ class VcrFilters:
     changes_responses: bool = True
 
     def filter_request(self, request: Request) -> Request | None:
-        """Return the filtered ``request``. None if it is not recorded."""
+        """Return the filtered ``request``. None if the filters exclude it from the recording."""
         filtered = self.before_record_request(vcr_requests.to_vcr_request(request))
         return None if filtered is None else vcr_requests.from_vcr_request(filtered, request)
 
     def filter_response(self, response: Response) -> Response | None:
-        """Return the filtered ``response``. None if it is not recorded."""
+        """Return the filtered ``response``. None if the filters exclude it from the recording."""
         filtered = self.before_record_response(vcr_requests.to_vcr_response(response))
         return None if filtered is None else vcr_requests.from_vcr_response(filtered, response)
 
     def filter_stored_response(self, response: Response) -> Response | None:
-        """Return the filtered ``response`` from another recorder's cassette, because vcrpy filters what it loads."""
+        """Return the filtered ``response`` from another recorder's cassette. vcrpy also filters the responses that it
+        loads.
+        """
         if not self.changes_responses:
             return response
         stored = vcr_requests.to_vcr_response(response)

@@ -1,7 +1,7 @@
-"""The contents and functions of a request to Gemini. Rejects those that the service would reject.
+"""Parse the contents and functions of a request to Gemini. Reject the requests that the service would reject.
 
-The rules come from https://ai.google.dev/gemini-api/docs/function-calling. The rules for models that sign their
-calls come from https://ai.google.dev/gemini-api/docs/thought-signatures.
+The rules come from https://ai.google.dev/gemini-api/docs/function-calling. The rules for models that sign their calls
+come from https://ai.google.dev/gemini-api/docs/thought-signatures.
 """
 
 from __future__ import annotations

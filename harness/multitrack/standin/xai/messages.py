@@ -96,10 +96,10 @@ class InvalidXaiMessageError(ValueError):
 
 
 def decode_message(name: str, content: bytes) -> dict[str, Any]:
-    """Return a serialized message of the type ``name`` as protobuf JSON.
+    """Convert a serialized message of the type ``name`` to protobuf JSON.
 
     Raises:
-        InvalidXaiMessageError: The bytes are not such a message.
+        InvalidXaiMessageError: The bytes are not a valid message of this type.
     """
     message = _message_class(name)()
     try:
@@ -110,10 +110,10 @@ def decode_message(name: str, content: bytes) -> dict[str, Any]:
 
 
 def encode_message(name: str, document: Mapping[str, Any]) -> bytes:
-    """Return protobuf JSON as a serialized message of the type ``name``. Unknown fields are left out.
+    """Serialize protobuf JSON as a message of the type ``name``. Unknown fields are left out.
 
     Raises:
-        InvalidXaiMessageError: The document is not such a message.
+        InvalidXaiMessageError: The document is not a valid message of this type.
     """
     try:
         message = ParseDict(dict(document), _message_class(name)(), ignore_unknown_fields=True)

@@ -1,13 +1,13 @@
 """Stand-in credentials, so that a replay needs no real credentials.
 
-The patches for an SDK are registered in ``multitrack/clients/<package>_credentials.py``, and those for a framework in
-this folder. ``<package>`` is the top-level package of the SDK or framework: importing that package makes
-the plugin import all these files (``module_level_clients``).
+The patches for an SDK are registered in ``multitrack/clients/<package>_credentials.py``, and the patches for a
+framework in this folder. ``<package>`` is the top-level package of the SDK or framework. When that package is
+imported, the plugin imports all these files (``module_level_clients``).
 
 A stand-in is used only if the SDK finds no credential itself, and only while a ``stand_in`` block is open. The
-environment is never changed, because a key there would enable tests that are skipped if there is no key. A client that
-was created with a stand-in may outlive the block. It works while a cassette replays. At any other time, its first
-request raises the SDK's own error for the missing credential.
+environment is never changed: a key there would run the tests that are skipped without a key. A client that was
+created with a stand-in may outlive the block. It works while a cassette replays. At any other time, its first request
+raises the SDK's own error for the missing credential.
 """
 
 from __future__ import annotations

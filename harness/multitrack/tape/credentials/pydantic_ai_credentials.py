@@ -1,4 +1,4 @@
-"""Stand-in for the keys of pydantic-ai's providers, which read the environment before they create a client.
+"""Stand-ins for the API keys that pydantic-ai's providers read from the environment before they create a client.
 
 The patches cover the providers that use an OpenAI client, an Anthropic client or a ``google.genai`` client, because
 these clients refuse to send a stand-in to a provider.

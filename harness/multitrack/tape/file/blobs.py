@@ -23,7 +23,7 @@ _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class Blobs:
-    """The large pieces of base64 in one cassette, by the sha256 of the decoded content, in order of appearance."""
+    """The large base64 data in one cassette, in order of appearance. The keys are the sha256 of the decoded content."""
 
     def __init__(self, pieces: Mapping[str, str] | None = None) -> None:
         self.pieces = dict(pieces or {})
@@ -33,7 +33,7 @@ class Blobs:
         return _BASE64.sub(self._replace_piece, body)
 
     def restore(self, body: bytes) -> bytes:
-        """Return ``body`` with the names replaced by their pieces. The name of an unknown piece is left unchanged."""
+        """Return ``body`` with the original data in place of each name. Unknown names are left unchanged."""
         return _NAME.sub(self._replace_name, body)
 
     def _replace_name(self, name: re.Match[bytes]) -> bytes:

@@ -33,7 +33,7 @@ class Rebinding:
 
 
 def apply_rebindings(cassette: Cassette, rebindings: Iterable[Rebinding]) -> tuple[Cassette, Sequence[Rebinding]]:
-    """Return ``cassette`` with the ``rebindings`` applied, and those whose interaction it does not contain.
+    """Return ``cassette`` with the ``rebindings`` applied, and the rebindings whose interaction is not in the cassette.
 
     If other tests share an interaction, they keep it, and only a copy gets the new request.
     """

@@ -31,7 +31,7 @@ def number_generated_ids(body: bytes) -> bytes:
 
 
 def may_have_random_fields(body: bytes) -> bool:
-    """Return whether ``body`` may have one of ``KNOWN_RANDOM_FIELDS`` and must therefore be parsed."""
+    """Return whether ``body`` may have one of ``KNOWN_RANDOM_FIELDS``. Only such a body has to be parsed."""
     return any(marker in body for marker in _MARKERS.values())
 
 

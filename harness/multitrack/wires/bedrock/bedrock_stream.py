@@ -216,7 +216,7 @@ class _Block:
         return self._index is None or (self.has_stopped and not self._decoder.is_after_gap(self._index))
 
     def add(self, delta: Mapping[str, Any]) -> bool:
-        """Add a delta. Return False if it is input for a call that is complete."""
+        """Add a delta. Return False if the delta adds input to a call that is complete."""
         if text := as_text(delta.get("text")):
             self._texts.append(text)
         reasoning = as_object(delta.get("reasoningContent"))

@@ -92,7 +92,7 @@ class DeferredResponseHandler(ResponseHandler):
         return None
 
     def fail(self, error: Exception) -> None:
-        """Raise ``error`` in the caller, which is waiting for a response or for the rest of one."""
+        """Raise ``error`` in the caller, which is waiting for a response or for more of its body."""
         payload = self._payload
         self.set_exception(error)
         if payload is not None:

@@ -10,7 +10,7 @@ from multitrack.tape.interceptors import http1
 
 
 class ResponsePlayer:
-    """The replay of one response: one piece each time the caller waits for more, however slowly it reads.
+    """The replay of one response. Each time the caller waits for more of the body, one piece is delivered.
 
     Args:
         replay: The recorded response.

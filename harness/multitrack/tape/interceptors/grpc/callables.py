@@ -149,7 +149,7 @@ class AioCallArguments:
 
     @property
     def channel(self) -> Any:
-        """The channel's core. Its method ``call`` creates a call's core."""
+        """The Cython object of the channel. Its method ``call`` creates the Cython object of a call."""
         return self.by_name["channel"]
 
     @property
@@ -207,7 +207,7 @@ def _read_pointer(owner: object, offset: int) -> int:
 
 
 def create_core_status(code: int, details: str, trailing: Metadata) -> Any:
-    """Return a status as a call's core returns it."""
+    """Return a status as the Cython object of a call returns it."""
     return import_module("grpc._cython.cygrpc").AioRpcStatus(code, details, trailing, details)
 
 

@@ -52,7 +52,7 @@ class RecordedGrpcResponse:
 
     @classmethod
     def from_replay(cls, method: GrpcMethod, replay: Replay, tape: Router) -> RecordedGrpcResponse:
-        """Return the response of ``method`` in ``replay``. Raises ``CassetteMiss`` if it cannot be read."""
+        """Return the response of ``method`` in ``replay``. Raises ``CassetteMiss`` if the response cannot be read."""
         response = replay.response
         try:
             messages = [] if response.ending == "unanswered" else method.serialize_messages(response)
@@ -154,7 +154,7 @@ class UnaryRequestReplay:
 
 
 class StreamRequestReplay:
-    """The replay of a call that streams its requests, from the recorded call that sent the same requests."""
+    """The replay of a call that streams its requests. The requests select the recording."""
 
     def __init__(self, method: GrpcMethod, request: Request, conversation: Conversation, tape: Router) -> None:
         self.response: RecordedGrpcResponse | None = None
