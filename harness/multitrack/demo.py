@@ -1,6 +1,7 @@
-"""``multitrack demo``: record the examples from the stand-in provider, replay them offline, and compare.
+"""``multitrack demo``: record the examples from the stand-in provider, replay them offline, and compare the cassettes.
 
-The replay runs without an API key, without a cloud project and, if the operating system permits it, offline.
+The new cassettes are compared with the committed ones. The replay runs without an API key, without a cloud project
+and, if the operating system permits it, offline.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Split two strings into the words that are the same, were removed or were added."""
+"""Compare two strings by word: find the words that are the same, were removed or were added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The setup of fixtures, which may belong to several tests."""
+"""Prepare the setup of fixtures. A fixture with a wide scope belongs to several tests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from pytest_multitrack.run_state import RunState
 
 @contextmanager
 def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
-    """Prepare the setup of a fixture: open the fixture's own tape if it needs one, and handle its threads and
-    violations.
-    """
+    """Prepare the setup of a fixture: open its own tape if it needs one, and handle its threads and violations."""
     try:
         with (
             _exempt_threads(fixturedef, request),
@@ -34,7 +32,7 @@ def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.Fixture
 def _exempt_threads(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> AbstractContextManager[None]:
-    """Allow threads that a fixture of wider scope starts to outlive the test that sets up the fixture."""
+    """Exempt the threads of a fixture of wider scope: they may outlive the test that sets up the fixture."""
     if fixturedef.scope == "function":
         return nullcontext()
     return RunState.of(request.config).context.threads.starting_for_several_tests()

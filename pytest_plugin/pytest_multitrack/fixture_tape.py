@@ -47,9 +47,12 @@ class FixtureTape:
 
     @contextmanager
     def setup(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """Activate the tape for the setup of the fixture that makes ``request``, and for the finalizers it adds.
+        """Activate the tape while the fixture is set up, and while its finalizers run.
 
         A violation fails the test that sets up the fixture.
+
+        Args:
+            request: The fixture's own request.
         """
         # finalizers run in reverse order: the tape is closed after the fixture's own finalizers
         request.addfinalizer(self._close)

@@ -80,7 +80,7 @@ def _fingerprint_results(config: pytest.Config, interaction: Interaction) -> tup
 
 @contextmanager
 def watch_call(item: pytest.Item) -> Iterator[None]:
-    """Raise a violation at the end of the call phase, even if the test's code caught it."""
+    """If the test's tape has a violation, raise it at the end of the call phase, even if the test's code caught it."""
     with ItemState.of(item).watch_phase():
         if "anyio_backend" not in getattr(item, "fixturenames", ()):
             yield
@@ -113,7 +113,10 @@ def close_after_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Add violations, the diagnosis of a failure, and the results of tapes to a phase's report, and redact it."""
+    """Complete the report of a phase.
+
+    Add violations, the diagnosis of a failure, and the results of tapes. Then redact the report.
+    """
     state, run = ItemState.of(item), RunState.of(item.config)
     if tapes := list_tapes(item):
         run.output.learn_tapes(tapes)

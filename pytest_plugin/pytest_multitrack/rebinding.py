@@ -1,4 +1,4 @@
-"""Keep the cassettes that a run with ``--calls-rebind`` changes, for ``multitrack undo``."""
+"""Save the earlier content of the cassettes that a run with ``--calls-rebind`` changes, for ``multitrack undo``."""
 
 from __future__ import annotations
 

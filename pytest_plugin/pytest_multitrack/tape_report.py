@@ -68,8 +68,9 @@ def fail_for_violation(
 
 
 def _find_common_reason(violation: TapeViolation) -> str:
-    """Return a reason that other tests may have in common. It is empty for a miss: its first line only names the
-    request.
+    """Return a reason that other tests may have in common: the first line of the message.
+
+    Returns an empty string for a miss, because the first line of its message only names the request.
     """
     return "" if isinstance(violation, CassetteMiss) else str(violation).partition("\n")[0]
 
@@ -107,7 +108,7 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
 
 
 def remove_lost_advice(terminalreporter: Any) -> None:
-    """Remove the advice to accept recordings if it turned out later that they could not be saved."""
+    """Remove the advice to accept a recording from reports of tests whose recordings could not be saved."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     lost = {report.nodeid for report in reports if hasattr(report, LOST)}
     for report in reports:

@@ -446,7 +446,7 @@ def test_a_path_is_ignored_in_all_snapshots(changed_snapshots, keys, words, igno
     assert decisions.words == {ids[name]: "accept" for name in words}
     assert decisions.list_ignored() == ignored
     assert next(waiting, None) is None
-    two = f"{ids['two']}  only Weather.day differs, which is ignored now"
+    two = f"{ids['two']}  skipped: only Weather.day differs, which you chose to ignore"
     assert (two in shown) == keys.startswith("i2")
     assert decisions.settles(changed_snapshots[1]) == ("Weather.day" in ignored)
     whole = "whole calls differ, and calls have no path to ignore; change the code, or accept the item"

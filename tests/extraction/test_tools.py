@@ -147,7 +147,7 @@ def test_a_field_that_no_argument_can_fill_is_rejected(path):
         Toolset(Iterable[outer]).schemas("openai.chat")
     assert str(raised.value) == (
         f"Outer cannot be a tool: the field where_to of Aliased can only be read from {path}, "
-        f"which cannot be the name of an argument; add an alias that is a plain name"
+        f"which cannot be the name of an argument; add an alias that is a plain string"
     )
 
 

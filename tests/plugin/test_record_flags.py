@@ -191,7 +191,9 @@ def test_a_recording_with_an_unanswered_request_is_pending(project):
     assert run.counts == {"passed": 1}
     assert run.code == 0
     assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
-    reason = "GET http://127.0.0.1:9/v1/models got no response: ConnectError (to store it anyway, set keep_errors=True)"
+    reason = (
+        "GET http://127.0.0.1:9/v1/models got no response: ConnectError (to store this response, set keep_errors=True)"
+    )
     assert f"multitrack: pending: cassettes/test_it/test_ask.pending.yaml: {reason}" in run.lines
 
     project.write_test(text.replace("cassette", "cassette(keep_errors=True)").format(prompt="x"))
@@ -248,10 +250,8 @@ def test_a_temporary_error_is_pending_unless_keep_errors_is_set(project, status)
     assert run.counts == {"passed": 1}
     assert run.code == 0
     assert run.changed == {pending}
-    reason = (
-        f"GET {project.provider.url}/v1/models was answered with {status} (to store it anyway, set keep_errors=True)"
-    )
-    assert f"multitrack: pending: {pending}: {reason}" in run.lines
+    reason = f"GET {project.provider.url}/v1/models was answered with {status}"
+    assert f"multitrack: pending: {pending}: {reason} (to store this response, set keep_errors=True)" in run.lines
 
     project.write_test(text.format(options="(keep_errors=True)", status=status))
     run = project.record()

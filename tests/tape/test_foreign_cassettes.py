@@ -234,7 +234,7 @@ def test_a_text_without_quotes_in_a_cassette_of_cassetter_is_kept(recorded, text
 def test_websocket_messages_of_cassetter_are_refused(recorded):
     recorded.path.write_text("version: 1\ninteractions: []\nws_interactions:\n- x\n")
     with pytest.raises(
-        CassetteCorrupt, match="it contains WebSocket messages in cassetter's format, which only cassetter"
+        CassetteCorrupt, match="the file contains WebSocket messages in cassetter's format, which only cassetter"
     ):
         storage.read(recorded.path)
 

@@ -14,7 +14,7 @@ class ObservedCassette:
     """A cassette that was opened in the run.
 
     Args:
-        path: The path of the file, as reports show it.
+        path: The path of the cassette, as reports show it.
         recordings: The recorded requests, in order.
         tests: The tests that opened the cassette.
         asked: The tests that sent a request while the cassette was open.
@@ -22,7 +22,7 @@ class ObservedCassette:
         records: The record mode if this run could record into the cassette. Empty otherwise.
         recorded: The number of requests that this run recorded.
         ignore: The JSON paths that are not compared in this cassette, besides those of the project.
-        recorder: The program that replays it: ``vcrpy`` or ``multitrack``.
+        recorder: The program that replays the cassette: ``vcrpy`` or ``multitrack``.
     """
 
     path: str
@@ -157,15 +157,16 @@ class Observations:
         requests: The number of replayed requests, by test.
         equal: The number of requests that equal their recordings.
         differing: The requests that differ.
-        superseded: The test and cassette of each request that equals an unused recording, but was answered by another
-            one.
-        swapped: The test and cassette of each request that equals a recording which answered another request of the
-            test.
-        addresses: The test of each request whose URL differs from the recorded one, by the part that differs.
+        superseded: The requests that equal an unused recording but were answered by a different recording, each as
+            its test and cassette.
+        swapped: The requests that equal a recording which answered another request of the same test, each as its test
+            and cassette.
+        addresses: The tests of the requests whose URL differs from the recorded URL, by the part of the URL that
+            differs.
         cassettes: The cassettes.
         secrets: The problems with secrets, by cassette.
         header_names: The names of the headers in any of the recordings.
-        sources: The state of each imported project module, by its file.
+        sources: The state of the source file of each imported project module, by file.
         errors: The errors of the audit itself.
     """
 
@@ -182,7 +183,7 @@ class Observations:
     errors: list[str] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data, which pytest-xdist can transfer."""
+        """Return the observations as plain data, which pytest-xdist can transfer."""
         plain = asdict(self)
         plain["header_names"] = sorted(self.header_names)
         for use in plain["cassettes"].values():

@@ -104,7 +104,7 @@ class BedrockClient:
             strict: Whether to use strict schemas, which Bedrock enforces on some language models. Default False.
             context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
             **arguments: The arguments of ``converse``: ``modelId``, ``messages``, ``system``, ``inferenceConfig`` and
-                others. ``toolConfig`` may have a ``toolChoice``. Without one, the model decides.
+                others. ``toolConfig`` may have a ``toolChoice``. Without it, the model decides whether to call tools.
 
         Returns:
             An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, boto3's
@@ -112,7 +112,7 @@ class BedrockClient:
 
         Raises:
             TypeError: If an argument above is invalid, if ``toolConfig`` has ``tools``, or if boto3 is too old for
-                ``strict``. Raised before any request.
+                ``strict``. No request is sent.
             ExtractionError: If the response has no valid models; the subclass says why. See ``multitrack.errors``.
             botocore.exceptions.ClientError: boto3's own errors are not changed.
         """

@@ -103,14 +103,14 @@ def _select(facts: RunFacts, tests: Sequence[str], plan: RebindingPlan) -> Itera
 
 
 def _list_names(text: str, root: Path) -> Sequence[str]:
-    """Return the names that ``text`` may mean. Its path may be relative to pytest's root or to the current folder."""
+    """Return ``text`` as it is, and as a name whose path is relative to pytest's root instead of the current folder."""
     path, separator, rest = text.partition("::")
     here = Path(os.path.relpath(Path.cwd() / path, root)).as_posix()
     return text, f"{here}{separator}{rest}"
 
 
 def _format_run(names: Sequence[str], facts: RunFacts) -> str:
-    """Return the command that runs what one of ``names`` means."""
+    """Return the command that runs the test, file or folder that one of ``names`` refers to."""
     name = next((one for one in reversed(names) if (facts.root / one.partition("::")[0]).exists()), "")
     # a path is passed from pytest's root; without a path, the name is that of a fixture
     return facts.commands.run([name], *([] if "::" in name or not name else [name]))
@@ -128,7 +128,7 @@ def _find_problem(request: ChangedRequest, commands: ShellCommands) -> str | Non
     name = request.test or request.cassette
     if request.moved_from is not None:
         return (
-            f"{name}: the cassette of {request.moved_from[0]} has the request\n"
+            f"{name}: the request is recorded in the cassette of {request.moved_from[0]}\n"
             "  to find the command that moves the cassette: multitrack mv --find"
         )
     if not request.is_only_wording or request.nearest is None:

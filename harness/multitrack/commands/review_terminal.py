@@ -42,7 +42,7 @@ def go_through(
         item = ignore_paths(listed, decided.list_ignored())
         if item is None:
             show("")
-            show(f"{listed.id}  only {', '.join(listed.paths)} differs, which is ignored now")
+            show(f"{listed.id}  skipped: only {', '.join(listed.paths)} differs, which you chose to ignore")
         key = for_all.get((listed.kind, listed.title))
         while item is not None and key is None:
             position = f"{number} of {len(items)}"
@@ -146,7 +146,7 @@ def print_side_by_side(item: ReviewItem, position: str = "") -> None:
 
 
 def _style_words(old: str, new: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return both values in parts, each with its style: the words that differ stand out."""
+    """Split the old and the new text into parts, each with its style. The styles highlight the words that differ."""
     sides: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
     for part in split_changes(old, new):
         mark = "" if part.kind == "same" else "bold underline "

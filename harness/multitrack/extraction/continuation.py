@@ -27,7 +27,7 @@ class FollowUp(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """The responses of one extraction, from which the conversation can be continued.
+    """The responses of one extraction, and the functions that write the messages to continue the conversation.
 
     Attributes:
         wire_format: The format of the responses.

@@ -45,7 +45,7 @@ class _ArgumentsSchema(GenerateJsonSchema):
             if not by_name and _has_only_nested_paths(field.validation_alias):
                 raise PydanticUserError(
                     f"the field {name} of {model.__name__} can only be read from {field.validation_alias}, "
-                    f"which cannot be the name of an argument; add an alias that is a plain name",
+                    f"which cannot be the name of an argument; add an alias that is a plain string",
                     code=None,
                 )
         # before 2.14, Pydantic's generator uses the alias even if validate_by_alias=False makes the validator reject it

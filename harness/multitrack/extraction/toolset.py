@@ -1,4 +1,4 @@
-"""The tools for a ``response_model``, and the extraction of their calls."""
+"""The tools for a ``response_model``, and the extraction of models from their calls."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class ToolDefinitions:
         self._schemas: dict[tuple[str, bool], list[dict[str, Any]]] = {}
 
     def write_schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
-        """Return the tools as ``Toolset.schemas`` does."""
+        """Return the tools in the form that ``Toolset.schemas`` returns."""
         if (wire, strict) not in self._schemas:
             if self._tools is None:
                 self._tools = tuple(build_tool(name, model) for name, model in self.models.items())

@@ -80,7 +80,7 @@ def list_lines(report: AuditReport, redact: Redact, *, fails: bool, has_file: bo
                 yield clean(f"     {entry.fix}"), ""
             if entry.command:
                 is_short = len(entry.command) <= _MAX_COMMAND
-                where = "in the report" if has_file else "too long; to get it, write a report: --calls-audit=audit.md"
+                where = "in the report" if has_file else "too long to print; write a report: --calls-audit=audit.md"
                 command = entry.command if is_short else f"the command is {where}"
                 yield clean(f"     {command}"), ""
         yield from ((clean(line), "") for line in section.lines)
@@ -219,7 +219,10 @@ def _describe_formal(place: Place) -> str:
 
 
 def _list_values(place: Place) -> Iterator[str]:
-    """Yield a line with the values. Yield nothing for a whole body, or if the finding has an excerpt."""
+    """Yield a line with the recorded and the live values of ``place``.
+
+    Yield nothing if the whole body differs, or if an excerpt already shows the difference.
+    """
     change = place.change
     if change.parts or change.kind is Kind.BODY:
         return

@@ -1,4 +1,4 @@
-"""A test's properties in a JUnit file."""
+"""Format the properties of a test for a JUnit file."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _report_call(call: ToolCall) -> ReportedCall:
 
 
 def report_miss(facts: MissFacts) -> ReportedMiss:
-    """Convert the facts about a miss for a report."""
+    """Convert the facts about a miss to an entry of the JSON report."""
     return ReportedMiss(
         kind=facts.kind,
         cassette=cut_text(facts.cassette),

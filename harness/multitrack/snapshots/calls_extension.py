@@ -1,4 +1,4 @@
-"""The syrupy extension that writes, reads, compares and shows calls. It uses its own files."""
+"""The syrupy extension that writes, reads, compares and shows calls in ``.calls`` files."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class CallsExtension(StoredExtension):
 
 
 def find_fault(text: str) -> str:
-    """Return why a stored entry cannot be parsed. Empty if it can be parsed."""
+    """Return why a stored entry cannot be parsed, or an empty string if it can be parsed."""
     try:
         parse_calls(text)
     except UnreadableCalls as error:

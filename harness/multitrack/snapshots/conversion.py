@@ -77,7 +77,7 @@ def unchanged_text(text: str) -> str:
 
 
 def replace_nothing(value: object, path: str) -> Unreplaced:
-    """Replace no value. This is the default ``ReplaceValue``."""
+    """Return ``UNREPLACED`` for every value. This is the default ``ReplaceValue``."""
     del value, path
     return UNREPLACED
 

@@ -8,10 +8,11 @@
     with StandIn(rules=[rule]) as standin:
         client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any")
 
-``StandIn.environment`` holds the environment variables with which an unmodified application reaches the stand-in under
-the providers' own host names. An answer comes from recorded responses (``multitrack.standin.recorded_responses``) or
-from a script (``multitrack.standin.script``). If neither has an answer, the stand-in calls each offered tool once, with
-arguments that are valid for its schema. It does not understand prompts.
+An unmodified application can use the providers' own host names: with the environment variables in
+``StandIn.environment``, its requests reach the stand-in. An answer comes from recorded responses
+(``multitrack.standin.recorded_responses``) or from a script (``multitrack.standin.script``). If neither has an
+answer, the stand-in calls each offered tool once, with arguments that are valid for the tool's schema. It does not
+understand prompts.
 """
 
 from importlib import import_module

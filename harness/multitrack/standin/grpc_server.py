@@ -44,7 +44,7 @@ class GrpcServer:
 
     @contextmanager
     def register_host(self, host: str, port: int) -> Iterator[None]:
-        """Treat the connection from local port ``port`` as a connection to ``host`` until the context exits."""
+        """Within the block, treat the connection from local port ``port`` as a connection to ``host``."""
         self._hosts_by_port[port] = host
         try:
             yield

@@ -108,7 +108,7 @@ def count_parts_before_break(parts: Sequence[AnswerPart], answer: ScriptedAnswer
 
 
 def end_with_error(parts: Sequence[AnswerPart], answer: ScriptedAnswer, error: bytes) -> list[AnswerPart]:
-    """Return the first parts of ``answer``, after which the answer ends early, and then ``error``."""
+    """Return the parts of ``answer`` that are sent before it ends early, followed by ``error``."""
     count = count_parts_before_break(parts, answer) or 0
     starts_call = parts[count].starts_call if count < len(parts) else None
     return [*parts[:count], AnswerPart(error, starts_call)]

@@ -52,7 +52,12 @@ class IdGenerator:
         self._lock = Lock()
 
     def next_ids(self, wire: str, body: Any) -> ResponseIds:
-        """Return the ids for the next response to ``body``, parsed JSON, in the wire format ``wire``."""
+        """Return the ids for the next response to a request.
+
+        Args:
+            wire: The name of the request's wire format.
+            body: The parsed JSON body of the request.
+        """
         digest = sha256(f"{wire} {json.dumps(body, sort_keys=True)}".encode()).hexdigest()
         with self._lock:
             self._counts[digest] += 1

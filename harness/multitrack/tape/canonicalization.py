@@ -30,7 +30,7 @@ def create_canonicalizer(
 
     Args:
         settings: The settings.
-        filters: The project's functions. None if there are none.
+        filters: The project's functions that change requests and responses, or ``None`` if there are none.
         matchers: The project's own comparisons of requests.
     """
     function = None

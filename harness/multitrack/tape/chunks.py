@@ -1,7 +1,7 @@
 """Chunks: where the parts of a streamed body ended and when they arrived, relative to its events.
 
-An event is the unit that a reader of the body consumes at a time: a server-sent event, a line of JSON lines, or, in any
-other format, the whole body. If every event arrived as one chunk, there is nothing to store.
+An event is what a reader of the body consumes in one step: a server-sent event, a line of a JSON Lines body or, in
+any other format, the whole body. If every event arrived as one chunk, there is nothing to store.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
     Args:
         times: The offsets at which chunks ended, in order, each with the milliseconds since the request was sent.
         body: The decoded body.
-        content_type: Its content type.
+        content_type: The content type of the body.
     """
     is_json = body[:1] in (b"{", b"[") and (_is_named_json(content_type) or jsontext.is_json(body))
     ends = _find_event_ends(body, content_type)
@@ -190,7 +190,7 @@ def _is_named_json(content_type: str | None) -> bool:
 
 
 def _is_grpc(content_type: str | None) -> bool:
-    """Return whether the body is a gRPC call's, whose streamed messages are stored as a JSON array."""
+    """Return whether the body comes from a gRPC call. Its streamed messages are then stored as a JSON array."""
     return (content_type or "").startswith("application/grpc")
 
 

@@ -29,7 +29,7 @@ Takes a redacted request, the reason, and the differences in its last message.
 
 
 class RecordedConversation:
-    """Replays a streaming request (see ``exchange.Conversation``). Threads may share it."""
+    """Replays a streaming request (see ``exchange.Conversation``). Several threads may use the same conversation."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class RecordedConversation:
             self._raise_if(self._candidates.keep_with_message(position, key, sent))
 
     def match_end(self) -> None:
-        """Record that the client has sent its last message, and drop all recordings with more messages.
+        """Handle the end of the client's messages: drop all recordings with more messages.
 
         Raises ``CassetteMiss`` if no recording is left.
         """

@@ -1,7 +1,8 @@
 """Threads that are still alive after the end of the test that started them.
 
-Such a thread may send a request while another test runs. Without this module, the request would be sent to the network
-if the running test had no tape. If it had one, the request would fail that test, which did not send it.
+Such a thread may send a request while another test runs. Without this module, the consequences would depend on the
+other test. If it had no tape, the request would be sent to the network. If it had a tape, the request would make it
+fail, although it did not send the request.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class OutlivingThreads:
 
     @contextmanager
     def starting_for_several_tests(self) -> Iterator[None]:
-        """Exempt threads that a fixture with a wider scope starts within the block: they may outlive the test."""
+        """Exempt threads that a fixture with a wider scope starts within the block. Several tests may use them."""
         before = set(threading.enumerate())
         try:
             yield

@@ -100,7 +100,7 @@ class RecordingScope:
             self.violations.append(violation)
 
     def forgive(self, violation: TapeViolation) -> None:
-        """Forgive a ``violation`` that the test expected."""
+        """Forget a ``violation`` that the test expected, so that it does not fail the test."""
         self.violations[:] = [one for one in self.violations if one is not violation]
 
     def take_new_violations(self) -> Sequence[TapeViolation]:
@@ -140,7 +140,7 @@ class RecordingScope:
         return bool(self._closed_blocks)
 
     def add_failed_fixture(self, fixture: RecordingScope) -> None:
-        """Note that this test failed because ``fixture`` did."""
+        """Remember that this test failed because ``fixture`` failed."""
         self._failed_fixtures.append(fixture)
 
     @property
@@ -176,8 +176,8 @@ class RecordingScope:
 def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
     """Return ``text`` without the secrets and private names that any of ``tapes`` knows.
 
-    The last tape is applied first. It is the test's own tape; the tapes of fixtures may have different pseudonyms for
-    the same names.
+    The last tape in ``tapes`` belongs to the test itself, so its pseudonyms are inserted first. The tapes of fixtures
+    may have different pseudonyms for the same names.
     """
     for tape in reversed(tapes):
         text = tape.redact(text)

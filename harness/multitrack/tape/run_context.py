@@ -85,8 +85,9 @@ class RunContext:
         return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 
     def begin_test(self, scope: RecordingScope, *, uses_tape: bool) -> None:
-        """Start the test of ``scope``: new tapes belong to it. If the test uses no tape, remove patches that earlier
-        tests left.
+        """Assign new tapes to ``scope`` from now on.
+
+        If the test uses no tape, remove the patches that earlier tests left.
         """
         self.scope = scope
         self.threads.begin_test()

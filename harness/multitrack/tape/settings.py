@@ -66,7 +66,8 @@ class Settings:
     """The options of a tape.
 
     The options have the same names in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on the
-    command line and in ``use_cassette``. Lists from several places add up; other values replace each other.
+    command line and in ``use_cassette``. If several places set an option, lists are joined, and other values override
+    each other.
     """
 
     match_on: tuple[str, ...] = ()
@@ -144,7 +145,7 @@ class Settings:
                 raise BadOption(f"placeholders: the value of {word} is not a regular expression: {error}") from error
 
     def with_options(self, options: Mapping[str, Any], source: str) -> Settings:
-        """Return these settings with ``options`` applied: lists add up, other values replace.
+        """Return these settings with ``options`` applied: lists are extended, and other values are replaced.
 
         Args:
             options: The options by name.

@@ -17,7 +17,7 @@ def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
     for interaction, is_final in zip(interactions, are_final(interactions), strict=True):
         if is_final and (error := describe_temporary_error(interaction.response)):
             request = interaction.request
-            return f"{request.method} {request.url} {error} (to store it anyway, set keep_errors=True)"
+            return f"{request.method} {request.url} {error} (to store this response, set keep_errors=True)"
     return None
 
 
@@ -35,7 +35,10 @@ def are_final(interactions: Sequence[Interaction]) -> list[bool]:
 
 
 def describe_temporary_error(response: Response) -> str | None:
-    """Describe a 401, 403, 429 or 5xx response, or a failed connection, as a verb phrase. ``None`` for others."""
+    """Return a verb phrase for a 401, 403, 429 or 5xx response or a failed connection, such as "got no response".
+
+    Returns ``None`` for any other response.
+    """
     if response.ending == "unanswered":
         return f"got no response: {response.failure.error}" if response.failure else None
     if response.status in (401, 403, 429) or response.status >= 500:

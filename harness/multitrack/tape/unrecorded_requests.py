@@ -28,7 +28,7 @@ class UnrecordedRequests:
         self._drops_telemetry = drops_telemetry
 
     def route(self, request: Request) -> Replay | Passthrough | None:
-        """Decide what happens to ``request`` without the cassette. Return ``None`` if it needs the cassette."""
+        """Decide what happens to ``request``. Return ``None`` if it needs the cassette."""
         if socket_mocks.is_mocked(request.url):
             return Passthrough()
         if self._settings.ignores(request.url):
@@ -40,9 +40,7 @@ class UnrecordedRequests:
         return None
 
     def route_stream(self, request: Request) -> DroppedConversation | Passthrough | None:
-        """Decide what happens to a streaming ``request`` without the cassette. Return ``None`` if it needs the
-        cassette.
-        """
+        """Decide what happens to a streaming ``request``. Return ``None`` if it needs the cassette."""
         if self._settings.ignores(request.url):
             return self._gate.let_pass(request)
         return DroppedConversation(Replay(accept_silently(request))) if self._drops(request) else None

@@ -157,7 +157,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def format_line(document: Mapping[str, Any] | None) -> bytes:
-        """Return one line of JSON, for a format whose streams have no end mark."""
+        """Return one line of JSON. Formats whose streams have no end mark use this as ``format_chunk``."""
         from multitrack.wires.json_rewriting import format_json
 
         return b"" if document is None else f"{format_json(document, separators=(',', ':'))}\n".encode()

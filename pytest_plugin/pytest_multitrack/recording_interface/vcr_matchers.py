@@ -25,7 +25,7 @@ class VcrMatcher:
     function: Callable[[Any, Any], Any]
 
     def find_mismatch(self, sent: Request, recorded: Request) -> str | None:
-        """Return the reason, which may be empty, why ``recorded`` does not match ``sent``. None if it matches."""
+        """Return why ``recorded`` does not match ``sent``, ``""`` if no reason is known, or ``None`` if it matches."""
         try:
             result = self.function(vcr_requests.to_vcr_request(sent), vcr_requests.to_vcr_request(recorded))
         except AssertionError as error:

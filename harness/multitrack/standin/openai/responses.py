@@ -202,9 +202,10 @@ class _ResponseBuilder:
         }
 
     def events(self) -> Iterator[tuple[int | None, dict[str, Any]]]:
-        """Yield the events, each with a position: if the event starts a call, the position of that call.
+        """Yield pairs of a position and an event.
 
-        The position of the last event is the number of calls. All other events that start no call have None.
+        If the event starts a call, the position is the position of that call. The position of the last event is the
+        number of calls. The position of any other event is ``None``.
         """
         in_progress = self._build_envelope("in_progress")
         yield None, {"type": "response.created", "response": in_progress}

@@ -64,7 +64,10 @@ class BadInteraction(ValueError):
 
 
 def read(document: Mapping[str, Any]) -> Cassette:
-    """Return another recorder's cassette, given its parsed ``document``, which has a list of ``interactions``.
+    """Convert the parsed cassette of another recorder to a cassette.
+
+    Args:
+        document: The parsed file, which has a list of ``interactions``.
 
     Raises:
         BadInteraction: An interaction is invalid.
@@ -72,7 +75,7 @@ def read(document: Mapping[str, Any]) -> Cassette:
     """
     if document.get("ws_interactions"):
         raise NotSupported(
-            "it contains WebSocket messages in cassetter's format, which only cassetter can replay",
+            "the file contains WebSocket messages in cassetter's format, which only cassetter can replay",
             "replay this test with cassetter, or use another cassette for it",
         )
     found: list[Interaction] = []

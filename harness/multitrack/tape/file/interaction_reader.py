@@ -140,7 +140,7 @@ def _read_chunks(value: Any) -> Chunks:
     found = require_known_keys(value, "the value of chunks", _CHUNKS)
     by = found.get("by", "event")
     if by not in ("event", "item"):
-        raise UnknownFeature(f"the value of by must be event or item, not {format_value(by)}")
+        raise UnknownFeature(f"the key 'by' must be 'event' or 'item', not {format_value(by)}")
     return Chunks(
         joined=tuple(
             require_number(event, "a joined event", least=1, most=_MOST_EVENTS)
@@ -167,7 +167,7 @@ def _read_failure(value: Any) -> Failure:
     found = require_known_keys(value, "the failure", _FAILURE)
     during: During = found.get("during", "read")
     if during not in _PHASES:
-        raise UnknownFeature(f"the key during of the failure has the unknown value {format_value(during)}")
+        raise UnknownFeature(f"the failure's key 'during' has the unknown value {format_value(during)}")
     error, message, code = (found.get(name, "") for name in ("error", "message", "code"))
     return Failure(
         require_text(error, "the error"),

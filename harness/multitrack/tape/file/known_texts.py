@@ -14,7 +14,7 @@ from multitrack.tape.interaction import Interaction
 
 @dataclass(frozen=True, slots=True)
 class InteractionText:
-    """An interaction's text in the file."""
+    """The YAML text of an interaction in the cassette."""
 
     position: int
     """The interaction's position, which the comments mention."""
@@ -36,9 +36,13 @@ class KnownTexts:
     def read_all(
         self, texts: list[bytes], pieces: Mapping[str, str], read: Callable[[bytes], Interaction]
     ) -> list[Interaction]:
-        """Return the interactions for the ``texts`` in a file. Call ``read`` only for texts that are new.
+        """Return one interaction for each of the ``texts`` in a file. Call ``read`` only for new texts.
 
-        ``pieces`` are the large pieces of base64 at the end of the file, by name. The texts contain only the names.
+        Args:
+            texts: The YAML texts of the interactions.
+            pieces: The large base64 values that are stored at the end of the file, by name. The texts contain only
+                the names.
+            read: Parses a text.
         """
         are_kept = all(pieces.get(name) == piece for name, piece in self._pieces.items())
         known = self._interactions if are_kept else {}

@@ -65,7 +65,7 @@ def read_content(path: Path) -> bytes | None:
         raise CassetteCorrupt(path, str(error.strerror), advice=advice) from error
 
 
-_MOVE = "move it, or give the cassette another name"
+_MOVE = "move it away, or give the cassette another name"
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -83,7 +83,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
     """Write ``cassette`` to ``path``.
 
     Raises:
-        SecretInCassette: The text contains something shaped like a credential that is not in ``allowed``.
+        SecretInCassette: The text contains a string that looks like a credential and is not in ``allowed``.
         CassetteNotWritten: The system does not allow writing a file.
     """
     text = dump_cassette(cassette)
@@ -127,7 +127,7 @@ def save_rebindings(
         cassette, lost = apply_rebindings(cache.read(path) or Cassette(), rebindings)
         if lost:
             advice = "run the tests again"
-            raise CassetteCorrupt(path, "it was changed while the tests ran", advice=advice)
+            raise CassetteCorrupt(path, "the cassette was changed while the tests ran", advice=advice)
         content = encode_cassette(cassette, cache.find_written_texts(path))
         _raise_if_secret(path, b"".join(content).decode(), allowed)
         _write(path, content)

@@ -19,7 +19,7 @@ def is_abandoned(response: Response) -> bool:
 
 
 def seconds_to_wait(response: Response) -> float:
-    """Return how many seconds a caller waits on replay before it gets a miss."""
+    """Return how many seconds a caller that abandoned the recorded request may wait on replay before it gets a miss."""
     return sum(response.chunks.gaps) / 1000 + _GRACE_SECONDS
 
 

@@ -144,10 +144,10 @@ class _HostNames:
         return getaddrinfo
 
     def _explain_failed_lookup(self, host: Any, port: Any = None, *_: Any) -> Exception | None:
-        """Return the error for the blocked connection that a failed name lookup was made for.
+        """Return an error if a name lookup failed before the network block could refuse the connection.
 
-        None if the lookup was made for anything else, or if the connection is allowed. Without a network, the lookup
-        fails before the connection can be refused.
+        Without a network, the lookup fails before anything connects. Returns ``None`` if the connection is allowed,
+        or if the lookup was made for something other than a connection.
         """
         name, block = host.decode("idna") if isinstance(host, bytes) else host, current_block()
         if block is None or not name or not isinstance(port, int) or not port or block.allows((name,), port):
@@ -211,7 +211,7 @@ _HOST = re.compile(rb"\r\nhost: *([^\r\n]+)", re.IGNORECASE)
 def check_sent_data(
     tape: Router, sock: socket.socket, data: Any, names_of: Callable[[str], Sequence[str]] = lambda host: (host,)
 ) -> None:
-    """Raise ``LiveCall`` if ``data`` is the head of an HTTP request to another machine that is not allowed.
+    """Raise ``LiveCall`` if ``data`` starts an HTTP request to another machine, and the request is not allowed.
 
     Args:
         tape: The open tape.

@@ -104,7 +104,7 @@ class Redactor:
             environment: The environment variables.
             keep_headers: Headers that are kept in addition to ``KEPT_HEADERS``.
             allow_secrets: Strings that look like secrets but are not.
-            project_function: The project's own function. ``None`` if there is none.
+            project_function: The project's own redaction function, or ``None`` if there is none.
         """
         found = find_in_environment(environment)
         self._pseudonyms = Pseudonyms(found)

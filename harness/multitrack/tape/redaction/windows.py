@@ -14,7 +14,7 @@ WINDOW = 1 << 20
 
 
 def find_windows(text: str, boundary: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """Yield the spans of the windows of ``text``. A window ends where ``boundary``, a pattern of length 0, matches."""
+    """Yield the spans of the windows of ``text``. A window ends where ``boundary``, a zero-width pattern, matches."""
     start = 0
     while len(text) - start > WINDOW and (found := boundary.search(text, start + WINDOW)) is not None:
         yield start, found.start()
@@ -23,9 +23,10 @@ def find_windows(text: str, boundary: re.Pattern[str]) -> Iterator[tuple[int, in
 
 
 def cache_short_texts(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Cache ``function`` for the last two strings, because several searches read the same one in a row.
+    """Cache the results of ``function`` for the last two strings: several searches in a row read the same string.
 
-    Long strings are not cached, because the cache would keep each in memory until two others follow.
+    Results for long strings are not cached, because the cache would keep a long string in memory until two more strings
+    follow.
     """
     cached = lru_cache(maxsize=2)(function)
 

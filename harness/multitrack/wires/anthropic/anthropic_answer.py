@@ -64,7 +64,7 @@ def read_input(block: Mapping[str, Any]) -> str | None:
 
 
 def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the text of all blocks, or None if there is none. Text with citations consists of several blocks."""
+    """Return the text of all blocks, or ``None`` if they contain no text. A text with citations has several blocks."""
     texts = (block["text"] for block in blocks if block.get("type") == "text" and isinstance(block.get("text"), str))
     return "".join(texts) or None
 

@@ -195,7 +195,7 @@ def _write_block(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:
-    """Return the arguments of a call if they are an object, otherwise an empty object. Requests accept nothing else."""
+    """Return the arguments of a call if they are an object, otherwise an empty object. Requests accept only objects."""
     try:
         return as_object(json.loads(arguments or "{}"))
     except (ValueError, RecursionError):

@@ -22,7 +22,7 @@ _PLACEHOLDER_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
 
 class GeminiConversation(NamedTuple):
-    """The parts of the system instruction, and the contents."""
+    """A conversation in Gemini's form: the parts of the system instruction, and the contents."""
 
     system: list[dict[str, Any]]
     contents: list[dict[str, Any]]
@@ -175,7 +175,7 @@ class _Turns:
     def finish_calls(self) -> None:
         """Write the responses to the open calls.
 
-        Raises ValueError if one is missing, because Gemini requires as many responses as there were calls.
+        Raises ValueError if a response is missing, because Gemini requires as many responses as there were calls.
         """
         if self._unanswered:
             call = self._unanswered[0]

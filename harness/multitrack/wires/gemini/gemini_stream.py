@@ -28,7 +28,7 @@ from multitrack.wires.stream_decoder import StreamDecoder
 
 
 class GeminiStreamDecoder(StreamDecoder):
-    """Collect the parts of a Gemini stream. A call arrives in one part, or as partial arguments in several parts."""
+    """Collects the parts of a Gemini stream. A call arrives in one part, or as partial arguments in several parts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,7 +191,11 @@ class _GeminiStreamedCall:
         return self.has_ended and not self._candidate.is_held_back
 
     def as_function_call(self, received: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the call as it appears in an answer that is not streamed. ``received`` is the call's last part."""
+        """Return the call as it appears in an answer that is not streamed.
+
+        Args:
+            received: The last part of the call that was received.
+        """
         if not self._is_in_pieces:
             return received
         args = {} if self._args is None else {"args": self._args}
@@ -218,7 +222,7 @@ class _GeminiStreamedCall:
 
 
 def _is_plain_text(part: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> bool:
-    """Return whether ``part`` contains only text. If ``like`` is given, both must be thoughts, or neither."""
+    """Return whether ``part`` contains only text. With ``like``, also require that both or neither are thoughts."""
     return (
         part.keys() <= {"text", "thought"}
         and isinstance(part.get("text"), str)

@@ -53,7 +53,12 @@ def edit_output(answer: WireAnswer, before: WireAnswer, items: Sequence[_Item]) 
 
 
 def _edit_texts(answer: WireAnswer, items: Sequence[_Item], key: str, text: str | None) -> list[_Item]:
-    """Change the first text, or the first refusal, in the messages. Delete the others, and messages without content."""
+    """Write ``text`` as the only text, or the only refusal, of the messages. Delete messages that have no content left.
+
+    Args:
+        key: The key of the edited parts: ``text`` or ``refusal``.
+        text: The new text, or ``None`` to delete all such parts.
+    """
     part = build_text_part(key, text)
     edited: list[_Item] = []
     for item in items:

@@ -117,7 +117,7 @@ def build_message(item_id: str, content: Sequence[Mapping[str, Any]]) -> dict[st
 
 
 def build_call(item_id: str, call: ToolCall) -> dict[str, Any]:
-    """Return a function call. ``item_id`` has no prefix."""
+    """Return a function call with the id ``fc_{item_id}``."""
     arguments = {} if call.arguments is None else {"arguments": call.arguments}
     call_id = {} if call.id is None else {"call_id": call.id}
     item = {"id": f"fc_{item_id}", "type": "function_call", "status": "completed"}
@@ -125,7 +125,7 @@ def build_call(item_id: str, call: ToolCall) -> dict[str, Any]:
 
 
 def write_call(item: Mapping[str, Any], call: ToolCall) -> Mapping[str, Any]:
-    """Return ``item`` with the id, name and arguments of ``call``: the same object if nothing changes."""
+    """Return ``item`` with the id, name and arguments of ``call``. If nothing changes, return the same object."""
     recorded = read_call(item)
     if recorded == (call.id or None, call.name, call.arguments):
         return item

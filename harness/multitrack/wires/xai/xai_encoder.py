@@ -50,7 +50,7 @@ def build_response(answer: WireAnswer) -> dict[str, Any]:
 def build_chunks(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> Iterator[dict[str, Any]]:
     """Yield the messages of a stream, with ``piece_size`` characters of text in each.
 
-    An incomplete answer lacks the last message.
+    The last message is left out if the answer is incomplete.
     """
     envelope = _build_envelope(answer)
     deltas: list[dict[str, Any]] = [{"content": piece} for piece in split_text(answer.text or "", piece_size)]
@@ -151,9 +151,7 @@ def _edit_text(outputs: Sequence[_Fields], text: str | None) -> None:
 
 
 def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-    """Replace the ``recorded`` calls in ``messages`` with ``calls``. A call without a recording follows its
-    predecessor.
-    """
+    """Replace the ``recorded`` calls in ``messages`` with ``calls``. Insert a new call after its predecessor."""
     slots = [entry for message in messages for entry in as_objects(message.get("toolCalls")) if is_call(entry)]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
     for position, source, call in place_calls(recorded, calls, slots):

@@ -108,7 +108,7 @@ def _find_sent_bytes(wire: bytes | None) -> bytes:
 
 
 class _ChannelCore:
-    """The core of a channel, for one call. It creates a ``RoutedCore``."""
+    """Stands in for a channel's core during the creation of one call, and gives the call a ``RoutedCore``."""
 
     def __init__(
         self, tape: Router, arguments: AioCallArguments, serializer: _RequestSerializer, streams_responses: bool

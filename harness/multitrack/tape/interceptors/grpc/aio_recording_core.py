@@ -1,4 +1,4 @@
-"""The core of a live asyncio call that is being recorded, see ``aio_core``."""
+"""Record a live gRPC call on an asyncio channel. ``aio_core`` explains what a call's core is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live calls on synchronous channels that are being recorded."""
+"""Record live gRPC calls on synchronous channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording
 
 
 class RecordingFuture(DelegatingCall):
-    """A live future that is recorded when the caller asks for its result, or drops the future."""
+    """Records a live call once the caller asks the future for its result, or drops the future."""
 
     def __init__(self, live: Any, recording: GrpcCallRecording) -> None:
         self._live = live
