@@ -390,7 +390,7 @@ command_line.register(app, _find_folders)
 
 
 def main() -> None:
-    """Run the command line. For an error of Multitrack, print its message and exit with code 1."""
+    """Run the command line. If it raises a ``MultitrackError``, print the message and exit with code 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # the locale may not be able to encode the text of a cassette; git and other readers of a pipe expect UTF-8

@@ -44,5 +44,5 @@ def _describe(result: TapeResult, missed: MissedRequest, message: str, root: Pat
 
 
 def store_request(request: Request) -> StoredRequest:
-    """Return a redacted ``request`` in the form that the facts use."""
+    """Convert a redacted ``request`` for the facts about the run."""
     return StoredRequest.from_body(request.method, request.url, request.headers, request.body)

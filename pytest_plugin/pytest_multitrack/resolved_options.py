@@ -1,4 +1,4 @@
-"""The options of a test's cassette, after all their sources have been merged."""
+"""The options of a test's cassette, merged from pyproject.toml, the command line, fixtures and markers."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _OTHER_RECORDERS = {"vcr", "vcr_cassette", "cassette"}
 
 
 class _UncoveredRequests:
-    """Refuses the requests from ``scope``, except those that need no cassette."""
+    """Takes the place of a tape in a test without a cassette, and refuses all requests that need one."""
 
     mode = "uncovered"
 
@@ -66,10 +66,10 @@ class _UncoveredRequests:
 
 
 def refuse(request: pytest.FixtureRequest, scope: RecordingScope | None) -> AbstractContextManager[Any]:
-    """Within the block, refuse requests from the test that makes ``request``, unless they are handled or permitted.
+    """Refuse requests in a test that uses ``calls_snapshot`` without a cassette, within the returned context manager.
 
-    A cassette, from Multitrack or from another recorder, handles requests. ``--live`` and ``--calls-drift`` permit
-    requests.
+    Nothing is refused if a cassette, from Multitrack or from another recorder, handles the requests, or if ``--live``
+    or ``--calls-drift`` permits them.
     """
     is_live = flags.mode(request.config) in ("live", "drift")
     if scope is None or is_live or active.current_tape() is not None:

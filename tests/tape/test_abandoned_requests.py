@@ -262,7 +262,7 @@ def test_reading_past_the_recorded_end_explains_why(provider, paused_stream, pat
     paused_stream.set()
     with pytest.raises((httpx.RemoteProtocolError, httpx2.RemoteProtocolError)) as broken:
         replay(path, lambda: HTTPX[name](provider.url, []))
-    assert str(broken.value) == "the recorded response ends here: its caller stopped reading early"
+    assert str(broken.value) == "the recorded response ends here: the recorded client stopped reading early"
 
 
 def test_a_stream_that_was_never_closed_is_stored_as_far_as_it_arrived(provider, paused_stream, path):

@@ -93,7 +93,7 @@ class RequestComparer:
     def _remove_explained(
         self, different: Sequence[tuple[int, ObservedPair]], pairs: Sequence[ObservedPair]
     ) -> Iterator[tuple[int, ObservedPair]]:
-        """Yield the requests that equal no available recording of their cassette.
+        """Yield the requests that differ from every recording that is still available in their cassette.
 
         A recording is unavailable if it has answered a request that equals it. Requests that are not yielded count as
         swapped or superseded.

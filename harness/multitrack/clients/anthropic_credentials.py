@@ -153,7 +153,7 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
     """Keep ``client`` from signing requests while a cassette replays.
 
-    When no cassette replays, a request raises ``missing`` if it is given.
+    If credentials are missing, requests raise the error ``missing`` when no cassette replays.
 
     The guards are set on the client itself, because the client may outlive the block in which it was created.
     """

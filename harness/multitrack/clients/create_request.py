@@ -124,7 +124,7 @@ class CreateRequest(Generic[T]):
             dump: Returns ``raw`` as JSON, as it was received. None if ``document`` is already that JSON.
 
         Raises:
-            ExtractionError: As ``Toolset.extract`` does.
+            ExtractionError: If the extraction fails: see ``Toolset.extract``.
         """
         answer = self.wire_format.read_answer(document)
         calls: Sequence[ToolCall] = answer.calls

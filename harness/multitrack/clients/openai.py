@@ -51,12 +51,12 @@ if TYPE_CHECKING:
 
 
 def copy_with_extraction(client: C, mode: Mode | None, *, function: str) -> C:
-    """Return a copy of ``client`` with extraction that uses the same connections. ``client`` itself is not changed."""
+    """Return a copy of ``client`` that has extraction and uses the same connections. ``client`` stays unchanged."""
     return add_extraction(copy.copy(_check_client(client, function)), mode, function=function)
 
 
 def add_extraction(client: C, mode: Mode | None, *, function: str) -> C:
-    """Add extraction to ``client`` itself, and return it."""
+    """Add extraction to ``client`` in place, and return the client."""
     mode = resolve_mode(mode, Mode.PARALLEL_TOOLS, Mode.RESPONSES_PARALLEL_TOOLS, function=function)
     attributes = vars(_check_client(client, function))
     if mode is Mode.PARALLEL_TOOLS:

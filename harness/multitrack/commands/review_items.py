@@ -49,7 +49,7 @@ OUTDATED = "the cassette has changed since the run"
 class FieldDifference(NamedTuple):
     """A field of a tool call that differs, such as ``Weather.location``, with both values as Python writes them.
 
-    A value is None if the field, or the whole call, does not exist on that side.
+    A value is None if the expected or received call does not have the field, or does not exist.
     """
 
     field: str
@@ -59,7 +59,7 @@ class FieldDifference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """Something that needs a decision.
+    """A recording, a changed snapshot or another finding that the developer has to decide about.
 
     Args:
         id: The id of the item. It changes if the file or the differences change.
@@ -70,10 +70,10 @@ class ReviewItem:
         lines: The differences.
         changes: The fields of tool calls that differ.
         paths: The paths that `ignore` can add to the settings, so that later runs do not compare their values.
-        request: The lines that show the request behind the item.
+        request: Lines that show the request that caused the item.
         command: The command that settles the item. Empty if `accept` settles it, or if ``lines`` say what to do.
-        is_outdated: Whether its cassette has changed since the run. The command then runs the test again.
-        source: The fact or the file behind the item.
+        is_outdated: Whether the cassette has changed since the run. The command then runs the test again.
+        source: The fact or the file from which the item was made.
     """
 
     id: str

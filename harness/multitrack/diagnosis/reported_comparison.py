@@ -1,4 +1,4 @@
-"""Compared calls as data for a run's report."""
+"""Convert a comparison of tool calls to data for the report about a run."""
 
 from __future__ import annotations
 

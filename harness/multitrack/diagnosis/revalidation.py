@@ -56,7 +56,7 @@ class RevalidationReport:
     Args:
         tapes: The number of cassettes that were read.
         calls: The number of recorded calls.
-        breaks: The calls that fail.
+        breaks: The calls that do not match the current models.
         unchecked: The number of calls that could not be validated, by tool and reason.
         unreadable: A message for each damaged cassette.
         is_configured: Whether pyproject.toml names models or packages with models.
@@ -91,7 +91,7 @@ class RevalidationReport:
         yield from self.unreadable
         if self.calls and not self.checked and not self.is_configured and self.settings:
             yield f"{count_noun(self.calls, 'recorded call')} in {count_noun(self.tapes, 'cassette')}, none checked yet"
-            yield "To check them, name the modules with their models in pyproject.toml:"
+            yield "To check these calls, name the modules with their models in pyproject.toml:"
             yield from (f"  {line}" for line in self.settings)
             return
         for (tool, reason), count in self.unchecked.items():

@@ -94,7 +94,7 @@ def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
 
 
 def _parse_reason(miss: str) -> Sequence[str]:
-    """Return the lines of a miss after its first two, which show the request and the cassette."""
+    """Return the lines of a miss's message after the first two, which show the request and the cassette."""
     return [line.removeprefix("  ") for line in miss.splitlines()[2:]]
 
 

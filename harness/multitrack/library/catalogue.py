@@ -158,7 +158,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="duplicate_ids",
-        description="Two calls of one answer have the same id.",
+        description="Two calls in one answer have the same id.",
         seen=(
             "https://github.com/HKUDS/nanobot/pull/3943",
             "https://github.com/HKUDS/nanobot/issues/4473",

@@ -1,7 +1,7 @@
-"""Generates a value that is valid for a JSON Schema. Equal schemas give equal values.
+"""Generate a value that is valid for a JSON Schema. Equal schemas give equal values.
 
-These keywords decide the value, in this order: ``const``, ``enum``, ``default``, ``allOf``, ``anyOf``, ``oneOf``,
-and ``type`` with its limits. An object gets only its required properties.
+These keywords decide the value, in this order: ``const``, ``enum``, ``default``, ``allOf``, ``anyOf``, ``oneOf``, and
+``type`` with its limits. An object gets only its required properties.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ ARGUMENTS = "()"
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A field that differs.
+    """A field in which an expected and a received call differ.
 
     Attributes:
         path: The path in the call (``stops[1].city``), or ``TOOL``, ``ID`` or ``ARGUMENTS``.

@@ -27,7 +27,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Braces:
-    """A set that is not empty; the items are in canonical order."""
+    """A set with at least one item. The items are in canonical order."""
 
     items: tuple[Expression, ...]
 

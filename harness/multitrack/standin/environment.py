@@ -1,4 +1,4 @@
-"""The environment variables with which unmodified clients reach the stand-in."""
+"""The environment variables that make clients send their requests to the stand-in without a change to their code."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def _generate_key(prefix: str, length: int) -> str:
 def build_environment(
     *, proxy_url: str, certificate_authority: Path, credentials: Path, project: str
 ) -> dict[str, str]:
-    """Return the environment variables.
+    """Return the environment variables that make an application send its requests to the stand-in.
 
     gRPC reads the proxy variables in lower case only. For certificates, ``requests`` reads ``REQUESTS_CA_BUNDLE``,
     botocore reads ``AWS_CA_BUNDLE``, httpx and the standard library read ``SSL_CERT_FILE``, and gRPC reads a variable
-    of its own. Loopback bypasses the proxy, so that an application still reaches the other local servers it uses.
+    of its own. Connections to loopback addresses bypass the proxy, so that an application still reaches the other
+    local servers it uses.
     """
     authority = str(certificate_authority)
     loopback = "127.0.0.1,localhost,::1"

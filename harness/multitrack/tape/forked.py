@@ -25,7 +25,7 @@ class ForkedTape:
         return self._tape.mode
 
     def route(self, request: Request) -> Passthrough:
-        """Allow ``request`` to be sent if its host needs no tape. Raises ``ForkedCall`` otherwise."""
+        """Allow ``request`` to be sent if its host is ignored. Raises ``ForkedCall`` otherwise."""
         host, port = split_host_and_port(request.url)
         address, parts = join_host_and_port(host, port), urlsplit(request.url)
         # without the parts that may hold a credential

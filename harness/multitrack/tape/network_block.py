@@ -83,7 +83,7 @@ class BlockedRouter:
         self._block = block
 
     def route(self, request: Request) -> Passthrough:
-        """Let ``request`` pass. Raises ``NetworkBlocked`` for a gRPC call to a host that is not allowed."""
+        """Allow ``request``. Raises ``NetworkBlocked`` for a gRPC call to a host that is not allowed."""
         if request.is_grpc:
             host, port = split_host_and_port(request.url)
             addresses = ("127.0.0.1", "::1") if is_loopback(host) else ()

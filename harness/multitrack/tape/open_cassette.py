@@ -69,8 +69,8 @@ class OpenCassette:
             path: The tape's own cassette.
             additional_paths: The cassettes that are replayed with it.
             record_hint: The command that records the cassette.
-            cache: Reads files.
-            load: If given, reads the tape's own cassette, which ``cache`` then does not read.
+            cache: Reads cassettes in the usual formats.
+            load: Reads the tape's own cassette instead of ``cache``. None if it has a usual format.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -117,9 +117,9 @@ class OpenCassette:
         return days if days > max_age else None
 
     def is_own(self, entry: RecordedEntry) -> bool:
-        """Return whether ``entry`` belongs to the test alone.
+        """Return whether only this test owns ``entry``.
 
-        In a shared cassette, an interaction that names no test belongs to none.
+        In a shared cassette, an interaction without test names has no owner.
         """
         is_in_cassette = entry.position <= len(self.interactions)
         tests = entry.interaction.tests

@@ -38,7 +38,7 @@ class NodeId:
 
     @property
     def readable_name(self) -> str:
-        """The qualified name, with the characters that pytest escapes in parameters."""
+        """The qualified name, in which characters that pytest escaped are restored."""
         return _ESCAPED.sub(_unescape, self.qualified_name)
 
 
@@ -49,7 +49,7 @@ def _unescape(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OwnedFiles:
-    """The files of a project's tests.
+    """Finds the cassettes and snapshots that belong to a project's tests.
 
     Args:
         root: pytest's root folder.

@@ -112,7 +112,7 @@ class RecordingWriter:
         storage.save_rebindings(self.path, rebindings, cache=self.cache, allowed=self.settings.allow_secrets)
 
     def _refuse_damaged_streams(self, recorded: Sequence[Interaction]) -> None:
-        """Raise ``SecretInCassette`` for a damaged AWS event stream: it is binary, and its base64 may hide a secret."""
+        """Raise ``SecretInCassette`` for a damaged AWS event stream, because secrets in its base64 cannot be found."""
         for request, response in ((one.request, one.response) for one in recorded):
             is_binary = event_framing.is_framed(response.header("content-type")) and not keep_framing(response.encoding)
             if is_binary and event_framing.is_damaged(response.body):

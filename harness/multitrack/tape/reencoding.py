@@ -16,7 +16,7 @@ _Encoder = Callable[[Sequence[bytes], bool], Iterator[bytes]]
 
 
 def split_encodings(header: str | None) -> list[str]:
-    """Return the content encodings in a header ``content-encoding``, in lower case, without ``identity``."""
+    """Return the content encodings in a ``content-encoding`` header, in lower case, without ``identity``."""
     names = [name.strip().lower() for name in (header or "").split(",")]
     return [name for name in names if name not in ("", "identity")]
 

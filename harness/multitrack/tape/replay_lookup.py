@@ -59,7 +59,7 @@ class ReplayLookup:
 
     @property
     def unplayed_entries(self) -> Sequence[RecordedEntry]:
-        """The recordings that have not been found yet."""
+        """The recordings that have not been played yet."""
         return [entry for entry in self.index.entries if not self._was_played(entry)]
 
     @property
@@ -107,7 +107,7 @@ class ReplayLookup:
         return ConversationCandidates(entries, self.index.pseudonyms, self._make_key) if entries else None
 
     def find_over_other_transports(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
-        """Return the recordings of ``sent``'s method over other transports. ``None`` if there are none."""
+        """Return recordings for the gRPC or REST method of ``sent`` that were made over another transport, or None."""
         return self._calls.find_candidates(sent)
 
     def find_recording_of(self, sent: Request, *, has_ended: bool = True) -> RecordedEntry | None:

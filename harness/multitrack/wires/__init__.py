@@ -86,7 +86,7 @@ def read_answer(body: Body, wire: str | None = None) -> WireAnswer:
 def count_tokens(answer: WireAnswer, wire: str) -> int | None:
     """Return the number of tokens in a request and its ``answer``, as the provider counted them.
 
-    None if the answer does not say.
+    None if the answer contains no token counts.
     """
     usage = answer.usage or {}
     counts = [usage.get(key) for key in registry.get_format(wire).token_keys]

@@ -130,7 +130,7 @@ def _read_stream(wire_format: WireFormat, frames: Sequence[bytes]) -> WireAnswer
 
 
 def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
-    """Raise ValueError unless ``encoded``, the encoded answer after decoding, equals ``answer``."""
+    """Raise ValueError if the decoded result of encoding ``answer``, ``encoded``, differs from ``answer``."""
     calls, expected = _normalize(encoded.calls), _normalize(answer.calls)
     if any(call.arguments and _canonicalize_arguments(call) is None for call in answer.calls):
         # In a stream, the calls after a cut-off call are released before it, so the order is not compared.
@@ -260,7 +260,7 @@ def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Itera
 
 
 def parse_arguments(arguments: str) -> dict[str, Any] | str:
-    """Return ``arguments`` as an object. If they are not an object, as some gateways send, return them unchanged."""
+    """Return ``arguments`` as an object. Some gateways send something else, which is returned unchanged."""
     try:
         parsed = json.loads(arguments)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Convert JSON Schema to the subset that a provider accepts for strict tools, whose schema it enforces on the model.
+"""Convert JSON Schema to the subset that a provider accepts for strict tools.
 
 The providers' subsets have most rules in common. A subclass for each provider adds the other rules.
 """
@@ -22,10 +22,11 @@ from multitrack.wires.tool import ToolDefinition
 
 
 class StrictSchemaWriter(ABC):
-    """Writes the parameters of ``tool``.
+    """Writes the parameters of ``tool`` in the subset of JSON Schema that a provider accepts for strict tools.
 
     Raises:
-        TypeError: If the subset cannot express something, such as a dictionary, a tuple of several types or a value of
+        TypeError: If the subset cannot express something, such as a dictionary, a tuple of several types or a value
+            of
             any type. The error names the tool and the path in its schema.
     """
 
@@ -117,7 +118,7 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def describe(self, keyword: str, value: Any) -> list[str] | None:
-        """Return the notes that replace ``keyword``, which the subset lacks, in the description.
+        """Return the notes for the description that replace ``keyword``, which the provider's subset lacks.
 
         Returns None if no note can replace the keyword.
         """
@@ -131,7 +132,7 @@ class StrictSchemaWriter(ABC):
         """Return the fields to list as ``required`` in an object schema, or None to leave out ``required``."""
 
     def unsupported(self, what: str, path: str) -> TypeError:
-        """Return the error for something that the subset cannot express."""
+        """Return the error for a schema that cannot be expressed in the subset named ``self.subset``."""
         return TypeError(
             f"{self.tool.name}: {self.subset} cannot express {what} (at {path}); "
             f"change the type of the field, or remove strict=True"

@@ -63,17 +63,18 @@ class ConfiguredVcr:
 
     @property
     def changed_options(self) -> Mapping[str, Any]:
-        """The options that the hook set."""
+        """The options that the hook ``pytest_recording_configure`` set."""
         values = {name: getattr(self.vcr, name) for name in _ATTRIBUTES}
         return {name: value for name, value in values.items() if value is not self._initial[name]}
 
     def find_matcher(self, name: str, *, builtin: bool) -> VcrMatcher | None:
-        """Return the project's matcher with this ``name``. None if there is none, or Multitrack uses its own.
+        """Return the matcher that the project registered as ``name``, or None if Multitrack's own matcher is used.
 
         Args:
-            name: The name.
-            builtin: Whether Multitrack has its own matcher with this name, and uses it unless the hook replaced
-                vcrpy's.
+            name: The name of the matcher.
+            builtin: Whether both vcrpy and Multitrack have a matcher with this name. Multitrack's is then used unless
+                the
+                project replaced vcrpy's.
         """
         function = self.vcr.matchers.get(name)
         if function is None or (builtin and function is self._initial_matchers.get(name)):

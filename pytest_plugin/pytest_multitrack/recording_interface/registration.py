@@ -1,4 +1,4 @@
-"""Register the hook, the fixtures, the markers and the options, unless another plugin defines them."""
+"""Register the hook, the fixtures, the markers and the options of pytest-recording, unless another plugin does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MARKERS = (
     "vcr(*names, **options): use a cassette for the requests of this test, as pytest-recording does",
     "default_cassette(name): the name of the cassette that the vcr marker uses",
     "block_network(allowed_hosts=None): refuse all connections of this test, except to hosts that match a regular "
-    "expression of the list",
+    "expression in the list",
 )
 
 
@@ -27,7 +27,7 @@ def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def register(config: pytest.Config, parser: pytest.Parser) -> None:
-    """Register the interface, unless another plugin defines it. Call this after the initial conftests."""
+    """Register fixtures and options, unless another plugin does. Call this after the initial conftests."""
     if recording_plugins.detect(config):
         return
     from pytest_multitrack.recording_interface import command_line, fixtures, hookspecs

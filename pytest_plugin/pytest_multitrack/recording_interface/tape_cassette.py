@@ -17,7 +17,7 @@ from pytest_multitrack.recording_interface.vcr_options import VcrOptions
 
 
 class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
-    """Shows what a tape has replayed and recorded. It neither sends nor answers requests."""
+    """A view of a tape with the interface of vcrpy's ``Cassette``. It neither sends nor answers requests."""
 
     def __init__(self, tape: Tape, **arguments: Any) -> None:
         """Create the object.
@@ -49,7 +49,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     @property
     def data(self) -> list[tuple[Any, Any]]:
-        """The recorded requests and responses, in the order of the cassette, as pairs."""
+        """The recorded interactions as pairs of a request and a response, in the order of the cassette."""
         return [self._convert(interaction) for interaction in self._list_interactions()]
 
     @data.setter
@@ -68,7 +68,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     @play_counts.setter
     def play_counts(self, _: Any) -> None:
-        """Ignore the value: vcrpy's ``Cassette`` sets an empty counter when it is created."""
+        """Ignore the assignment. vcrpy's ``Cassette`` assigns an empty counter in its constructor."""
 
     def rewind(self) -> None:
         """Make every recording replayable again, and reset the counts to 0."""

@@ -1,4 +1,4 @@
-"""A request to the Converse API: reads its text and tools, and rejects requests that Bedrock would reject.
+"""Read the text and the tools in a request to the Converse API, and reject it if Bedrock would reject it.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """

@@ -1,1 +1,1 @@
-"""OpenAI's chat completions and Responses API, as the stand-in implements them."""
+"""The stand-in for OpenAI's chat completions and Responses API."""

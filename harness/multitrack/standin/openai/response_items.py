@@ -1,4 +1,4 @@
-"""The input items of a Responses API request: reads their text, and checks that calls and outputs match.
+"""Read the text in the input items of a Responses API request, and check that its calls and outputs match.
 
 The format is described at https://platform.openai.com/docs/api-reference/responses/create#responses_create-input.
 """

@@ -106,7 +106,7 @@ def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
 
 
 def _load_document(content: bytes, path: Path) -> Cassette:
-    """Parse the file as YAML, TOML or JSON, because its layout is not the one that Multitrack writes."""
+    """Parse a cassette that does not have Multitrack's layout, as YAML, TOML or JSON."""
     if path.suffix != ".toml" and (start := _CONFLICT.search(content)) and _CONFLICT_END.search(content, start.end()):
         line = content.count(b"\n", 0, start.start()) + 1
         raise CassetteCorrupt(path, "it contains the conflict markers of a merge", line=line, advice=_RESOLVE)

@@ -45,7 +45,12 @@ def _escaped_in_quotes() -> re.Pattern[str]:
 
 
 def format_line(value: Any, *, bracketed: bool = False) -> str:
-    """Return ``value`` on one line. ``bracketed``: the line is part of a list or mapping on one line."""
+    """Return ``value`` as YAML on one line.
+
+    Args:
+        value: The value.
+        bracketed: Whether the result is inserted between the brackets of a list or mapping.
+    """
     match value:
         case str():
             return _format_text(value, bracketed)

@@ -32,7 +32,7 @@ def pack_details(code: int, message: str, details: Iterable[Any]) -> str | None:
 
 
 def read_details(value: str) -> list[dict[str, Any]]:
-    """Return the details in the header's ``value`` as protobuf JSON. Details of unknown types are left out."""
+    """Decode the details in a ``grpc-status-details-bin`` header to protobuf JSON. Skips details of unknown types."""
     details: list[dict[str, Any]] = []
     for detail in _parse_status(value).details:
         with suppress(json_format.Error, TypeError, ValueError):
@@ -41,7 +41,7 @@ def read_details(value: str) -> list[dict[str, Any]]:
 
 
 def replace_texts(value: str, replace: Callable[[str], str]) -> str:
-    """Return the header's ``value`` with ``replace`` applied to each string in it.
+    """Apply ``replace`` to each string in the header ``grpc-status-details-bin``, and return the new header value.
 
     Details of unknown types stay unchanged, and so does a value that cannot be read.
     """

@@ -98,7 +98,7 @@ class _DeferredSocket:
         self._wakeup_pair: tuple[socket.socket, socket.socket] | None = None
 
     def sendall(self, data: Any) -> None:
-        """Receive a part of the request, and route the request after the last part.
+        """Buffer a part of the request. Route the request after its last part.
 
         Raises connection errors and misses.
         """
@@ -147,7 +147,7 @@ class _DeferredSocket:
             end.close()
 
     def settimeout(self, timeout: float | None) -> None:
-        """Forward the timeout to the real socket. Without a real socket, nothing can take long."""
+        """Set the timeout of the real socket. A replay never waits, so it needs no timeout."""
         if self._real is not None:
             self._real.settimeout(timeout)
 

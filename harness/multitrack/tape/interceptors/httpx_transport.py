@@ -112,9 +112,9 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
         if response.failure is not None:
             return _create_error(module, response.failure, request)
         reason = {
-            "left": "its caller stopped reading early",
+            "left": "the recorded client stopped reading early",
             "broken": "the connection was closed early",
-            "unanswered": "its caller gave up before the response started",
+            "unanswered": "the recorded client gave up before the response started",
         }[response.ending]
         error: Exception = module.RemoteProtocolError(f"the recorded response ends here: {reason}", request=request)
         return error
@@ -147,7 +147,7 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             self._raise_unless_complete()
 
         def _is_left_subscription(self) -> bool:
-            """Return whether the caller left a stream for messages from the server.
+            """Return whether the recorded caller stopped reading a stream that the server uses to push messages.
 
             The server may send no message for a long time. If the replayed stream ended, the client would open it
             again, and its second request would be a miss.

@@ -15,7 +15,7 @@ from multitrack.tape import jsontext
 
 
 def canonicalize_body(body: bytes, content_type: str | None) -> str:
-    """Return the same text for all bodies with the same meaning.
+    """Return the canonical text of ``body``. Bodies with the same meaning have the same canonical text.
 
     JSON is compared as a document, a form by its decoded pairs, multipart by its parts without the boundary, and
     anything else by its bytes.
@@ -37,12 +37,12 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
 
 
 def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
-    """Return canonical strings that a body may share with a body that vcrpy recorded for aiohttp.
+    """Return the canonical strings of a body for comparison with bodies that vcrpy recorded for aiohttp.
 
     For aiohttp, vcrpy stores the argument ``data=`` or ``json=``, not the bytes that were sent, and it does not store
     the content type that aiohttp derives from the argument. Such a body is therefore ambiguous: the mapping ``{"a":
     "1"}`` may have been sent as a form or as JSON, and the text ``s`` as text or as the JSON string ``"s"``. A live
-    request matches the recording if both bodies share one of these canonical strings.
+    request matches the recording if their bodies have one of these strings in common.
 
     Args:
         body: The body of a live request, or of a recorded one without a content type.
@@ -98,10 +98,7 @@ def _canonicalize_pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _list_argument_pairs(document: Any) -> list[tuple[str, str]] | None:
-    """Return the form fields in the mapping or the pairs that were passed to aiohttp as ``data=``.
-
-    None if ``document`` is neither.
-    """
+    """Return the form fields that vcrpy recorded as aiohttp's ``data=``, as pairs. None for any other data."""
     if isinstance(document, list):
         if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in document):
             return None

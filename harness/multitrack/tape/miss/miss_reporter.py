@@ -164,7 +164,7 @@ class MissReporter:
         return self._create_search().find(sent.key, played=len(played))
 
     def _find_played(self, sent: CanonicalRequest) -> Sequence[RecordedEntry]:
-        """Return the recordings of ``sent``, which were all replayed before."""
+        """Return the recordings that match ``sent`` but have all been replayed already."""
         if (lookup := self._cassette.lookup) is None:
             return ()
         played = lookup.index.find_played(sent.key)
@@ -183,7 +183,7 @@ class MissReporter:
         return find_nearest(sent.request, sent.key, lookup.index, strip, others, is_own=is_own, claimed=claimed)
 
     def find_reworded(self, sent: CanonicalRequest) -> NearestRecording | None:
-        """Return the recording that differs from ``sent`` only in its wording, so that its answer may be kept."""
+        """Return the recording that differs from ``sent`` only in its wording and may keep its answer, or None."""
         nearest = self._find_nearest(sent)
         return nearest if self._can_rebind(sent, nearest) else None
 

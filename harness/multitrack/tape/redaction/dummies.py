@@ -23,7 +23,10 @@ _TEMPLATE = re.compile(
 
 
 def is_dummy(value: str) -> bool:
-    """Return whether ``value`` is a template, a repeated character, or only words such as ``your-api-key``."""
+    """Return whether ``value`` only takes the place of a secret.
+
+    Such a value is a template, a repeated character, or made of words such as ``your-api-key``.
+    """
     if not value or value.startswith("__redacted__") or "placeholder" in value.lower():
         return True
     parts = _PART.findall(value.lower())

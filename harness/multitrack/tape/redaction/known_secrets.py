@@ -13,7 +13,7 @@ from multitrack.tape.redaction.windows import WINDOW
 class KnownSecrets:
     """The secrets that one tape has learned so far. Thread-safe.
 
-    Learning a secret takes constant time, because every request may send a different secret.
+    Each request may send a new secret, so a secret is added in constant time.
     """
 
     def __init__(self, allowed: frozenset[str]) -> None:
@@ -28,7 +28,7 @@ class KnownSecrets:
 
     @property
     def values(self) -> frozenset[str]:
-        """The secrets, as they were sent or set."""
+        """The secrets, unchanged from the request or the environment variable."""
         with self._lock:
             return frozenset(self._known)
 

@@ -193,7 +193,7 @@ def _drop_key(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:
-    """Return the arguments of a call if they are an object, otherwise an empty object. Requests accept nothing else."""
+    """Return the arguments of a call, which must be an object in a request. Anything else becomes an empty object."""
     try:
         return as_object(json.loads(arguments or "{}"))
     except (ValueError, RecursionError):

@@ -54,10 +54,10 @@ class GeminiCall:
 
 
 def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
-    """Return the calls in ``message``, which is at ``location``.
+    """Return the calls in an assistant message. Error messages use ``location`` to name the message.
 
     Raises:
-        ValueError: If a call is not a function call. The message names the call.
+        ValueError: If a call is not a function call. The error names the call.
     """
     tool_calls = message.get("tool_calls") or []
     if not isinstance(tool_calls, list):

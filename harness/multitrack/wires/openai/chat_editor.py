@@ -79,7 +79,7 @@ def _edit_calls(choices: Sequence[_Fields], recorded: Sequence[ToolCall], calls:
 
 
 def _list_slots(choice: _Fields) -> list[tuple[_Fields, _Fields]]:
-    """Return the entries of the calls in ``choice``, in decoding order, each paired with ``choice`` itself."""
+    """Return ``(choice, entry)`` for the entry of each call in ``choice``, in decoding order."""
     message = as_object(choice.get("message"))
     entries: list[Any] = as_objects(message.get("tool_calls"))
     legacy = {"function": as_object(message.get("function_call"))}
@@ -213,7 +213,7 @@ class _ChatStream:
                 self._insert(index, None, [{}], reason)
 
     def _find_heads(self, index: int, count: int) -> list[_Fields]:
-        """Return the fragment that opens each of the ``count`` calls, or empty objects if the fragments are unclear."""
+        """Return the first fragment of each call. If their number is not ``count``, return empty objects instead."""
         fragments = [fragment for _, _, delta in self._entries(index) for fragment in _list_fragments(delta)]
         heads = [fragment for fragment in fragments if as_text(fragment.get("id")) or read_function(fragment)[0]]
         return heads if len(heads) == count else [{} for _ in range(count)]

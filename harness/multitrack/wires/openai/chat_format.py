@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ChatFormat(WireFormat):
-    """Chat completions."""
+    """OpenAI's chat completions API."""
 
     __slots__ = ()
 

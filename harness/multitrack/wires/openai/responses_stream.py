@@ -212,7 +212,7 @@ class ResponsesStreamDecoder(StreamDecoder):
 
     @property
     def output(self) -> list[dict[str, Any]]:
-        """The output items as far as they have arrived.
+        """The output items that have arrived so far.
 
         The calls are in the order of the answer, because each tool result belongs to the call in the same position.
         """
@@ -283,7 +283,7 @@ class _Item:
         return self.is_settled and not self._decoder.is_after_gap(self)
 
     def names(self, key: str) -> set[str]:
-        """Return every value of ``key`` (``"id"`` or ``"call_id"``) that events contained for this item."""
+        """Return every id (``key`` is ``"id"`` or ``"call_id"``) that the events of this item contained."""
         return self._names[key]
 
     def may_be(self, fields: Mapping[str, Any]) -> bool:
@@ -303,9 +303,9 @@ class _Item:
         return other is not None and other[1] == name and (not arguments or not other[2] or other[2] == arguments)
 
     def set_fields(self, fields: Mapping[str, Any]) -> str | None:
-        """Add ``fields`` from an event.
+        """Add the ``fields`` in an event to the item.
 
-        If they change a call that is done, return a description of the problem, otherwise None.
+        If the fields change a call that is done, return a description of the problem, otherwise None.
         """
         for key, names in self._names.items():
             if name := as_text(fields.get(key)):

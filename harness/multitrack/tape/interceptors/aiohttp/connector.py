@@ -129,7 +129,7 @@ class DeferredTransport(asyncio.Transport):
         self._loop.call_soon(self._start_routing)
 
     def on_read(self) -> None:
-        """Replay the next piece."""
+        """Replay the next piece of the response."""
         if self._player is not None:
             self._player.play_next()
 

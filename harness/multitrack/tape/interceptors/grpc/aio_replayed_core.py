@@ -21,7 +21,7 @@ class ReplayedCore:
 
     Args:
         method: The method that is called.
-        to_json: Converts the last serialized message to protobuf JSON, given its bytes.
+        to_json: Receives a serialized message, and returns it as protobuf JSON.
         deadline: When the call times out, on the clock of ``time.time``; None for no deadline.
         uses_write: Whether the caller sends requests with ``write`` instead of an iterator.
     """
