@@ -13,7 +13,7 @@
         │   └── StreamBroken       the stream ended before the response was complete
         ├── StreamNotFinished      the result of a stream was accessed before the stream ended
         ├── BadOption              an option is unknown, or its value is invalid (also a ValueError)
-        ├── CassetteMissing        a cassette that was named does not exist
+        ├── CassetteMissing        a path does not lead to a cassette
         ├── CassetteExpired        a cassette is too old, and the setting ``on_expiry`` is "fail"
         ├── CassetteCorrupt        a cassette cannot be read
         ├── CassetteNotWritten     a recording cannot be written

@@ -30,7 +30,7 @@ class ShellCommands:
     """Builds commands for a project's tests.
 
     Args:
-        root: pytest's root folder, which node ids begin at.
+        root: pytest's root folder. Node ids are relative to it.
         folder: The folder where the user will run the commands.
         options: The options of the run that the commands repeat.
     """

@@ -61,7 +61,7 @@ class _DriftingTest:
 
     @property
     def has_drift(self) -> bool:
-        """True if responses on a tape were compared with live ones in this run."""
+        """True if this run compared the recorded responses of a tape with live ones."""
         return bool(self.runs[-1])
 
     def rows(self) -> list[dict[str, Any]]:

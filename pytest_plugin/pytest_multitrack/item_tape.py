@@ -103,7 +103,7 @@ def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
 
 
 def open_behaviour_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
-    """Open the tape of ``item``, whose requests a recorded behaviour answers in every mode.
+    """Open the tape of ``item`` for a recorded behaviour, which answers the test's requests in every mode.
 
     Fails the test, with the error message alone, if there is no such behaviour.
     """

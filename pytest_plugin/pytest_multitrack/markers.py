@@ -1,4 +1,4 @@
-"""The plugin's markers, the tests that use them or the marker ``vcr``, and mistyped markers."""
+"""Register the plugin's markers, find the tests that use them or the marker ``vcr``, and detect mistyped markers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def register(config: pytest.Config) -> None:
 
 
 def uses_behaviour(item: pytest.Item) -> bool:
-    """Return whether a recorded behaviour answers the requests of ``item``. It then uses no cassette."""
+    """Return whether a recorded behaviour answers the requests of ``item``. Such a test uses no cassette."""
     return item.get_closest_marker(_BEHAVIOUR) is not None
 
 
@@ -88,7 +88,9 @@ def find_mistyped(item: pytest.Item) -> str | None:
 
 @cache
 def _find_intended(name: str) -> str | None:
-    """Return the plugin's marker that ``name`` resembles. None if there is none, or if it is that marker."""
+    """Return the plugin's marker that ``name`` resembles. None if there is none, or if ``name`` is one of the plugin's
+    markers.
+    """
     from difflib import SequenceMatcher
 
     if name in (_CASSETTE, _BEHAVIOUR):

@@ -50,7 +50,7 @@ def _list_texts(report: pytest.TestReport | pytest.CollectReport, *, done: objec
 
 
 def _may_be_secret(text: str) -> bool:
-    """Return whether a parameter may be a secret. This takes linear time."""
+    """Return whether ``text``, a parameter of a test, may be a secret."""
     if any(_DIGIT.search(word[0]) for word in _LONG_WORD.finditer(text)) or _MARK.search(text):
         return True
     return any(len(value) >= _MIN_LENGTH and value in text for value in os.environ.values())
@@ -76,7 +76,7 @@ class OutputHooks:
     # what is a secret
 
     def begin_test(self) -> None:
-        """Forget the tapes of the previous test, and with them its private names."""
+        """Forget the tapes of the previous test, including the private names that they have learned."""
         self._tapes = ()
 
     def learn_tapes(self, tapes: Sequence[Tape]) -> None:

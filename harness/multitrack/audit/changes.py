@@ -121,7 +121,7 @@ class _ChangeFinder:
         }
 
     def _find_ambiguous_ids(self) -> Collection[str]:
-        """Return each recorded id that is several different ids in the live request."""
+        """Return each recorded id that was replaced by several different ids in the live request."""
         live: dict[str, set[str]] = {}
         for difference in self._differences:
             for before, after in find_noise(difference.recorded, difference.sent) or ():

@@ -79,7 +79,7 @@ class Change:
 
     @property
     def values(self) -> tuple[str, str]:
-        """The recorded and the live value as strings, which can be counted."""
+        """The recorded and the live value as strings, so that equal pairs can be counted."""
         return format_value(self.recorded), format_value(self.sent)
 
 

@@ -219,7 +219,7 @@ def _find_common_upgrade(
 
 
 def join_versions(pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Return two ranges of versions, such as "1.12.0 - 1.78.1": the recorded and the live ones."""
+    """Return the range of the recorded versions and the range of the live versions, such as ``1.12.0 - 1.78.1``."""
     before, after = (
         sorted({version for pair in pairs for version in pair[side].split(" - ")}, key=_version_key) for side in (0, 1)
     )

@@ -253,7 +253,7 @@ class GeminiClient(ABC, Generic[R]):
         context: Any = None,
         **arguments: Any,
     ) -> tuple[Extraction[T], R]:
-        """Call ``create_with_completion`` asynchronously. Arguments, result and errors are the same."""
+        """The async variant of ``create_with_completion``, with the same arguments, result and errors."""
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = await self.create_async(
             messages,

@@ -62,7 +62,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
         self.expiry = real.expiry
 
     def find_call_metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return metadata with the stand-in token. gRPC itself would add it too late for the tape to see it.
+        """Return metadata with the stand-in token. gRPC would add the token too late for the tape.
 
         Returns no metadata if the call is sent with a real token. Raises ``DefaultCredentialsError`` if there are no
         real credentials.

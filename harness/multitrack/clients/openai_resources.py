@@ -73,5 +73,5 @@ def chat_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Chat | AsyncCha
 
 
 def responses_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Responses | AsyncResponses:
-    """Return ``client.responses`` with extraction, async if ``client`` is."""
+    """Return a replacement for ``client.responses`` that supports extraction. It is async if ``client`` is async."""
     return AsyncResponses(client) if isinstance(client, openai.AsyncOpenAI) else Responses(client)

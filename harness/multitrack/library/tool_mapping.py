@@ -140,7 +140,10 @@ def _list_kinds(schema: Any) -> set[str]:
 
 
 def _cut_off(recorded: str, value: Any) -> str:
-    """Return the arguments ``value`` without their end: as cut-off text, or an object if ``recorded`` is valid JSON."""
+    """Return ``value`` as arguments without their end: truncated text, or valid JSON without the last field.
+
+    The arguments are valid JSON if ``recorded`` is valid JSON.
+    """
     try:
         json.loads(recorded)
     except ValueError:

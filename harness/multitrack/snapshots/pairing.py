@@ -104,7 +104,7 @@ class _Pairing:
         self.pairs: dict[int, int] = {}
 
     def list_unpaired_by_tool(self) -> dict[str, tuple[list[int], list[int]]]:
-        """Return the positions of unpaired calls by tool: the expected and the received.
+        """Return the positions of the unpaired expected and the unpaired received calls, by tool.
 
         Tools that have unpaired calls on one side only are left out.
         """
@@ -215,7 +215,7 @@ def _worth_of_tolerant_pairs(
 def _count_agreeing(
     rows: Sequence[_TolerantCall], columns: Sequence[Sequence[Leaf]], values: Sequence[Mapping[str, object]]
 ) -> list[list[int]]:
-    """Return a table: how many of a row's tolerances and matchers accept the values in each column's call."""
+    """Return for each row and column how many of the row's tolerances and matchers accept the column's values."""
     numbers: defaultdict[str, dict[int, Decimal]] = defaultdict(dict)
     for column, leaves in enumerate(columns):
         for path, _, node in leaves:

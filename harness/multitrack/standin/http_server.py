@@ -1,4 +1,4 @@
-"""The HTTP server: reads requests from connections and writes the provider's replies, chunk by chunk.
+"""Serve HTTP: read requests from connections, and write the provider's replies, chunk by chunk.
 
 One port serves three protocols: plain HTTP for clients with a base URL, the CONNECT proxy for clients that use the
 provider's own host name, and HTTPS inside such a tunnel.

@@ -121,7 +121,7 @@ class StandIn:
 
     @property
     def anthropic_base_url(self) -> str:
-        """The value of ``ANTHROPIC_BASE_URL`` with which Anthropic clients reach the stand-in over plain HTTP."""
+        """The value of ``ANTHROPIC_BASE_URL`` that makes Anthropic clients use the stand-in, over plain HTTP."""
         return f"http://127.0.0.1:{self.port}"
 
     @property

@@ -1,7 +1,7 @@
 """The active tapes.
 
-They are global, because requests from a plain thread must reach the tape, although such a thread inherits no context.
-The context variable only matters if several ``use_cassette`` blocks are open side by side, in tasks or threads.
+They are global, because requests from a plain thread must reach the tape, and such a thread inherits no context. The
+context variable only matters if several ``use_cassette`` blocks are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class AmbiguousRouter:
         raise violation
 
     def route_stream(self, request: Request) -> NoReturn:
-        """Raise ``CassetteMiss``."""
+        """Raise ``CassetteMiss``, as ``route`` does."""
         self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:

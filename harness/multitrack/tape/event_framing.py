@@ -63,7 +63,7 @@ def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[by
 
 
 def is_damaged(body: bytes) -> bool:
-    """Return whether a complete message in ``body``, an event stream stored as it was received, is damaged."""
+    """Return whether ``body``, an event stream as it was received, contains a complete but damaged message."""
     for message in split_messages(body):
         if len(message) < _length(message):
             # the stream ended within this message

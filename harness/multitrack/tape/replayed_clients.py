@@ -10,12 +10,13 @@ from multitrack.tape import ca_bundles, credentials
 
 @contextmanager
 def creating(*, keep_patches: bool = False) -> Iterator[None]:
-    """Allow clients to be created without credentials within the block, and load their CA bundles lazily.
+    """Within the block, allow clients to be created without credentials, and load their CA bundles lazily.
 
-    Applies to all threads.
+    This applies to all threads.
 
     Args:
-        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do
+        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They
+            do
             nothing while no block is open.
     """
     with credentials.stand_in(keep_patches=keep_patches), ca_bundles.deferring(keep_patches=keep_patches):

@@ -41,9 +41,11 @@ class RoutingGuard:
             raise self._hold(request, error) from error
 
     def wrap_lock(self, lock: AbstractContextManager[object], request: Request) -> AbstractContextManager[None]:
-        """Wrap ``lock`` so that an error while it is held becomes a ``RoutingError`` for ``request``.
+        """Wrap ``lock`` so that an error becomes a ``RoutingError`` for ``request`` if it is raised while the lock is
+        held.
 
-        The lock can be acquired repeatedly."""
+        The lock can be acquired repeatedly.
+        """
         return _WatchingLock(lock, lambda error: self._hold(request, error))
 
     def _hold(self, request: Request, error: Exception) -> RoutingError:

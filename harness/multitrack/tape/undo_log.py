@@ -38,9 +38,9 @@ class EarlierFile:
 
 
 class UndoLog:
-    """The undo log for the project in the folder ``root``. It is in pytest's cache, which git ignores.
+    """The undo log for the project in the folder ``root``.
 
-    The log holds one command. The next command replaces it.
+    The log is in pytest's cache, which git ignores. It holds only one command, and the next command replaces it.
     """
 
     def __init__(self, root: Path) -> None:

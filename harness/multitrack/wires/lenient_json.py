@@ -1,4 +1,4 @@
-"""Read JSON without trusting its shape: a value of the wrong type reads as if it were absent."""
+"""Read JSON without trusting its shape: treat a value of the wrong type as absent."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def find_format(wire: str) -> WireFormat | None:
 
 
 def get_format(wire: str) -> WireFormat:
-    """Return the format with the name ``wire``, with or without ``.stream``.
+    """Return the wire format named ``wire``, which may end with ``.stream``.
 
     Raises:
         ValueError: If no format has this name.

@@ -1,1 +1,1 @@
-"""``--calls-audit``: observe which recordings answer a run's requests, and report where the two differ."""
+"""``--calls-audit``: observe which recordings answer a run's requests, and report the differences between them."""

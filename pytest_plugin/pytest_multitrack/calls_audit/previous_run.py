@@ -35,7 +35,7 @@ class PreviousRun:
 
     @property
     def is_comparable(self) -> bool:
-        """True if the previous run had the same code, as far as both runs imported it."""
+        """True if the project files that both runs imported have not changed since the previous run."""
         before = self._stored.get("sources", {})
         common = before.keys() & self._sources.keys()
         return bool(common) and all(before[file] == self._sources[file] for file in common)

@@ -136,7 +136,7 @@ def cassette_path(path: Path) -> Path:
 
 
 def find_other_formats(path: Path) -> Iterator[Path]:
-    """Yield other recorders' cassettes with the same name as the cassette at ``path``, but another suffix."""
+    """Yield other recorders' cassettes with the same name as the cassette at ``path``, but a different suffix."""
     if path.name.endswith(".yaml"):
         for suffix in _OTHER_FORMATS:
             if (other := path.with_name(path.name.removesuffix(".yaml") + suffix)).is_file():
@@ -146,7 +146,7 @@ def find_other_formats(path: Path) -> Iterator[Path]:
 def list_cassettes(folder: Path, *, pending: bool = False) -> list[Path]:
     """Return the cassettes in ``folder`` and its subfolders in alphabetical order.
 
-    Uncompressed files in JSON and TOML are left out, because a folder may contain such files that are not cassettes.
+    Uncompressed JSON and TOML files are left out, because they may not be cassettes.
 
     Args:
         folder: The folder.

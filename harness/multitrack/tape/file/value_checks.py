@@ -50,7 +50,7 @@ def require_known_keys(value: Any, name: str, keys: Collection[str]) -> dict[str
 
 
 def require_text(value: Any, name: str) -> str:
-    """Return ``value`` if it is text. If it is bytes, return the text that the writer stored as these bytes."""
+    """Return the text in ``value``. Bytes are converted back to the text that the writer stored as bytes."""
     if type(value) is str:
         return value
     if isinstance(value, bytes):

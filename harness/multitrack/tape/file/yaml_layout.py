@@ -1,9 +1,9 @@
-"""Read cassettes that have ``cassette_writer``'s layout, by their indentation.
+"""Read cassettes by their indentation, if they have the layout that ``cassette_writer`` writes.
 
 This is four times as fast as parsing YAML, and needs a third of the memory.
 
-The lines of a block are indented more than its key, so no text in a body is mistaken for a key. A value on one line is
-parsed as YAML. If any line of a cassette differs from the layout, or is invalid, the YAML parser reads the whole
+The lines of a block are indented more than its key, so no text in a body is mistaken for a key. A value on one line
+is parsed as YAML. If any line of a cassette differs from the layout, or is invalid, the YAML parser reads the whole
 cassette.
 """
 
@@ -182,7 +182,7 @@ def _read_quoted(text: bytes) -> bytes:
 # compiled when it is first needed, because most cassettes are ASCII, and compiling takes milliseconds
 @cache
 def _odd() -> re.Pattern[str]:
-    """Match characters that PyYAML rejects or reads as line breaks.
+    """Return a pattern for characters that PyYAML rejects or reads as line breaks.
 
     See https://yaml.org/spec/1.1/#c-printable.
     """

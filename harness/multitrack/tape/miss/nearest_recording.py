@@ -39,7 +39,7 @@ class NearestRecording:
 
     @cached_property
     def documents(self) -> tuple[Any, Any]:
-        """The two bodies as documents."""
+        """The recorded and the sent body, parsed."""
         return bodies.parse_body(self.recorded), bodies.parse_body(self.sent)
 
     @cached_property
@@ -115,8 +115,8 @@ def _find_candidates_over_others(
 def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
     """Return the items of ``found`` whose texts are most likely similar to ``sent``.
 
-    All items are returned, unless their texts are too long in total for a detailed comparison. In that case, those
-    whose texts share the longest beginning and end with ``sent`` are returned.
+    All items are returned if a detailed comparison of all texts would be fast. Otherwise, a text is more likely to be
+    similar if its beginning and its end are the same as those of ``sent``.
     """
     if sum(len(text) for _, text in found) > _MAX_COMPARED:
         found = sorted(found, key=lambda one: len(one[1]) - 2 * _count_shared(one[1], sent))

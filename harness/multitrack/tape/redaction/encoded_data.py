@@ -1,6 +1,7 @@
 """Recognize long binary data in base64, such as an image, in which some characters look like a secret by chance.
 
-This is frequent with the alphabet for URLs, because it contains ``-``: ``sk-`` and ``pa-`` begin API keys.
+Such data in the alphabet for URLs often looks like an API key. It contains ``-``, and keys begin with ``sk-`` or
+``pa-``.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class _Documents:
         return set(self._changes)
 
     def apply_changes(self, position: int, document: Any) -> None:
-        """Change the strings of the document at ``position`` in place."""
+        """Write the redacted strings into ``document``, the document at ``position``."""
         changes = {place: iter(pieces) for place, pieces in self._changes[position].items()}
         # all are collected before any is applied: changing a token also changes other strings, which have their own
         # changes
@@ -137,8 +137,8 @@ class _Documents:
     def _walk(self, value: Any, place: _Place, visit: _Visit) -> None:
         """Call ``visit`` for each string in ``value``, which is at ``place``.
 
-        In an object with any of the ``fragment_keys``, such as ``index``, the values of these keys become part of the
-        object's place. If the object is an item of a list, the values replace its position in the list.
+        In an object with any of the ``fragment_keys``, such as ``index``, the values of these keys identify the
+        object, so they become part of its place. In a list, they are used instead of the object's position.
         """
         keys = self._keys
         is_list = type(value) is list

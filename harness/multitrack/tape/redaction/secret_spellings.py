@@ -42,7 +42,7 @@ _BETWEEN_ESCAPES = re.compile(r"(?<=[^\\%]{8})(?=[^\\%]{3})")
 
 
 def find_marks(text: str, marks: Collection[bytes]) -> set[bytes]:
-    """Return those of ``marks`` that are in ``squeeze(text)``, without holding all of it in memory."""
+    """Return those of ``marks`` that are in ``squeeze(text)``. To save memory, the text is squeezed in parts."""
     found: set[bytes] = set()
     overlap = max(map(len, marks), default=1) - 1
     squeezed = b""

@@ -63,7 +63,7 @@ class BehaviourSession(Session):
         return self._sent_exchanges
 
     def route(self, request: Request) -> Replay:
-        """Answer ``request``."""
+        """Answer ``request`` with the recorded behaviour. Raise ``CassetteMiss`` if the behaviour has no answer."""
         try:
             interaction = self._source.answer(request)
         except UnanswerableRequestError as error:

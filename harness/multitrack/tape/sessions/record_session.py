@@ -36,6 +36,6 @@ class RecordSession(Session):
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return the interactions ``recorded`` so far, because they replace the previous ones."""
+        """Return only the ``recorded`` interactions. They replace all previous ones."""
         del previous
         return tuple(recorded)

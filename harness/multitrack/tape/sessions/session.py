@@ -1,4 +1,4 @@
-"""The interface of the sessions."""
+"""The base class of the sessions, which decide how to proceed with a tape's requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SDK that all OpenAI APIs share."""
+"""The SDK for all of OpenAI's APIs."""
 
 from types import MappingProxyType
 

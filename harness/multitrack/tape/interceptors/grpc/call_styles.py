@@ -24,7 +24,7 @@ SendRequests = Callable[[Callable[[], ReplayedCall | None]], None]
 
 
 class CallStyle(ABC):
-    """One of the methods that call a multi-callable, and the kind of its result."""
+    """A way to make a synchronous call: a method of a multi-callable, and what this method returns."""
 
     call_live: Function | None = None
     """The function that makes the call when it is recorded. None for the original method."""
@@ -41,7 +41,7 @@ class CallStyle(ABC):
 
     @abstractmethod
     def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        """Make a live call, record it, and return the result for the caller."""
+        """Make a live call, record it, and return what the method returns to its caller."""
 
 
 class ResponseAndCallStyle(CallStyle):

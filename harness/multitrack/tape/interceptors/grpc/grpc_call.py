@@ -41,7 +41,7 @@ _CLIENT_CODES = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, g
 
 
 class GrpcCall(Protocol):
-    """The result of a finished call; ``grpc.Call`` has these methods."""
+    """The methods of ``grpc.Call`` that return the status and the metadata of a finished call."""
 
     def code(self) -> grpc.StatusCode | None: ...
     def details(self) -> str | None: ...
