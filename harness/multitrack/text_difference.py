@@ -1,4 +1,4 @@
-"""Show where two strings differ: the part around the first difference, with the words that changed marked."""
+"""Show where two strings differ: the text around the first difference, with marks below the changed words."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _find_changes(old: str, new: str) -> Sequence[_Change]:
 
 
 def _is_inside_word(old: str, position: int, new: str, new_position: int) -> bool:
-    """Return whether a position is inside a word of either text. Splitting there would mark only part of the word."""
+    """Return whether a position is inside a word of either text, so that a mark there would split the word."""
     return any(
         0 < at < len(text) and _is_word(text[at - 1]) and _is_word(text[at])
         for text, at in ((old, position), (new, new_position))

@@ -39,7 +39,7 @@ def shell_commands(config: pytest.Config, *, has_doctests: bool = False) -> Shel
 
 
 def find_run_options(config: pytest.Config, *, has_doctests: bool) -> RunOptions:
-    """Return the options of this run that a command for one of its tests must repeat."""
+    """Return the options of this run that commands for its tests must repeat."""
     arguments = (*_cassette_options(config), *_collection_options(config, has_doctests=has_doctests))
     return RunOptions(flags.record_flag(config), arguments, has_configuration=config.inipath is not None)
 
@@ -57,7 +57,7 @@ def rebind_command(item: pytest.Item, fixture: str | None = None) -> str:
 
 
 def leaves_facts(config: pytest.Config) -> bool:
-    """Return whether a command that is started in the same folder will find the facts about this run."""
+    """Return whether commands in the folder where this run was started will find the facts about the run."""
     folder, root = config.invocation_params.dir, config.rootpath
     if not config.pluginmanager.hasplugin("cacheprovider") or config.getini("cache_dir") != ".pytest_cache":
         return False

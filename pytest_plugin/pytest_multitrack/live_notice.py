@@ -34,7 +34,7 @@ class LiveNotice:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass each worker the path of its file before it starts."""
+        """Before a worker starts, pass it the path of the file that it writes."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="multitrack-")
             node.config.add_cleanup(self._folder.cleanup)

@@ -117,9 +117,7 @@ class OutputRedactor:
     # reports
 
     def are_clean(self, results: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether the ``results`` of tapes contain no secrets, and no text other than the names of tests and
-        cassettes.
-        """
+        """Return whether the ``results`` of tapes contain only names of tests and cassettes, and no secrets."""
         if any(value for result in results for name, value in result.items() if name not in PLAIN_FIELDS):
             return False
         names = "\n".join(f"{result['test']}\n{result['tape']}" for result in results)
@@ -150,9 +148,7 @@ class OutputRedactor:
             self._check_longrepr(report)
 
     def _check_longrepr(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Add a note if the compared values look equal because of redaction. Redact representations that are not
-        pytest's own.
-        """
+        """Explain values that look equal because of redaction. Redact the representations of other plugins."""
         text = report.longreprtext
         if _LOOK_EQUAL.search(text) and _NOTE not in text:
             pytest_internals.append_failure_line(report, _NOTE)

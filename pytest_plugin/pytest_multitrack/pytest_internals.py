@@ -92,12 +92,12 @@ def run_repeatedly(
 
 
 def get_request(item: pytest.Item) -> pytest.FixtureRequest | None:
-    """Return the request of ``item``, which knows the fixtures that were requested at run time."""
+    """Return the fixture request of ``item``. It knows the fixtures that were requested at run time."""
     return getattr(item, "_request", None)
 
 
 def list_fixture_definitions(name: str, item: pytest.Item) -> Sequence[pytest.FixtureDef[object]]:
-    """Return the definitions of a fixture that ``item`` can see, the closest one last."""
+    """Return the definitions of the fixture ``name`` that ``item`` can use, the closest one last."""
     return item.session._fixturemanager.getfixturedefs(name, item) or ()
 
 

@@ -70,9 +70,7 @@ def _remove_lost_advice(config: pytest.Config) -> None:
 
 
 def print_summary(terminalreporter: Any, exitstatus: int) -> None:
-    """Print the results of the tapes, the violations, and the unused recordings. Save facts about the run for later
-    commands.
-    """
+    """Print the results of the tapes, the violations, and the unused recordings. Save facts about the run."""
     config: pytest.Config = terminalreporter.config
     summary = RunState.of(config).summary
     reports = (report for reports in terminalreporter.stats.values() for report in reports)

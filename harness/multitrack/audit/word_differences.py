@@ -20,7 +20,7 @@ class WordChange:
 
 
 def find_word_changes(recorded: str, sent: str) -> list[WordChange]:
-    """Return the stretches of words that differ, without the values that change in each run."""
+    """Return the stretches of words that differ. Values that change in each run are ignored."""
     changes: list[WordChange] = []
     removed = ""
     parts = split_changes(mask_noise(recorded), mask_noise(sent))

@@ -62,7 +62,7 @@ def patch(client: openai.OpenAI, mode: Mode | None = None) -> ParallelOpenAI: ..
 @overload
 def patch(client: openai.AsyncOpenAI, mode: Mode | None = None) -> AsyncParallelOpenAI: ...
 def patch(client: Any, mode: Mode | None = None) -> Any:
-    """Add ``response_model`` to the method ``create`` of ``client`` in place, and return ``client``.
+    """Add ``response_model`` to the ``create`` method of ``client`` in place, and return ``client``.
 
     Takes the same arguments and raises the same errors as ``from_openai``.
     """

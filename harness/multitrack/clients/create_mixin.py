@@ -35,9 +35,7 @@ class Omit(Protocol):
 
 
 class _SdkResource:
-    """Base of an SDK client's resource with ``response_model``. Subclasses also inherit from the SDK's class for the
-    resource.
-    """
+    """Base of a client's resource with ``response_model``. Subclasses also inherit from the SDK's resource class."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]

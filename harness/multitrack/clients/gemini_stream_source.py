@@ -19,7 +19,7 @@ class ResponseConverter(Protocol[AnyR]):
     """Converts the responses of an SDK."""
 
     def dump_response(self, raw: AnyR) -> Mapping[str, Any]:
-        """Return ``raw`` as JSON, in the wire format."""
+        """Convert ``raw`` to JSON in the wire format."""
 
     def get_usage(self, raw: AnyR) -> Any:
         """Return the SDK's usage object in ``raw``."""
@@ -45,7 +45,7 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     def begin(cls, converter: ResponseConverter[R], generator: Generator[R]) -> GeminiStreamSource[R]:
-        """Read the first response, because only then do the SDKs send the request and raise its errors."""
+        """Read the first response. The SDKs send the request, and raise its errors, only when this response is read."""
         first = list(islice(generator, 1))
         return cls(converter, generator, chain(first, generator))
 

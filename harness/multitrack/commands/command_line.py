@@ -317,7 +317,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
 
 def _split_ids(names: Sequence[Path]) -> list[str]:
-    """Return the ids of items among the arguments. Empty if all of them are paths.
+    """Return the item ids among the arguments. Empty if all arguments are paths.
 
     Raises:
         typer.BadParameter: Some are ids, and some are paths.

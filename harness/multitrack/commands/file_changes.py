@@ -33,7 +33,7 @@ class FileChange:
 
     @property
     def action(self) -> str:
-        """What happens to the file: move, create, remove or change."""
+        """The kind of change: move, create, remove or change."""
         if self.moved_from is not None:
             return "move"
         if self.before is None:

@@ -142,9 +142,7 @@ def _rename_in_cassette(path: Path, content: bytes, renaming: Renaming, *, is_mo
 
 
 def _rename_fixture(renaming: Renaming) -> Callable[[str], str | None]:
-    """Return a function that replaces the name of a renamed module in a fixture's name, such as ``fixture x of
-    module``.
-    """
+    """Return a function that renames a module in a fixture's name, such as ``fixture x of module``."""
     old, new = (PurePosixPath(NodeId.parse(name).module) for name in (renaming.old, renaming.new))
 
     def rename(name: str) -> str | None:
@@ -165,7 +163,7 @@ def _list_tests(content: bytes) -> list[str]:
 
 
 def _find_test_names(path: Path, text: str) -> list[yaml.ScalarNode]:
-    """Return the nodes that hold test names, in file order."""
+    """Return the YAML nodes that hold test names, in file order."""
     try:
         document = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:

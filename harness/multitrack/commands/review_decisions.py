@@ -35,7 +35,7 @@ class Decisions:
     ignored: dict[str, list[str]] = field(default_factory=dict)
 
     def settles(self, item: ReviewItem) -> bool:
-        """Return whether nothing is left to decide about ``item``."""
+        """Return whether the decisions about ``item`` are complete."""
         return item.id in self.words or ignore_paths(item, self.list_ignored()) is None
 
     def list_ignored(self) -> list[str]:

@@ -297,8 +297,8 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
     """Yield the fields whose values changed.
 
-    If the recorded result is not equal to the arguments of the call, the earlier values are unknown. Only the class is
-    yielded then.
+    If the recorded result is not equal to the arguments of the call, the earlier values are unknown. Then yield only
+    the class.
     """
     if not isinstance(result.outcome, BaseModel):
         return

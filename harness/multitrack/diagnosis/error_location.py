@@ -38,7 +38,7 @@ def locate_error(model: type[BaseModel], location: Location, arguments: str | No
 
 
 def _find_field(model: type[BaseModel], location: Location) -> tuple[type[BaseModel], str]:
-    """Return the innermost class and field that can be determined."""
+    """Return the innermost class and field that can be found for the ``location`` of a Pydantic error."""
     owner, name, within = model, "", [model]
     for step in location:
         fields = [(one, *found) for one in within if (found := _find_step(one, step))]

@@ -50,7 +50,7 @@ def find_compared_files(before: Path, after: Path) -> Iterator[ComparedFile]:
     """Yield the cassettes that differ between two files or two folders.
 
     Raises:
-        CassetteMissing: One of them does not exist.
+        CassetteMissing: One of the paths does not exist.
     """
     for path in (before, after):
         if not path.exists():

@@ -232,7 +232,7 @@ _END: Any = object()
 
 
 class _CompletedAwaitable:
-    """An awaitable for a stream that needs no asynchronous work to close."""
+    """An awaitable that does nothing, for a stream that closes without asynchronous work."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()

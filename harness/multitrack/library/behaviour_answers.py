@@ -24,7 +24,7 @@ _AWS_STREAM = re.compile(r"/invoke-with-response-stream$")
 
 
 class BehaviourAnswers:
-    """The answers of one behaviour, for a tape. See ``multitrack.tape.sessions.behaviour_session.AnswerSource``."""
+    """Answers a tape's requests from one behaviour. See ``multitrack.tape.sessions.behaviour_session.AnswerSource``."""
 
     def __init__(self, wire: str, name: str) -> None:
         """Read the behaviour.

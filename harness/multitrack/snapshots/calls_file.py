@@ -67,7 +67,7 @@ def replace_note(text: str, note: str) -> str:
 
 
 def read_entries(path: Path) -> dict[str, str]:
-    """Return the entries by name, empty if there is no file.
+    """Return the entries by name. Empty if the file does not exist.
 
     Raises:
         DamagedCallsFile: The file cannot be read completely.

@@ -55,7 +55,7 @@ def make_calls_snapshot(
     accept_command: Callable[[], str] | None = None,
     note_change: NoteChange | None = None,
 ) -> CallsSnapshot:
-    """Return the fixture ``calls_snapshot`` for one test. Fails the test if syrupy's plugin is not active.
+    """Return the value of the fixture ``calls_snapshot`` for one test. Fails the test if syrupy's plugin is not active.
 
     Args:
         request: The fixture's request.

@@ -17,13 +17,13 @@ from multitrack.snapshots.parsing import UnreadableCalls, parse_expression
 
 @dataclass(frozen=True, slots=True)
 class MatcherNode(Name):
-    """A matcher in an expected call, written as ``text``. ``fits`` returns whether it accepts a value."""
+    """A matcher in an expected call. ``text`` is its source code, and ``fits`` returns whether it accepts a value."""
 
     fits: Callable[[object], bool] = field(compare=False)
 
 
 class Matcher:
-    """A type, several types (``date | None``, or a tuple), ``...`` for any value, or an object with ``==``."""
+    """A matcher: a type, types (``date | None``, or a tuple), ``...`` for any value, or an object with ``==``."""
 
     def __init__(self, matcher: object) -> None:
         self._types = _list_types(matcher)
@@ -46,7 +46,7 @@ class Matcher:
 
     @property
     def node(self) -> MatcherNode:
-        """The matcher in the tree of an expected call."""
+        """The matcher as a node in the tree of an expected call."""
         return MatcherNode(format_line(self.expression), self.fits)
 
     def _to_expression(self) -> Expression:
@@ -64,7 +64,7 @@ class Matcher:
 
 
 def is_matcher(value: object) -> bool:
-    """Return whether a value can only be a matcher: a type, ``...``, or an object with its own ``==``."""
+    """Return whether ``value`` must be a matcher: a type, ``...``, or an object with its own ``==``."""
     return value is ... or _list_types(value) is not None or type(value).__eq__ is not object.__eq__
 
 

@@ -1,4 +1,4 @@
-"""Select the answer to a request, from the script or by default, and generate its ids."""
+"""Select the answer to a request, from the script or by default, and generate the answer's ids."""
 
 from __future__ import annotations
 

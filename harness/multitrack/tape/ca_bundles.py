@@ -1,13 +1,14 @@
 """Load the certificates of certificate authorities (CAs) lazily while a cassette replays.
 
 When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A replay
-never connects. Therefore, while a ``deferring`` block is open, an SSL context for clients only remembers which file to
-load. It loads the file before its first handshake, or before its certificates are read, even if the block has ended.
+never connects. For this reason, an SSL context for clients only remembers which file to load while a ``deferring``
+block is open. It loads the file before its first handshake, or before its certificates are read, even if the block has
+ended by then.
 
 A context trusts the same authorities as without this module:
 
-- The first load of a file in a process is never deferred, so a missing or damaged file raises an error at the usual
-  place. Later loads are deferred if the file has not changed since. If the file changes or disappears before its
+- The first load of a file in a process is never deferred. A missing or damaged file raises an error
+  at once. Later loads are deferred if the file has not changed since. If the file changes or disappears before its
   deferred load, the earlier content is loaded.
 - The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are not read later than usual.
 - Each context loads its own certificates. Contexts share nothing.

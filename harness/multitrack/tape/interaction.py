@@ -52,7 +52,7 @@ class Interaction:
 
     @property
     def replayed_response(self) -> Response:
-        """The response for the client."""
+        """The response that the client receives on replay."""
         return self.stored_response or self.response
 
     def belongs_to(self, test: str | None) -> bool:

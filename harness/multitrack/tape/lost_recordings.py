@@ -1,4 +1,4 @@
-"""After a miss, find the recording elsewhere: in a pending recording, or in the cassette of a renamed test.
+"""After a miss, search for the recording elsewhere: in a pending recording, or in the cassette of a renamed test.
 
 The search is limited, because a project may have thousands of cassettes.
 """
@@ -316,7 +316,7 @@ class RecordingSearch:
 
 
 def _has_snapshot(files: OwnedFiles, test: NodeId) -> bool:
-    """Return whether a snapshot exists that keeps ``multitrack mv`` from renaming a test to ``test``.
+    """Return whether ``test`` already has a snapshot, so that ``multitrack mv`` cannot give another test its name.
 
     If ``test`` is not in a class, any snapshot in its file counts.
     """
@@ -406,9 +406,7 @@ class _OtherCassette:
     """The positions, from 0, of pending recordings that are appended to the cassette. The others replace recordings."""
 
     def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
-        """Return whether a request with ``key`` can be replayed, if ``played`` requests with that key were replayed
-        before.
-        """
+        """Return whether a request with ``key`` can be replayed after ``played`` requests with the same key."""
         # an entry's key alone decides whether it accepts a request
         accepting = [
             position

@@ -1,4 +1,4 @@
-"""The tape: an open cassette, and the only object that interceptors, the plugin and tests use."""
+"""The tape: an open cassette. Interceptors, the plugin and tests use only this object."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ class Tape:
 
     @contextmanager
     def expect_misses(self) -> Iterator[list[TapeViolation]]:
-        """Do not fail the test because of misses and live calls within the block.
+        """Within the block, misses and live calls do not fail the test.
 
         Yields:
             The list of the violations, which grows as violations happen.
@@ -257,9 +257,9 @@ class Tape:
 
     @property
     def interactions(self) -> Sequence[Interaction]:
-        """The interactions in the cassette, in order; in record mode, those recorded so far.
+        """The interactions in the cassette, in order. In ``record`` mode, the interactions recorded so far.
 
-        In ``drift`` mode, the cassette is not written, and the live responses are ``live_interactions``.
+        In ``drift`` mode, the cassette is not written, and the live responses are in ``live_interactions``.
         """
         return self._session.list_interactions(self._cassette.interactions, self._recorder.interactions())
 
@@ -358,7 +358,7 @@ class Tape:
 
     @property
     def recorded_at(self) -> datetime | None:
-        """The time of the last recording when the cassette was opened. None if it is unknown."""
+        """The time of the last recording that the cassette contained when it was opened. None if unknown."""
         return self._cassette.recorded_at
 
     @property

@@ -1,8 +1,8 @@
 """Observe which recorded request vcrpy chooses for each live one.
 
-The observer changes nothing that a test can see. While a test runs, it only keeps references: an application's event
-loop may forbid its code to open files, to ask for the current directory or to wait for a lock, and a client would then
-turn the error into a failed connection.
+The observer changes nothing that a test can see. While a test runs, it only keeps references. It opens no files, does
+not ask for the current directory, and waits for no lock, because some applications forbid that in their event loop. A
+client would turn the resulting error into a failed connection.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class VcrpyObserver:
     """Observes vcrpy's cassettes in this process."""
 
     def __init__(self, show_path: Callable[[str], str]) -> None:
-        """Create an observer that observes nothing yet. ``show_path`` returns a path as it is shown to the user."""
+        """Create the observer. It observes nothing until ``start`` is called. ``show_path`` formats paths."""
         self._show_path = show_path
         self.test = ""
         """The running test. Requests are assigned to it, and so are the cassettes that it opens."""
@@ -165,9 +165,7 @@ class VcrpyObserver:
         ]
 
     def _merge_loaded(self) -> None:
-        """Merge all cassette objects that belong to the same file. Keep the open ones, because later tests may use
-        them.
-        """
+        """Merge all cassette objects of the same file. Keep the open ones, because later tests may use them."""
         still_open = {id(opened) for _, opened in self._open.values()}
         remaining = []
         for opened in self._loaded:

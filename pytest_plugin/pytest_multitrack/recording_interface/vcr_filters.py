@@ -39,9 +39,7 @@ class VcrFilters:
         return None if filtered is None else vcr_requests.from_vcr_response(filtered, response)
 
     def filter_stored_response(self, response: Response) -> Response | None:
-        """Return the filtered ``response`` from another recorder's cassette. vcrpy also filters the responses that it
-        loads.
-        """
+        """Filter a ``response`` from another recorder's cassette. vcrpy also filters the responses that it loads."""
         if not self.changes_responses:
             return response
         stored = vcr_requests.to_vcr_response(response)

@@ -142,9 +142,7 @@ def _list_comparisons(test: ReportedTest) -> list[ReportedComparison]:
 
 
 def _format_difference(test: ReportedTest) -> Iterator[str]:
-    """Yield HTML for the first difference: its location and its two values. Yield nothing if the test has no
-    difference.
-    """
+    """Yield HTML for the location and the two values of the first difference, if there is one."""
     for comparison, pair in ((one, pair) for one in _list_comparisons(test) for pair in one.differing):
         call = pair.expected or pair.received
         tool = call.tool if call is not None else ""

@@ -92,7 +92,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
 
 
 class InvalidXaiMessageError(ValueError):
-    """Bytes or JSON that are not a valid message."""
+    """Bytes or a JSON document that are not a valid message."""
 
 
 def decode_message(name: str, content: bytes) -> dict[str, Any]:

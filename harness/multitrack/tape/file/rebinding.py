@@ -1,4 +1,4 @@
-"""Replace the requests of recorded interactions with those that tests now send, and keep the responses."""
+"""Replace the requests of recorded interactions with the requests that tests now send, and keep the responses."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_
 class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
-    All requests and keys are in the canonical form that ``transcoding.canonical_call`` returns. ``problem`` is the
-    reason why one of the calls has no canonical form. If the live call has none, ``request`` is the unchanged live
+    All requests and keys are in the canonical form that ``transcoding.canonical_call`` returns. ``problem`` says why
+    one of the calls has no canonical form. If the live call has no canonical form, ``request`` is the unchanged live
     request, and ``recorded`` is empty.
     """
 

@@ -20,7 +20,7 @@ _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}
 
 
 def number_generated_ids(body: bytes) -> bytes:
-    """Return ``body`` with each id that a client generates at random replaced by a number, in order of appearance.
+    """Replace each id in ``body`` that a client generates at random with a number, in order of appearance.
 
     Equal ids get equal numbers, so a tool result must still refer to the same call.
     """

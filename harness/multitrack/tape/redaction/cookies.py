@@ -15,9 +15,9 @@ _DELETED = re.compile(r"\b19[67]\d\b")
 def redact_set_cookie(header: str) -> str | None:
     """Return the header with a harmless value, so that code that looks up the cookie by its name finds it.
 
-    The time at which the cookie expires is removed, because it would have passed on replay. The time stays if the
-    header deletes the cookie. ``None`` if the header is not recorded, because it sets an infrastructure cookie or a
-    cookie without a name.
+    The time at which the cookie expires is removed, because a replay usually happens after that time. The time stays
+    if the header deletes the cookie. ``None`` if the header is not recorded, because it sets an infrastructure cookie
+    or a cookie without a name.
     """
     pair, *attributes = header.split(";")
     name, _, content = pair.partition("=")

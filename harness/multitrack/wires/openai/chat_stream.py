@@ -31,7 +31,7 @@ _CALL_KEYS = frozenset({"index", "id", "type", "function", "custom"})
 
 
 class ChatStreamDecoder(StreamDecoder):
-    """Assemble the calls of a chat stream from their deltas."""
+    """Assembles the calls of a chat stream from their deltas."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ class _ChatStreamedCall:
         return self._index is None or not self._choice.is_after_gap(self._index)
 
     def is_followed_by(self, fragment: Mapping[str, Any]) -> bool:
-        """Return whether ``fragment``, which has the index of this call, begins another call."""
+        """Return whether ``fragment`` begins another call, although it has the index of this call."""
         name, arguments = read_function(fragment)
         if not name:
             return False
@@ -274,7 +274,7 @@ class _ChatStreamedCall:
 
 
 def _append(value: Any, piece: Any) -> Any:
-    """Append a streamed piece of a reasoning field to its value, which is a string or a list of details.
+    """Append a streamed piece to a reasoning field. The value of the field is a string or a list of details.
 
     https://openrouter.ai/docs/use-cases/reasoning-tokens#streaming-response
     """

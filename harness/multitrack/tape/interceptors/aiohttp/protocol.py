@@ -16,7 +16,7 @@ from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 
 
 class HandlerEvents(Protocol):
-    """The events of a ``DeferredResponseHandler`` that has no real connection yet."""
+    """Callbacks of a ``DeferredResponseHandler`` that has no real connection yet."""
 
     def on_request_sent(self) -> None:
         """Called when the request has been written, or will be at the end of this event loop iteration."""

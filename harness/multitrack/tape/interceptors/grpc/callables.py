@@ -54,7 +54,7 @@ class Channels:
 
 
 def channels() -> Channels:
-    """Return the classes of both kinds of channels."""
+    """Return the classes of synchronous and of asyncio channels."""
     return Channels(import_module("grpc._channel").Channel, import_module("grpc.aio._channel").Channel)
 
 
@@ -114,8 +114,8 @@ class AsyncioCalls:
     """The classes of calls on asyncio channels.
 
     Attributes:
-        plain: The classes whose objects are one RPC each.
-        intercepted: The classes whose objects run the caller's gRPC interceptors first.
+        plain: The classes whose instances each represent one RPC.
+        intercepted: The classes whose instances run the caller's gRPC interceptors first.
     """
 
     plain: tuple[type, ...]
@@ -212,9 +212,7 @@ def create_core_status(code: int, details: str, trailing: Metadata) -> Any:
 
 
 def find_status(core: Any) -> tuple[int, str, Metadata, Metadata]:
-    """Return the code, details, initial and trailing metadata of a finished asyncio call. ``core`` is its Cython
-    object.
-    """
+    """Return the code, details, initial and trailing metadata of a finished asyncio call."""
     status = core._status
     return status.code(), status.details() or "", core._initial_metadata or (), status.trailing_metadata() or ()
 

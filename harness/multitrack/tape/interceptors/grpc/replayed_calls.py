@@ -48,7 +48,7 @@ class ReplayedCall(DelegatingCall):
         """Continue the replay after the client has sent more messages."""
 
     def send_message(self, replay: StreamRequestReplay, message: bytes) -> None:
-        """Match the client's next ``message``, as protobuf JSON."""
+        """Match the client's next ``message``, which is protobuf JSON."""
         self._match(lambda: replay.match_message(message))
 
     def end_requests(self, replay: StreamRequestReplay) -> None:
@@ -179,7 +179,7 @@ class ReplayedStream(ReplayedCall):
         raise StopIteration
 
     def _await_step(self) -> Step | None:
-        """Return the next step. None if the caller must check whether the call has ended, and try again."""
+        """Return the next step. If it returns None, check whether the call has ended, and try again."""
         step = self._next_step()
         if step is None and self.is_active():
             self._wait_for_more()
