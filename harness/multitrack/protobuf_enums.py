@@ -1,4 +1,4 @@
-"""Names of enums in protobuf JSON."""
+"""Correct the spelling of enum names in protobuf JSON."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def add_options(parser: pytest.Parser) -> None:
         type=int,
         metavar="N",
         dest="multitrack_drift_samples",
-        help="With --calls-drift, run each test that uses a cassette N times and show how often each field agrees "
-        "(default: 1)",
+        help="With --calls-drift, run each test that uses a cassette N times and show how often each field agrees with "
+        "the recording (default: 1)",
     )
     group.addoption(
         "--calls-rebind",
@@ -147,7 +147,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
-    """Add ``--record`` unless another plugin or conftest defines an option of that name."""
+    """Add ``--record`` unless another plugin or conftest defines an option with that name."""
     if not is_free("--record", parser):
         return
     parser.getgroup("multitrack").addoption(

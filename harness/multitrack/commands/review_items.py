@@ -297,7 +297,7 @@ def _compare(snapshot: ChangedSnapshot, ignored: Sequence[str] = ()) -> CallComp
 
 
 def ignore_paths(item: ReviewItem, ignored: Sequence[str]) -> ReviewItem | None:
-    """Return the item without the differences at these paths. None if nothing else differs."""
+    """Return the item without the differences at the paths ``ignored``. None if no difference remains."""
     if not ignored or not isinstance(item.source, ChangedSnapshot) or not item.paths:
         return item
     comparison = _compare(item.source, ignored)

@@ -121,7 +121,7 @@ class RevalidationReport:
 
 
 def revalidate(targets: Iterable[Path], importer: ModelImporter) -> RevalidationReport:
-    """Validate the calls in ``targets``, which are cassettes or folders with cassettes, with the current models.
+    """Validate the calls in cassettes with the current models. ``targets`` are cassettes or folders.
 
     A call that was invalid when its test passed is not a problem, because the test expects the error.
 

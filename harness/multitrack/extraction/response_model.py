@@ -51,7 +51,7 @@ def parse_response_model(response_model: object) -> tuple[type[BaseModel], ...]:
 def _list_members(response_model: Any) -> tuple[Any, ...]:
     """Return the members of ``response_model`` if it has the usual form, ``Iterable[A | B]``; otherwise an empty tuple.
 
-    Every call to ``create`` needs the members, and finding them in the general way takes five times as long.
+    Every call to ``create`` needs the members, and finding them in any possible form takes five times as long.
     """
     arguments: tuple[Any, ...] = getattr(response_model, "__args__", ())
     if len(arguments) != 1 or getattr(response_model, "__origin__", None) not in (Iterable, list):

@@ -106,7 +106,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="invalid_arguments",
-        description="The arguments are JSON, but do not match the schema of the tool.",
+        description="The arguments are JSON, but do not match the tool's schema.",
         seen=("https://platform.openai.com/docs/api-reference/chat/object",),
         arguments="invalid",
     ),
@@ -207,7 +207,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="reasoning_before_calls",
-        description="The answer contains the reasoning of the model before its calls.",
+        description="The answer contains the model's reasoning before its calls.",
         seen=("https://api-docs.deepseek.com/guides/reasoning_model", _RESPONSES, _CLAUDE_STREAM, _GEMINI),
     ),
     CatalogueEntry(
@@ -221,7 +221,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="safety_block",
-        description="A safety filter of the provider withholds the answer.",
+        description="The provider's safety filter withholds the answer.",
         seen=(_GEMINI, "https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html"),
         absent=_absent(
             (_both("openai.chat", "openai.responses"), "for a filter, see the behaviour `content_filter`"),
@@ -233,7 +233,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="content_filter",
-        description="A content filter of the provider ends the answer.",
+        description="The provider's content filter ends the answer.",
         seen=(
             "https://platform.openai.com/docs/api-reference/chat/object",
             _CONVERSE,
@@ -263,7 +263,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="thought_signatures",
-        description="Signatures, which the next request must repeat, accompany the calls or the reasoning.",
+        description="The calls or the reasoning have signatures, which the next request must repeat.",
         seen=(_SIGNATURES, _CLAUDE_STREAM),
     ),
     CatalogueEntry(

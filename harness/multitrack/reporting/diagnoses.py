@@ -1,4 +1,4 @@
-"""The diagnoses of a failed test: a stable id, for programs, and a sentence."""
+"""The diagnoses of failed tests. Each has a stable id, for programs, and a sentence."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from multitrack.snapshots import SUFFIX
 
 
 class PendingSnapshots(Protocol):
-    """Snapshots to write if the test that is running passes."""
+    """Snapshots to write if the running test passes."""
 
     def write(self) -> None: ...
 

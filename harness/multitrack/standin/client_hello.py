@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 10
 
 
 def offers_only_h2(connection: socket.socket) -> bool:
-    """Return whether the client offers HTTP/2 but not HTTP/1.1, as gRPC does. Consumes nothing."""
+    """Return whether the client offers HTTP/2 but not HTTP/1.1, as gRPC does. The client's data is not consumed."""
     protocols = parse_protocols(_peek_record(connection))
     return b"h2" in protocols and b"http/1.1" not in protocols
 
@@ -46,7 +46,7 @@ def _peek(connection: socket.socket, size: int) -> bytes:
 
 
 class _ByteReader:
-    """Reads bytes from the front. Raises ``IndexError`` if there are not enough."""
+    """Reads a byte string from its beginning. Raises ``IndexError`` if too few bytes are left."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

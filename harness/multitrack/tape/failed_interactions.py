@@ -1,4 +1,4 @@
-"""Interactions in which the request failed: with an error response, or without any response."""
+"""Find interactions whose request failed, either with an error response or without any response."""
 
 from __future__ import annotations
 

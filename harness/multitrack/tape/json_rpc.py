@@ -1,4 +1,4 @@
-"""JSON-RPC over event streams, as MCP's streamable HTTP uses it.
+"""Find out whether an event stream has answered all JSON-RPC calls in a request, as in MCP's streamable HTTP.
 
 See https://modelcontextprotocol.io/specification/2025-06-18/basic/transports#sending-messages-to-the-server.
 """

@@ -61,10 +61,10 @@ class NetworkBlock:
         lines = [f"Network is disabled: {self._test} must not connect to {address or 'an address that has no name'}"]
         if self._has_marker and host:
             marker = f"@pytest.mark.block_network(allowed_hosts=[{re.escape(host)!r}])"
-            lines.append(f"  to allow this connection at the test: {marker}")
+            lines.append(f"  to allow this connection, mark the test: {marker}")
         if port is not None:
             lines += [
-                "  to allow this connection in pyproject.toml:",
+                "  to allow this connection, add to pyproject.toml:",
                 "    [tool.multitrack]",
                 f'    allow_hosts = ["{host}"]',
             ]

@@ -86,7 +86,7 @@ class OpenCassette:
         self._additional = [self._prepare(other) for other in additional if other is not None]
 
     def _prepare(self, cassette: Cassette) -> Cassette:
-        """Return ``cassette``, ready for replay: another recorder's cassette is filtered and redacted."""
+        """Filter and redact ``cassette`` if another recorder wrote it, so that it can be replayed."""
         if cassette.is_foreign and self._filters is not None:
             filter_response = self._filters.filter_stored_response
             filtered = ((one, filter_response(one.response)) for one in cassette.interactions)

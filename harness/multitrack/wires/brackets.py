@@ -9,7 +9,7 @@ _INSIDE_STRING = re.compile(r'["\\]')
 
 
 class BracketCounter:
-    """Count the brackets of one JSON value piece by piece. It reads each character only once."""
+    """Finds the end of a JSON value that arrives in pieces by counting brackets. Reads each character only once."""
 
     def __init__(self) -> None:
         self._depth = 0

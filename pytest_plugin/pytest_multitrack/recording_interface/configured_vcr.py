@@ -58,7 +58,7 @@ class ConfiguredVcr:
         self._initial_serializers = dict(self.vcr.serializers)
 
     def call_hook(self, config: pytest.Config) -> None:
-        """Call the project's hook, which may change the settings."""
+        """Call the project's hook ``pytest_recording_configure``, which may change vcrpy's settings."""
         config.hook.pytest_recording_configure(config=config, vcr=self.vcr)
 
     @property

@@ -1,4 +1,4 @@
-"""Anthropic's Messages API: writes answers as JSON or as server-sent events.
+"""Write answers of Anthropic's Messages API, as JSON or as server-sent events.
 
 The events are described at https://platform.claude.com/docs/en/build-with-claude/streaming
 """

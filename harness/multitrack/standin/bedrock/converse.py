@@ -1,4 +1,4 @@
-"""The Converse API of Amazon Bedrock: writes answers as JSON or as an AWS event stream.
+"""Write answers of Amazon Bedrock's Converse API, as JSON or as an AWS event stream.
 
 The events are described at https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
 """

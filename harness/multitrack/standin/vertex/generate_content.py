@@ -1,4 +1,4 @@
-"""Vertex AI's GenerateContent: parses requests and builds responses, both as protobuf JSON.
+"""Parse requests and build responses of Vertex AI's GenerateContent, both as protobuf JSON.
 
 The format is described at https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference.
 """
@@ -77,7 +77,7 @@ def extract_model_name(request: Mapping[str, Any]) -> str:
 
 
 def find_host(request: Mapping[str, Any]) -> str:
-    """Return the host that serves the model: the host of its location, or the Gemini API's host."""
+    """Return the host that serves the model: Vertex AI's host for the model's region, or the Gemini API's host."""
     parts = str(request.get("model", "")).split("/")
     if parts[0] in ("models", "tunedModels"):
         return "generativelanguage.googleapis.com"

@@ -1,4 +1,4 @@
-"""xAI's ``GetCompletion`` and ``GetCompletionChunk`` over gRPC: parses serialized requests, and writes replies.
+"""Parse requests and write replies for xAI's ``GetCompletion`` and ``GetCompletionChunk`` over gRPC.
 
 https://docs.x.ai/docs/grpc-reference
 """

@@ -1,7 +1,7 @@
 """Write values as YAML, on one line or as a literal block, in the same way as PyYAML.
 
-PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. Here, PyYAML only writes short
-strings, and each of them only once.
+PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. This module uses PyYAML only for
+short strings, and only once for each of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Responses as files for ``http.client.HTTPResponse``: recorded ones, and live ones that are being recorded."""
+"""Present recorded and live responses as files for ``http.client.HTTPResponse``. Live responses are recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report a tape's misses: each fails the test, and the first ones are explained."""
+"""Report a tape's misses. Each miss fails the test. The first ones are also explained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules for the shapes of secrets, such as a service's keys.
+"""The rules that recognize secrets, such as API keys, by their shape.
 
 Most rules come from gitleaks, in the file ``gitleaks_rules.json``. ``_OWN`` and the other lists add shapes that
 gitleaks lacks or describes more narrowly.

@@ -106,7 +106,7 @@ def _read_function(function: object, where: str) -> tuple[str, dict[str, Any]]:
 
 
 def attach_response(message: Mapping[str, Any], location: str, unanswered: list[GeminiCall]) -> None:
-    """Attach the response in a tool message to the call that it answers, and remove that call from ``unanswered``.
+    """Set the response of the call that a tool message answers, and remove the call from ``unanswered``.
 
     If several calls have the same id, the message answers the first of them. If the message has no id, the function
     name is used in the same way.
@@ -146,7 +146,7 @@ def _convert_response(content: object, location: str) -> dict[str, Any]:
 def convert_response_text(text: str) -> dict[str, Any]:
     """Convert the text that a tool returned. JSON that Gemini can represent is sent as JSON, anything else as text.
 
-    If an object has the key "output" or "error", Gemini reads the values of these keys only:
+    If an object has the key "output" or "error", Gemini reads only the values of these keys:
     https://ai.google.dev/api/caching#FunctionResponse
     """
     try:

@@ -192,7 +192,7 @@ def _is_null(schema: Schema) -> bool:
 
 
 def read_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert Google's ``Schema`` message to JSON Schema. Google writes types in upper case, int64 limits as text."""
+    """Convert Google's ``Schema`` message, which has types in upper case and int64 limits as text, to JSON Schema."""
     converted: dict[str, Any] = {}
     for name, value in schema.items():
         match name:

@@ -114,7 +114,7 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 
 
 def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: WireAnswer) -> None:
-    """Change the text and the calls of ``documents``, the chunks of one answer."""
+    """Change the text and the calls in ``documents``, which are the chunks of one answer."""
     changes_calls = not have_same_calls(answer.calls, before.calls)
     if answer.text == before.text and not changes_calls:
         return

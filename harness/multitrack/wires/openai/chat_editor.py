@@ -171,7 +171,7 @@ class _ChatStream:
                     yield position, entry, delta
 
     def edit_texts(self, key: str, text: str | None) -> None:
-        """Spread ``text`` over the deltas of the first choice that has text. If it is None, delete all text."""
+        """Spread ``text`` over the deltas of the first choice that has text. If ``text`` is None, delete all text."""
         found = [
             (index, delta)
             for index in self._indices

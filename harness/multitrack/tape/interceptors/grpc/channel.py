@@ -126,7 +126,7 @@ def _wrap_stream_requests(current_tape: CurrentTape, style: CallStyle) -> Callab
 
 
 class _BoundCall:
-    """A call to a multi-callable, with its arguments."""
+    """A call to one of gRPC's multi-callables, with its arguments."""
 
     def __init__(self, original: Function, style: CallStyle, bound: inspect.BoundArguments) -> None:
         self._original = original
@@ -170,7 +170,7 @@ class _BoundCall:
         """Send the call to the network, record it, and return the result for the caller.
 
         Args:
-            recording: Records the call.
+            recording: Receives the messages of the call.
             serialize: The serializer of the messages that are sent.
         """
         callee = callables.with_serializers(self._callee, serialize, _record_responses(self._callee, recording))
