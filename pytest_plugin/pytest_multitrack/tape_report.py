@@ -177,7 +177,7 @@ def _summarize_blocks(results: Sequence[TapeResult], *, is_quiet: bool) -> termi
 
 
 def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any]]) -> None:
-    """Print the results of the tapes in a run, if there were any.
+    """Print the results of the tapes in a run. Print nothing if no tape was used.
 
     Args:
         late_results: The results of tapes that were closed after the last report.

@@ -93,7 +93,7 @@ if TYPE_CHECKING:
 
 
 def copy_with_extraction(client: Any, mode: Mode | None) -> Any:
-    """Return a copy of ``client`` with extraction that uses the same connections. ``client`` itself is not changed."""
+    """Return a copy of ``client`` that extracts models and uses the same connections. ``client`` is not changed."""
     mode = resolve_mode(mode, Mode.ANTHROPIC_PARALLEL_TOOLS, function="from_anthropic")
     if not isinstance(client, _CLIENTS):
         raise TypeError(

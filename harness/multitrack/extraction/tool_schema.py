@@ -68,7 +68,7 @@ def build_tool(name: str, model: type[BaseModel]) -> ToolDefinition:
     """Return ``model`` as a tool: its docstring becomes the description, its fields become the parameters.
 
     Raises:
-        TypeError: If the model has no JSON schema, or one that is not an object.
+        TypeError: If the model has no JSON schema, or if its schema does not describe an object.
     """
     try:
         schema = model.model_json_schema(schema_generator=_ArgumentsSchema)

@@ -24,13 +24,13 @@ T = TypeVar("T")
 
 
 class Toolset(Generic[T]):
-    """The tools for one ``response_model``, for use without one of Multitrack's clients.
+    """The tools for one ``response_model``. A toolset extracts models without one of Multitrack's clients.
 
     A tool's description is the docstring of its model. A ``description`` in the ``json_schema_extra`` of the model's
     ``model_config`` replaces the docstring.
 
-    A tool's name is the name of its model. A ``title`` in the model's own ``model_config`` replaces it if the title is
-    a valid tool name for every provider: at most 64 letters, digits, underscores and dashes, with a letter or an
+    A tool's name is the name of its model. A ``title`` in the model's own ``model_config`` replaces it if the title
+    is a valid tool name for every provider: at most 64 letters, digits, underscores and dashes, with a letter or an
     underscore at the beginning. Models with the same name get numbered tools: ``Weather``, ``Weather_2``.
 
     Schemas are cached per sequence of models.

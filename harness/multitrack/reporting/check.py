@@ -1,4 +1,4 @@
-"""Problems with cassettes that can be found without replaying them, for ``multitrack check``."""
+"""Find problems with cassettes for ``multitrack check``, without replaying the cassettes."""
 
 from __future__ import annotations
 

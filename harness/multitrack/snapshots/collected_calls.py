@@ -86,7 +86,7 @@ def collect_calls(
 
 
 def to_snapshot_calls(value: object, *, redact_text: RedactText = unchanged_text) -> tuple[SnapshotCall, ...]:
-    """Return the calls in an iterable that ``collect_calls`` accepts, without any options.
+    """Return the calls in an iterable. Accepts the same iterables as ``collect_calls``, but no options.
 
     Raises:
         UnwritableValue: As for ``collect_calls``.

@@ -1,4 +1,4 @@
-"""Convert Python values to expressions of literals."""
+"""Convert Python values to expressions that consist of literals."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def to_expression(
     replace: ReplaceValue = replace_nothing,
     convert_unknown: ConvertUnknown = reject_unknown,
 ) -> Expression:
-    """Convert a value.
+    """Convert a value to an expression.
 
     Args:
         value: The value.
@@ -106,7 +106,8 @@ def to_expression(
         convert_unknown: Called for each object of a class that is not known here.
 
     Raises:
-        UnwritableValue: The value contains itself, is nested too deeply, or contains an object that cannot be written.
+        UnwritableValue: The value contains itself, is nested too deeply, or contains an object that cannot be
+            written.
     """
     return _Converter(redact_text, replace, convert_unknown).convert(value, path)
 

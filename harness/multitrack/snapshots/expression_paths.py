@@ -50,7 +50,10 @@ def unwrap(node: Expression) -> Expression:
 
 
 def list_children(node: Expression) -> Mapping[Key, Expression]:
-    """Return the parts of a value by field name, key or position. Empty if the value is compared as a whole."""
+    """Return the parts of a value by field name, key or position.
+
+    The mapping is empty if the value is compared as a whole.
+    """
     if isinstance(node, SnapshotCall):
         if not node.positional:
             return dict(node.keywords)

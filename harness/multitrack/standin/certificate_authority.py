@@ -9,7 +9,7 @@ import trustme
 
 
 class CertificateAuthority:
-    """A temporary certificate authority that lasts as long as this object. Thread-safe."""
+    """A certificate authority that exists only as long as this object. Thread-safe."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA(organization_name="Multitrack stand-in")

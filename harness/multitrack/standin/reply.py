@@ -131,7 +131,7 @@ def add_gates(parts: Iterable[AnswerPart], answer: ScriptedAnswer, *, streamed: 
 
 
 def _resize_parts(parts: Iterable[AnswerPart], size: int) -> list[AnswerPart]:
-    """Return ``parts`` as parts of ``size`` bytes. A part can be shorter if a call starts after it."""
+    """Divide the content of ``parts`` into parts of ``size`` bytes. A part before a new call may be shorter."""
     sections: list[tuple[int | None, bytearray]] = []
     for part in parts:
         if part.starts_call is not None or not sections:

@@ -63,7 +63,10 @@ class RecordedConversation:
         self._sent_count: float = 0
 
     def match_message(self) -> None:
-        """Compare the last message of the request. Raises ``CassetteMiss`` if no recording has it at this position."""
+        """Compare the last message of the request with the recordings' messages at the same position.
+
+        Raises ``CassetteMiss`` if no recording has this message there.
+        """
         with self._lock:
             position = int(self._sent_count)
             self._sent_count += 1

@@ -11,10 +11,10 @@ class InteractionFilter(Protocol):
     """A project's functions that change requests and responses before they are recorded and matched."""
 
     def filter_request(self, request: Request, /) -> Request | None:
-        """Return the changed ``request``, or ``None`` to send the original without recording it."""
+        """Return the changed ``request``. Return ``None`` to send the original request without recording it."""
 
     def filter_response(self, response: Response, /) -> Response | None:
-        """Return the changed ``response``, or ``None`` not to record it."""
+        """Return the changed ``response``, or ``None`` if it must not be recorded."""
 
     def filter_stored_response(self, response: Response, /) -> Response | None:
         """Change a ``response`` that another recorder stored, and return it. Return ``None`` to prevent its replay."""

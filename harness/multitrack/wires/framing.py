@@ -1,7 +1,7 @@
 """Split a streamed answer into frames: server-sent events, items of a JSON array, one JSON document, or AWS's events.
 
-One endpoint may send any of the first three. Gemini streams a JSON array unless the request has ``alt=sse``. Providers
-send an error as a plain JSON document even if the request asked for a stream.
+The framing depends on the response, not only on the endpoint. Gemini streams a JSON array unless the request has
+``alt=sse``. Providers send an error as a plain JSON document even if the request asked for a stream.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class WireFormat(ABC):
-    """One of a provider's APIs. It covers answers in one piece (``<name>``) and streamed ones (``<name>.stream``).
+    """The wire format of one API, both for whole answers (``<name>``) and for streamed answers (``<name>.stream``).
 
     A format has no state: its attributes are class constants, and its methods are pure functions. A document is the
     parsed body of a request or an answer. It is not trusted: a method that reads a document never raises because of its

@@ -28,7 +28,7 @@ class TapeObserver:
         self._cassettes: dict[str, ObservedCassette] = {}
 
     def list_pairs(self, results: Iterable[TapeResult], test: str) -> Iterator[ObservedPair]:
-        """Yield each live request with its recorded request, for the tapes that ``test`` has closed."""
+        """Yield each live request of the tapes that ``test`` has closed, with the recorded request that answered it."""
         for result in results:
             yield from self._list_pairs(result, test)
 

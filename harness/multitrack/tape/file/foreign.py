@@ -269,7 +269,7 @@ def _to_bytes(content: str | bytes) -> bytes:
 
 
 def _decode(content: bytes, headers: Headers, name: str) -> tuple[bytes, str]:
-    """Return the decoded ``content``, and its former content encoding (empty if it had none).
+    """Return the decoded ``content``, and the content encoding that was removed (empty if there was none).
 
     Raises:
         ValueError: The body is a compression bomb. ``name`` (request or response) tells the user whose body it is.

@@ -123,7 +123,7 @@ def _read_response_body(response: Mapping[str, Any]) -> bytes:
 
 
 def _read_encoding(value: Any) -> tuple[str, bool, bool]:
-    """Return the encoding, whether it was requested, and whether it is raw deflate (without the zlib wrapper)."""
+    """Return the encoding, whether the request accepted it, and whether it is raw deflate (without a zlib wrapper)."""
     is_requested, is_raw = True, False
     if isinstance(value, dict):
         found = require_known_keys(value, "the encoding", {"name", "requested", "raw"})

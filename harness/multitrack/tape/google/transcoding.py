@@ -98,7 +98,7 @@ class VertexUrl:
 
     @property
     def message_prefix(self) -> str:
-        """The prefix of the method's message names."""
+        """The prefix of the names of the method's messages, such as ``GenerateContent``."""
         name = self.method.removeprefix("stream")
         return name[0].upper() + name[1:]
 

@@ -86,7 +86,7 @@ def _find_changed_ranges(before: list[str], after: list[str]) -> Iterator[tuple[
 
 
 def _count_common(one: list[str], other: list[str]) -> int:
-    """Return the length of the common beginning of two lists."""
+    """Return the length of the common prefix of two lists."""
     pairs = zip(one, other, strict=False)
     return next((count for count, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))
 

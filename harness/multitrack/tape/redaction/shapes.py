@@ -116,7 +116,11 @@ def _find_in_long_words(text: str) -> Iterator[tuple[int, int]]:
 # cached, because tool names and JSON field names are the same in each request
 @lru_cache(maxsize=4096)
 def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
-    """Return the positions in ``word`` where a secret may begin, with their rules; and whether it contains a digit."""
+    """Find where a secret may begin in ``word``.
+
+    Returns:
+        The positions with the rules to try there, and whether ``word`` contains a digit.
+    """
     return _examine_span(word, 0, len(word))
 
 

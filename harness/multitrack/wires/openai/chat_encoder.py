@@ -1,4 +1,4 @@
-"""Write an ``openai.chat`` answer from scratch, in one piece and streamed.
+"""Write an ``openai.chat`` answer from scratch, either as one body or as a stream.
 
 https://platform.openai.com/docs/api-reference/chat/object and, for streams,
 https://platform.openai.com/docs/api-reference/chat-streaming
@@ -79,7 +79,8 @@ def build_deltas(
 def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     """Return ``entry`` with the id, the name and the arguments of ``call``.
 
-    ``entry`` is an entry of ``tool_calls``, or empty for a new call.
+    Args:
+        entry: An existing entry of ``tool_calls``, or an empty mapping to create an entry.
     """
     kind, key = find_function(entry)
     function = dict(as_object(entry.get(kind)))

@@ -1,4 +1,4 @@
-"""Write an ``openai.responses`` answer from scratch, in one piece and streamed.
+"""Write an ``openai.responses`` answer from scratch, either as one body or as a stream.
 
 https://platform.openai.com/docs/api-reference/responses/object and, for streams,
 https://platform.openai.com/docs/api-reference/responses-streaming
@@ -97,7 +97,11 @@ def own_refusal(answer: WireAnswer) -> str | None:
 
 
 def build_text_part(key: str, text: str | None) -> dict[str, Any] | None:
-    """Return the part of a message for a ``text`` or a ``refusal``, None if there is none."""
+    """Return the message part that holds a text or a refusal, or ``None`` if ``text`` is ``None``.
+
+    Args:
+        key: ``text`` or ``refusal``.
+    """
     if text is None:
         return None
     if key == "refusal":

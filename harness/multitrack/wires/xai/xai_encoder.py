@@ -74,7 +74,8 @@ def _if_set(**fields: object) -> dict[str, Any]:
 def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     """Return ``entry`` with the id, the name and the arguments of ``call``.
 
-    ``entry`` is an entry of ``toolCalls``, or empty for a new call.
+    Args:
+        entry: An existing entry of ``toolCalls``, or an empty mapping to create an entry.
     """
     written = dict(entry) if entry else {"type": "TOOL_CALL_TYPE_CLIENT_SIDE_TOOL"}
     function = dict(as_object(entry.get("function")))
