@@ -1,4 +1,4 @@
-"""Host names, addresses and ports."""
+"""Functions for host names, addresses and ports."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _FIRST_ID = "__flakefinder_"
 
 
 def get_unrepeated_name(item: Any) -> str:
-    """Return the name of a pytest ``item`` without the id of a repetition.
+    """Return the name of a pytest ``item`` without the suffix that a repetition adds.
 
     For example, it is ``test_ask[fr]`` for the item ``test_ask[fr-1-3]``.
     """

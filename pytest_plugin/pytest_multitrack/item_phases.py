@@ -22,7 +22,7 @@ _SNAPSHOT_FIXTURES = frozenset({"calls_snapshot", "snapshot"})
 
 
 def begin_test(item: pytest.Item) -> None:
-    """Begin a test, or another attempt at it. Open its tape if the test uses a cassette."""
+    """Begin an attempt at a test. Open the test's tape if it uses a cassette."""
     run, uses_behaviour = RunState.of(item.config), markers.uses_behaviour(item)
     uses_tape = uses_behaviour or markers.uses_cassette(item)
     test = RecordingScope(

@@ -1,4 +1,4 @@
-"""The files that a run writes its reports to, checked before the run begins."""
+"""Check before a run begins that it can write its report files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 def resolve_targets(
     flag: str, names: Sequence[str], folder: Path, suffixes: Sequence[str], hint: str = ""
 ) -> list[Path]:
-    """Return the files to write.
+    """Return the report files that the values of an option name.
 
     Args:
         flag: The option that names the files, for messages.

@@ -90,7 +90,7 @@ def add_follow_up(request: CreateRequest[Any]) -> dict[str, Any]:
 
 
 def view_response(raw: Any) -> Mapping[str, Any]:
-    """Return a read-only view of ``raw``, which a decoder can read.
+    """Return a read-only view of ``raw`` that a decoder can read.
 
     The SDK's objects are read in place, because dumping them first would double the time.
     """

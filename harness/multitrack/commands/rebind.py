@@ -1,4 +1,4 @@
-"""``multitrack rebind``: keep recorded answers, and replace requests whose wording changed."""
+"""``multitrack rebind``: replace recorded requests whose wording changed, and keep their answers."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def fingerprint(text: str) -> str:
 
 
 def parse_answer(body: bytes) -> WireAnswer | None:
-    """Read a model's answer from a response body. None if no wire format recognizes it."""
+    """Read a model's answer from a response body. Return ``None`` if no wire format recognizes the body."""
     if not may_be_answer(body):
         return None
     document: Any = body

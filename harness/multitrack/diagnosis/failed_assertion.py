@@ -1,4 +1,4 @@
-"""The tool calls that a failed assertion compared."""
+"""Find the tool calls that a failed assertion compared."""
 
 from __future__ import annotations
 

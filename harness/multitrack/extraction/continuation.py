@@ -19,7 +19,7 @@ class FollowUp(NamedTuple):
     """The tool results and the remark that are sent to the model with the next attempt.
 
     ``results`` has a result for each call in the last response, in order. ``remark`` lists the invalid calls of an
-    earlier response that the last response did not correct. It is None if there are none.
+    earlier response that the last response did not correct. It is ``None`` if no such call exists.
     """
 
     results: Sequence[ToolResult]

@@ -42,7 +42,12 @@ class DriftRow:
 
 
 def drift_lines(rows: Sequence[DriftRow], *, fails: bool) -> Iterator[tuple[str, Colour]]:
-    """Yield the lines of the table, each with its colour. ``fails``: whether drift makes the run fail."""
+    """Yield the lines of the table, each with its colour.
+
+    Args:
+        rows: The rows of the table, in any order.
+        fails: Whether drift makes the run fail.
+    """
     rows = sorted(rows, key=lambda row: (row.test, row.tape))
     rows_by_test = Counter(row.test for row in rows)
     width = max((len(row.verdict) for row in rows), default=0)

@@ -35,7 +35,7 @@ from multitrack.wires import registry
 
 
 def report_cassette(result: TapeResult, now: datetime) -> ReportedCassette:
-    """Report what a closed tape did. A recording that was just saved gets the time ``now``."""
+    """Convert a closed tape to an entry of the report. A recording that was just saved gets the time ``now``."""
     tape, saved = result.tape, result.saved
     is_pending = saved is not None and saved.state == "pending"
     recorded_at = now if saved is not None and not is_pending else tape.recorded_at

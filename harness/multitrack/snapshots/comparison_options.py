@@ -116,7 +116,7 @@ class ComparisonOptions:
         """True if two values in calls from `normalize` must be written the same way to count as equal."""
 
     def ignoring(self, paths: Iterable[str]) -> ComparisonOptions:
-        """Return these options, which also ignore the values at ``paths``.
+        """Return a copy of these options that also ignores the values at ``paths``.
 
         Raises:
             BadOption: A path is not valid.

@@ -1,4 +1,4 @@
-"""The parts of an expression by their paths: ``stops[0].city``."""
+"""Find and replace the parts of an expression by their paths, such as ``stops[0].city``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Requests that are neither recorded nor matched: token exchanges, telemetry, and those to ignored or mocked hosts."""
+"""Handle requests that are neither recorded nor matched.
+
+These are token exchanges, telemetry, and requests to ignored or mocked hosts.
+"""
 
 from __future__ import annotations
 

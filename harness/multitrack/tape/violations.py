@@ -24,7 +24,7 @@ class ViolationHolder(Protocol):
         """Make the test or fixture fail because of ``violation``."""
 
     def forgive(self, violation: TapeViolation) -> None:
-        """Do not fail because of ``violation`` after all."""
+        """Forget ``violation``, so that it does not fail the test or fixture."""
 
 
 class Violations:
@@ -61,7 +61,7 @@ class Violations:
 
     @contextmanager
     def expect(self) -> Iterator[list[TapeViolation]]:
-        """Yield a list that collects the violations within the block. They do not fail the test."""
+        """Yield a list that collects the violations within the block. These violations do not fail the test."""
         expected: list[TapeViolation] = []
         with self._lock:
             previous, self._expected = self._expected, expected

@@ -1,4 +1,4 @@
-"""The versions of the installed packages, to recognize them in the text of requests."""
+"""Recognize the versions of installed packages in the text of requests."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def find_record_hint(tape: Router | None) -> str:
 
 
 def report_miss(tape: Router | None) -> CassetteMiss:
-    """Report a miss to ``tape`` because the caller keeps waiting. This fails the test. Return the miss."""
+    """Report a miss to ``tape``, which fails the test, and return the miss. Call this if the caller keeps waiting."""
     violation = CassetteMiss(
         "no response was recorded for this request, because its caller stopped waiting during the recording; "
         "this time the caller waited longer\n"

@@ -52,7 +52,7 @@ def is_disabled() -> bool:
 
 @contextmanager
 def fail_connections(error: Exception) -> Iterator[None]:
-    """Raise ``error`` for every attempt to connect inside the block, without a name lookup or a connection."""
+    """Within the block, raise ``error`` for every attempt to connect, before any name lookup or connection."""
     token = _connection_error.set(error)
     try:
         yield

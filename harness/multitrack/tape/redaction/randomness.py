@@ -11,7 +11,7 @@ _LONGEST_WORD = 20
 
 
 def looks_random(text: str) -> bool:
-    """Return whether ``text`` consists of random characters and not of words, such as a class name or a slug."""
+    """Return whether ``text`` looks like random characters, unlike a class name or a slug, which consist of words."""
     count = 0
     for segment in _SEGMENT.findall(text):
         if len(segment) >= _LONGEST_WORD or (len(segment) > 1 and not _WORD.fullmatch(segment) and _mixes(segment)):

@@ -1,7 +1,7 @@
-"""The wire format ``xai``: ``xai_api.Chat`` over gRPC, whose messages a cassette stores as protobuf JSON.
+"""The wire format ``xai``: the gRPC service ``xai_api.Chat``. A cassette stores its messages as protobuf JSON.
 
-https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto. xAI's HTTP API uses OpenAI's and Anthropic's
-formats.
+https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto. xAI's HTTP API uses OpenAI's and
+Anthropic's formats.
 """
 
 from __future__ import annotations
