@@ -80,10 +80,9 @@ def mask_noise(text: str) -> str:
 
 
 def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, NoisePart]] | None:
-    """Return the values that change in each run and explain why two strings or numbers differ.
+    """Find the noise by which two strings or numbers differ: values that change in each run, such as ids.
 
-    For example, if two strings differ only in an id, the result is one pair with the recorded and the live id. None
-    if the strings or numbers also differ elsewhere.
+    Returns pairs of a recorded and a live value. None if the strings or numbers also differ in anything else.
     """
     if isinstance(recorded, bool) or isinstance(sent, bool):
         return None

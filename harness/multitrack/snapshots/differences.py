@@ -15,7 +15,7 @@ from multitrack.snapshots.matchers import MatcherNode
 
 
 class Absent(Enum):
-    """Marks a field that only the other of two calls has."""
+    """Takes the place of a value if one of two compared calls lacks the field."""
 
     ABSENT = "absent"
 

@@ -144,7 +144,7 @@ class OpenCassette:
 
     @cached_property
     def lookup(self) -> ReplayLookup | None:
-        """Finds a recording for each request. ``None`` if no cassette exists."""
+        """The object that finds the recording for each request. ``None`` if no cassette exists."""
         cassettes = [*([self._own] if self._own is not None else []), *self._additional]
         if not cassettes:
             return None

@@ -38,7 +38,7 @@ class NodeId:
 
     @property
     def readable_name(self) -> str:
-        """The qualified name, in which characters that pytest escaped are restored."""
+        """The qualified name, with the characters that pytest escaped in the parameters restored."""
         return _ESCAPED.sub(_unescape, self.qualified_name)
 
 

@@ -130,7 +130,10 @@ def _read_stream(wire_format: WireFormat, frames: Sequence[bytes]) -> WireAnswer
 
 
 def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
-    """Raise ValueError if the decoded result of encoding ``answer``, ``encoded``, differs from ``answer``."""
+    """Raise ValueError if a part of ``answer`` was lost when it was encoded.
+
+    ``encoded`` is the answer after encoding and decoding.
+    """
     calls, expected = _normalize(encoded.calls), _normalize(answer.calls)
     if any(call.arguments and _canonicalize_arguments(call) is None for call in answer.calls):
         # In a stream, the calls after a cut-off call are released before it, so the order is not compared.

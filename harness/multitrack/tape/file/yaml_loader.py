@@ -48,7 +48,7 @@ class Loader(_Base):  # type: ignore[misc]
             raise yaml.constructor.ConstructorError(problem="nested too deeply", problem_mark=current_node.start_mark)
 
     def ascend_resolver(self) -> None:
-        """Uncount the node that the parser leaves.
+        """Reduce the depth when the parser leaves a node.
 
         PyYAML's own methods only serve resolvers for paths, so this method and ``descend_resolver`` do not call them.
         """

@@ -154,7 +154,7 @@ def _decode_parts(body: bytes) -> Iterator[str]:
 
 
 def _fits_block(parts: Iterable[str]) -> bool:
-    """Return whether no YAML parser and no editor would change the text in ``parts`` in a YAML literal block."""
+    """Return whether YAML parsers and editors keep the text in ``parts`` unchanged in a literal block."""
     has_lines = False
     for number, part in enumerate(parts):
         if not number and part.startswith((" ", "\n")):

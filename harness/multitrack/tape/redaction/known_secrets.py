@@ -28,7 +28,7 @@ class KnownSecrets:
 
     @property
     def values(self) -> frozenset[str]:
-        """The secrets, unchanged from the request or the environment variable."""
+        """The secrets, spelled as in the requests and environment variables that contained them."""
         with self._lock:
             return frozenset(self._known)
 

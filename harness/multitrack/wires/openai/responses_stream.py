@@ -144,10 +144,9 @@ class ResponsesStreamDecoder(StreamDecoder):
         return next((item for group in (named, called, numbered) for item in group), None)
 
     def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
-        """Return whether ``item`` cannot be the item ``item_id`` because its id is different.
+        """Return whether the ids prove that ``item`` is not the item with the id ``item_id``.
 
-        The ids prove this only if the server never changes ids. If the start of ``item`` was received, this returns
-        False.
+        They prove it only if the server never changes ids, and only for an item whose start was lost.
         """
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
