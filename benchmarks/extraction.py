@@ -44,7 +44,7 @@ _SHORT = """
 
 The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
 
-A raw client that omits `tool_choice` sends a smaller body. Compared with this client, the ratio is higher: {bare}.
+A raw client that omits `tool_choice` sends a smaller body. If that client is the baseline, the ratio is higher: {bare}.
 The SDK checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending
 its default `tool_choice="auto"` in `extra_body`.
 
@@ -59,10 +59,10 @@ supports:
 _FIRST_MODEL = """
 ### From the first event to the first model
 
-The same response is streamed, with four characters of the arguments in each event. Times are wall-clock times. They
-begin when the transport delivers the event in the column's title, and end when the caller receives the first model. The
-raw client knows which event completes the first call, and validates the collected arguments after that event.
-instructor does not stream parallel tools.
+The same response is streamed, with four characters of the arguments in each event. Times are wall-clock times.
+Each time starts when the transport delivers the event that the column's heading names, and ends when the caller
+receives the first model. The raw client knows which event completes the first call, and validates the collected
+arguments after that event. instructor does not stream parallel tools.
 
 {conditions}
 

@@ -9,15 +9,15 @@ from benchmarks.page import Section, describe_conditions, format_ratio, format_t
 from benchmarks.redaction_process import GROWING, REQUEST, REQUEST_WITH_SECRET, SIZES, name_candidate
 
 _TEXT = """
-This benchmark measures the time to remove secrets and private names. The request has 3.5 KB and eight tools; five
-secrets are known, as they would be from the environment.
+This benchmark measures the time to remove secrets and private names. The request has 3.5 KB and eight tools. Five
+secrets are known in advance, as if they were in environment variables.
 
 {conditions}
 
 {requests}
 
-In the next table, the ratio compares the time for each name, secret or event with the time in the smallest body. If the
-time grows linearly, the ratio stays near 1.
+In the next table, the time is for the whole body. The ratio divides the time for one name, secret or event by the same
+time in the smallest body. If the time grows linearly, the ratio stays near 1.
 
 {growing}
 """

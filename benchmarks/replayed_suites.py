@@ -31,16 +31,17 @@ from multitrack.wires.answer import WireAnswer
 
 _TEXT = """
 Each suite has {tests} tests. A test creates a client and makes one request, whose recorded response has three tool
-calls. Each test has a cassette of its own. The *mock* is the floor: the same requests on one shared client with the
-`MockTransport` of its HTTP library, in the environment of multitrack, without its plugin. For gRPC, it is a client with
-a channel that returns a message. pytest-recording and cassetter replay the same cassettes, each in its own environment.
+calls. Each test has a cassette of its own. The *mock* is the lower limit: it sends the same requests through one
+shared client with the `MockTransport` of its HTTP library, in multitrack's environment but without the plugin. For
+gRPC, the mock is a channel that returns a message. pytest-recording and cassetter replay the same cassettes, each in
+its own environment.
 Times are the CPU times of the whole process, with the start of pytest and all imports. All candidates run in turns.
 
 {conditions}
 
 {figures}
 
-Times that a test takes longer than with the mock (each `█` is a tenth of the time of the mock):
+The time of each candidate, divided by the mock's time (each `█` is a tenth of the mock's time):
 
 ```
 {chart}
