@@ -52,7 +52,7 @@ def check_target(option: str, file: Path) -> None:
 def _find_obstacle(file: Path) -> str | None:
     """Return why ``file`` cannot be written, or ``None`` if no obstacle is known.
 
-    Checking creates no file that stays, because another usage error may still end the run.
+    The check leaves no new file behind, because another usage error may still end the run.
     """
     try:
         if file.is_dir():

@@ -1,8 +1,7 @@
 """Strings that differ in each response, and that later requests contain, too: ids, signatures, the model's text.
 
 A program continues the conversation with the live response, so its next request contains the ids in that response. If
-the response did not drift, that request equals the recorded one after the live texts are replaced with the recorded
-ones.
+the response did not drift, that request equals the recorded request once the recorded texts replace the live texts.
 """
 
 from __future__ import annotations

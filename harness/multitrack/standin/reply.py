@@ -85,7 +85,7 @@ def build_http_reply(
 ) -> HttpReply:
     """Return the reply that sends ``parts`` with the chunk size, delays and headers of ``answer``.
 
-    The reply also closes the connection if ``answer`` says so.
+    The reply also closes the connection if the script of ``answer`` requires this.
     """
     parts = list(parts) if answer.chunk_size is None else _resize_parts(parts, answer.chunk_size)
     return HttpReply(

@@ -43,7 +43,7 @@ class OutlivingThreads:
         self._started_before = WeakSet(threading.enumerate())
 
     def end_test(self, scope: RecordingScope) -> None:
-        """End ``scope``. If it has a tape, remember the threads that are still alive."""
+        """End ``scope``. If the scope has a tape, remember the threads that are still alive."""
         if scope.guard_settings is None:
             return
         for thread in threading.enumerate():

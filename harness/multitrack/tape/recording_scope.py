@@ -36,8 +36,8 @@ class _ClosedBlock(NamedTuple):
 class RecordingScope:
     """A test or a fixture, with the tapes that are opened for it.
 
-    A tape that ``use_cassette`` opens is saved when the test or fixture ends. At the end of the ``use_cassette``
-    block, it is not yet known whether the test or fixture passes.
+    A tape that ``use_cassette`` opens is saved when the test or fixture ends, not at the end of the block. Only then is
+    it known whether the test or fixture passed.
     """
 
     def __init__(

@@ -37,8 +37,7 @@ class RunContext:
         played_positions: The positions of the interactions that were replayed, for each cassette of a closed tape.
         tapes_to_compare: Closed tapes whose live responses have yet to be compared with the recorded ones.
         late_violations: Violations that belong to a finished test or to no test, each with the node id of the test,
-            or
-            with the cassette if there is no test.
+            or with the cassette if there is no test.
         threads: The threads that outlive the test that started them.
     """
 

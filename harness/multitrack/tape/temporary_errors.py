@@ -13,7 +13,10 @@ _TEMPORARY_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
 
 
 def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
-    """Describe the first temporary error after which no equal request was sent, or return ``None``."""
+    """Describe the first temporary error after which no equal request was sent.
+
+    Returns ``None`` if there is no such error.
+    """
     for interaction, is_final in zip(interactions, are_final(interactions), strict=True):
         if is_final and (error := describe_temporary_error(interaction.response)):
             request = interaction.request

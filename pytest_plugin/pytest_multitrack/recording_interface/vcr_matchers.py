@@ -17,8 +17,7 @@ class VcrMatcher:
     Args:
         name: The name under which it is registered.
         function: Compares two requests. They do not match if the function raises ``AssertionError`` or returns a
-            false
-            value such as ``False`` or ``0``. They match if it returns ``None``, because some matchers only assert.
+            false value such as ``False``. They match if it returns ``None``, because some matchers only assert.
     """
 
     name: str

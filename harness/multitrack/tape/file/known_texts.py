@@ -1,7 +1,7 @@
 """Remember the text of each interaction in a cassette that this process records to.
 
-If many tests record into one cassette, the file is read and written for each test. Without this module, each time
-would parse and format all interactions of the file again.
+If many tests record into one cassette, the file is read and written for each test. Without this module, all
+interactions of the file would be parsed and formatted again each time.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _CONVERSE_PATH = re.compile(r"/model/([^/?#]+)/converse(?:-stream)?(?:[?#]|$)")
 
 
 class BedrockFormat(WireFormat):
-    """The wire format of the Converse API of Amazon Bedrock."""
+    """The wire format of Amazon Bedrock's Converse API."""
 
     __slots__ = ()
 
