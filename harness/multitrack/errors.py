@@ -24,7 +24,7 @@
     BaseException
     └── TapeViolation              the code under test did something that its cassette does not allow
         ├── CassetteMiss           no recording matches a request
-        ├── RoutingError           Multitrack, or a project hook, failed while it handled a request
+        ├── RoutingError           Multitrack or a project hook failed to handle a request
         └── LiveCall               a request would have reached the network
             └── ForkedCall         a process that the test forked sent a request (also an Exception)
 
@@ -246,7 +246,7 @@ class CassetteMiss(TapeViolation):
 
 
 class RoutingError(TapeViolation):
-    """Multitrack, or a project hook, failed while it handled a request. Its ``__cause__`` is the error."""
+    """Multitrack or one of the project's hooks failed to handle a request. ``__cause__`` is the original error."""
 
 
 class LiveCall(TapeViolation):

@@ -47,7 +47,7 @@ class ItemTape:
         """Use another tape from now on. Fail the test if it has already sent a request."""
         if self.tape.sent and self.tape.mode != "live":
             pytest.fail(
-                "cassette_options takes effect too late: a fixture that it requests has already sent a request; send "
+                "cassette_options takes effect too late: a fixture that it depends on has already sent a request; send "
                 "no requests in the fixtures that cassette_options depends on",
                 pytrace=False,
             )
@@ -78,7 +78,7 @@ class ItemTape:
         return self._closed
 
     def close(self, *, failure: str | None) -> None:
-        """Close the tape and save its recording, which is pending if the test has a ``failure``."""
+        """Close the tape and save its recording. With a ``failure``, the recording is pending."""
         if self._closed:
             return
         self._closed = True
@@ -93,9 +93,9 @@ class ItemTape:
 
 
 def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
-    """Open the tape of ``item``, which records for ``test``.
+    """Open the tape of ``item``. Its recordings belong to ``test``.
 
-    Fails the test, with the error message alone, if its options or its cassette are invalid.
+    Fails the test with only the error message if the tape's options or cassette are invalid.
     """
     with fail_without_traceback():
         tape = _create_tape(item, test, cassette_options.resolve_marker_options(item))
@@ -105,7 +105,7 @@ def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
 def open_behaviour_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
     """Open the tape of ``item`` for a recorded behaviour, which answers the test's requests in every mode.
 
-    Fails the test, with the error message alone, if there is no such behaviour.
+    Fails the test with only the error message if there is no such behaviour.
     """
     from multitrack.library.behaviour_answers import BehaviourAnswers
 

@@ -88,9 +88,7 @@ def find_mistyped(item: pytest.Item) -> str | None:
 
 @cache
 def _find_intended(name: str) -> str | None:
-    """Return the plugin's marker that ``name`` resembles. None if there is none, or if ``name`` is one of the plugin's
-    markers.
-    """
+    """Return the plugin's marker that ``name`` resembles. None if there is none, or if ``name`` is itself a marker."""
     from difflib import SequenceMatcher
 
     if name in (_CASSETTE, _BEHAVIOUR):

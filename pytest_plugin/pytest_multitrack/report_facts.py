@@ -85,9 +85,7 @@ def _list_steps(
 
 
 def describe_tape(result: TapeResult, test: str) -> dict[str, Any]:
-    """Return the data of a tape that was closed in ``test``, as a ``ReportedCassette`` and the name of its test or
-    fixture.
-    """
+    """Return the facts about a tape that was closed in ``test``, for the run's report."""
     cassette = _dump(report_cassette(result, datetime.now(UTC)))
     pending = cassette["pending"]
     steps = [NextStep(action="accept", command=f"multitrack accept {shlex.quote(pending)}")] if pending else []

@@ -205,7 +205,7 @@ def _write_report(file: Path, report: RunReport, *, appends: bool) -> None:
 
 
 def _describe_outcome(report: pytest.TestReport) -> Outcome | None:
-    """Return the outcome of a phase as the report names it. None if it passed."""
+    """Return the outcome of a phase, as named in the run's report. None if the phase passed."""
     has_drifted = hasattr(report, EXCUSED)
     if hasattr(report, "wasxfail") and not has_drifted:
         return "xpassed" if report.passed else "xfailed"

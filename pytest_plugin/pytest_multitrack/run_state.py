@@ -62,7 +62,7 @@ class RunState:
     def begin_item(self, item: pytest.Item, state: ItemState) -> None:
         """Store the ``state`` of ``item``, and drop the state of the item before it.
 
-        pytest keeps every item until the end of the run. If they kept their state, every cassette would stay in memory.
+        pytest keeps every item until the end of the run. With their states, every cassette would stay in memory.
         """
         if self._latest_item is not None:
             ItemState().store(self._latest_item)

@@ -45,7 +45,7 @@ class RunSummary:
             self.played_positions.setdefault(str(path), set()).update(positions)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain data that pytest-xdist can send to the controller."""
+        """Return the summary as plain data that pytest-xdist can send to the controller."""
         played = {path: sorted(positions) for path, positions in self.played_positions.items()}
         return {
             "cassettes": self.cassettes,

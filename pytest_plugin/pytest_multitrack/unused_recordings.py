@@ -18,9 +18,7 @@ from pytest_multitrack.run_summary import RunSummary
 
 
 def print_unused(terminalreporter: Any, run: RunSummary, exitstatus: int) -> None:
-    """Print the recordings that the ``run`` did not use. Print why they are unknown if the run was not full or did not
-    pass.
-    """
+    """Print the recordings that the ``run`` did not use. If these are unknown, print the reason instead."""
     config: pytest.Config = terminalreporter.config
     if (limit := find_limit(config, run, exitstatus)) is not None:
         terminalreporter.write_line(escape_controls(terminal.partial_run_line(limit)))

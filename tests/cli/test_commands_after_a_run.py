@@ -144,7 +144,7 @@ def test_mv_finds_only_what_can_move(run):
     done = run.multitrack("mv", "--find")
     assert done.returncode == 1
     assert done.stdout == "multitrack mv test_trip.py::test_old test_trip.py::test_plan\n"
-    assert "test_newer.yaml: this file exists already" in done.stderr
+    assert "test_newer.yaml: this file already exists" in done.stderr
     report = json.loads(run.multitrack("mv", "--find", "--json").stdout)
     assert report["commands"] == ["multitrack mv test_trip.py::test_old test_trip.py::test_plan"]
     assert [one["path"] for one in report["problems"]] == ["test_trip.py::test_older"]

@@ -206,7 +206,7 @@ def test_an_existing_file_is_never_overwritten(project):
         project.cassette(f"cassettes/test_trip/{name}.yaml", f"test_trip.py::{name}")
     done = project.run("mv", "test_trip.py::test_plan", "test_trip.py::test_journey")
     assert done.returncode == 1
-    assert "test_journey.yaml: this file exists already" in done.stderr
+    assert "test_journey.yaml: this file already exists" in done.stderr
     assert len(project.files()) == 2
 
 

@@ -250,7 +250,7 @@ def test_an_additional_message_is_a_miss(chat, talk, router):
         with pytest.raises(CassetteMiss) as caught:
             send_and_receive(opened, "c")
     assert without_call_site(caught.value) == format_mismatch(
-        talk, "the client sent message 3, but interaction 1 has 2"
+        talk, "the client sent message 3, but interaction 1 has 2 messages"
     )
 
 
@@ -266,7 +266,7 @@ def test_a_missing_message_is_a_miss(chat, talk, router):
         with pytest.raises(CassetteMiss) as caught:
             end(opened)
     assert without_call_site(caught.value) == format_mismatch(
-        talk, "the client stopped after 1 message, but interaction 1 has 2"
+        talk, "the client stopped after 1 message, but interaction 1 has 2 messages"
     )
 
 

@@ -137,7 +137,9 @@ def test_cassette_options_must_not_send_requests(project):
     run = project.record()
     assert run.counts == {"errors": 1}
     assert run.changed == {"cassettes/test_it/test_ask.pending.yaml"}
-    assert "cassette_options takes effect too late: a fixture that it requests has already sent a request; " in run.out
+    assert (
+        "cassette_options takes effect too late: a fixture that it depends on has already sent a request; " in run.out
+    )
 
 
 def test_invalid_options_on_the_command_line_are_usage_errors(project):

@@ -19,7 +19,7 @@ class UnusedRecordings:
 
     Args:
         cassette: The path of the cassette, as reports show it.
-        repetition: The positions, from 1, of recordings that repeat a used one.
+        repetition: The positions, from 1, of recordings that repeat a recording that was used.
         host: The positions of recordings for hosts that no test called.
         rest: The positions of all other unused recordings.
         hosts: The hosts that no test called.

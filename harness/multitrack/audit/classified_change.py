@@ -32,7 +32,7 @@ class Kind(IntEnum):
 
     @property
     def is_formal(self) -> bool:
-        """True if a change of this kind does not affect what the request asks the API for."""
+        """True if changes of this kind do not change what a request means."""
         return self in (Kind.DEFAULT, Kind.NULL, Kind.FORM)
 
 

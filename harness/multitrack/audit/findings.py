@@ -65,7 +65,7 @@ class Finding:
 
     @property
     def kind(self) -> Kind:
-        """The most important kind of change."""
+        """The kind of the finding's most important change."""
         return self.places[0].change.kind
 
     @property
@@ -77,7 +77,7 @@ class Finding:
     def ignore(self) -> str | None:
         """The line for ``[tool.multitrack]`` that ignores the changed values.
 
-        None if no path can ignore them, or if such a path would also hide other changes.
+        None if no path covers them, or if the path would also hide other changes.
         """
         paths = [path for place in self.places if _may_be_ignored(place) and (path := place.ignore_path) is not None]
         return format_ignore(paths) if paths else None
@@ -235,9 +235,7 @@ def _version_key(version: str) -> list[int]:
 
 
 def _generalize(paths: Iterable[Path]) -> str | None:
-    """Return one JSON path that covers all ``paths``, with ``[*]`` where positions differ. None if there is no such
-    path.
-    """
+    """Return one JSON path that covers all ``paths``, with ``[*]`` where positions differ. None if none does."""
     found = list(paths)
     if not found or not found[0] or len({len(path) for path in found}) != 1:
         return None

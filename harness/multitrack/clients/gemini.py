@@ -287,7 +287,7 @@ class GeminiClient(ABC, Generic[R]):
     def _send(
         self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
     ) -> Any:
-        """Send the request. Returns the SDK's response, or its generator of responses.
+        """Send the request. Return the SDK's response, or for a stream, its generator of responses.
 
         ``tools`` is None if no ``response_model`` was given.
         """

@@ -103,7 +103,7 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
 def patches(module: ModuleType) -> list[Patch]:
     """Patch the three steps of Google's search for credentials, and the functions that create channels.
 
-    The steps are patched, not ``google.auth.default``, because modules import ``default`` by name.
+    ``google.auth.default`` itself is not patched, because modules import it by name and keep the original function.
     """
     if module.__name__ == "google.auth.transport.grpc":
         return [Patch(module, "secure_authorized_channel", _add_guard_to_authorized_channel)]

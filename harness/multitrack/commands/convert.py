@@ -77,7 +77,7 @@ def plan_conversion(
                 "  remove the value from the file or, if it is not a secret, list it in allow_secrets"
             )
         elif target != path and target.exists():
-            result.problems[str(path)] = f"{path}: not converted, because {target} exists already: delete one of them"
+            result.problems[str(path)] = f"{path}: not converted, because {target} already exists: delete one of them"
         else:
             result.converted += 1
             after = text.encode()

@@ -70,7 +70,7 @@ def plan_move(renaming: Renaming, files: OwnedFiles) -> list[FileChange]:
     for change in changes:
         if change.moved_from is not None and (change.path.exists() or change.path.is_symlink()):
             raise MultitrackError(
-                f"{change.path}: this file exists already, and {change.moved_from} would overwrite it\n"
+                f"{change.path}: this file already exists, and {change.moved_from} would overwrite it\n"
                 "  remove one of the two files, and run the command again"
             )
     return changes

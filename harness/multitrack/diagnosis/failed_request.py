@@ -1,4 +1,4 @@
-"""Find live requests that failed, so that their responses cannot be recorded or compared."""
+"""Find live requests that failed. Their responses can be neither recorded nor compared."""
 
 from __future__ import annotations
 

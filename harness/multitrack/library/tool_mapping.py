@@ -128,7 +128,7 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
 
 
 def _list_kinds(schema: Any) -> set[str]:
-    """Return the JSON types that ``schema`` allows. Empty if they are unknown, as in a reference."""
+    """Return the JSON types that ``schema`` allows, or an empty set if they are unknown, as for a reference."""
     if not isinstance(schema, Mapping):
         return set()
     if isinstance(found := schema.get("type"), str):

@@ -1,4 +1,4 @@
-"""The tests of a project, collected by pytest in a separate process. No test runs.
+"""Collect a project's tests with pytest in a separate process, without running them.
 
 The node ids of tests cannot be read from the source, because parameter ids are made at run time, and conftest files
 add and remove tests.

@@ -12,11 +12,12 @@ from multitrack.wording import count_noun
 
 @dataclass(frozen=True, slots=True)
 class InteractionDiff:
-    """An interaction that differs.
+    """An interaction that differs between two versions of a cassette.
 
     Args:
-        kind: "removed", "added", "request changed", or the kind of drift of its response, such as "arguments changed".
-        tests: The tests that recorded it.
+        kind: "removed", "added", "request changed", or the kind of drift of the response, such as "arguments
+            changed".
+        tests: The tests that recorded the interaction.
         before: Its position in the old version, from 1. None if it was added.
         after: Its position in the new version, from 1. None if it was removed.
         summary: The interaction in one line, without its position.

@@ -55,9 +55,7 @@ def _pair_in_order(
     options: ComparisonOptions,
     values: Sequence[Mapping[str, object]],
 ) -> dict[int, int]:
-    """Return a longest common subsequence of equal calls: the position of each received call by that of the expected
-    call.
-    """
+    """Pair as many equal calls as possible in the same order, and map expected positions to received positions."""
 
     def is_same(old: int, new: int) -> bool:
         differ = CallDiffer(options, received[new].name, values[new] if values else {})
@@ -168,7 +166,7 @@ class _TolerantCall:
         return cls(ranges, matchers, len(ranges) + len(matchers), fixed)
 
     def has_fixed_values(self, received: Mapping[str, Expression]) -> bool:
-        """Return whether ``received``, a received call's values by path, contains this call's fixed values."""
+        """Return whether a received call has this call's fixed values. ``received`` has its values by path."""
         return all(path in received and repr(received[path]) == repr(node) for path, node in self.fixed.items())
 
 
@@ -180,7 +178,7 @@ class _NumbersAtPath:
         self._numbers = [numbers[column] for column in self._columns]
 
     def find_columns(self, least: Decimal, greatest: Decimal) -> Sequence[int]:
-        """Return the calls whose number is in the range."""
+        """Return the calls whose number is between ``least`` and ``greatest``."""
         return self._columns[bisect_left(self._numbers, least) : bisect_right(self._numbers, greatest)]
 
 
@@ -191,7 +189,7 @@ def _worth_of_tolerant_pairs(
     options: ComparisonOptions,
     values: Sequence[Mapping[str, object]],
 ) -> list[list[int]]:
-    """Return how much each pair of calls has in common, including values within number tolerances and matchers."""
+    """Return how much each pair of calls has in common. Number tolerances and matchers count, too."""
     rows, columns = list(map(list_leaves, expected)), list(map(list_leaves, received))
     tolerant = [_TolerantCall.of(row, tool, options) for row in rows]
     if not any(call.count for call in tolerant):

@@ -108,7 +108,7 @@ def _find_router() -> Router | None:
 
 @contextmanager
 def activate(tape: R, *, keep_interceptors: bool = False) -> Iterator[R]:
-    """Send requests to ``tape`` within the block, including requests from threads.
+    """Within the block, route all requests to ``tape``, including requests from threads.
 
     Args:
         tape: The tape.

@@ -70,11 +70,11 @@ class ConversationCandidates:
 
     def keep_with_end(self, count: int) -> Mismatch | None:
         """Drop the candidates with more than ``count`` messages. If no candidate is left, return the reason."""
-        messages = count_noun(count, "message")
         return self._keep(
             lambda candidate: len(candidate.messages) <= count,
             lambda candidate: (
-                f"the client stopped after {messages}, but {candidate} has {len(candidate.messages)}",
+                f"the client stopped after {count_noun(count, 'message')}, but {candidate} has "
+                f"{count_noun(len(candidate.messages), 'message')}",
                 [],
             ),
         )
@@ -134,7 +134,7 @@ class ConversationCandidate:
         return self._interleaving
 
     def has_message(self, position: int, key: MatchingKey) -> bool:
-        """Return whether the message at ``position`` has ``key``.
+        """Return whether the message at ``position`` has the matching key ``key``.
 
         Also true if the recorded call ended before that message.
         """
@@ -148,7 +148,10 @@ class ConversationCandidate:
     def explain_difference(self, position: int, sent: Request) -> Mismatch:
         """Return why the message at ``position`` does not match, and the differences."""
         if position >= len(self.messages):
-            return f"the client sent message {position + 1}, but {self} has {len(self.messages)}", []
+            return (
+                f"the client sent message {position + 1}, but {self} has {count_noun(len(self.messages), 'message')}",
+                [],
+            )
         [message] = jsontext.parse(sent.body)
         found = list(find_differences(self.messages[position], message))
         count = count_noun(len(found), "place")

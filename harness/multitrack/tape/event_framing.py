@@ -1,9 +1,10 @@
 """The framing of AWS event streams.
 
-A cassette stores the body of such a stream as lines of JSON, which can be read and redacted.
+A cassette stores the body of such a stream as lines of JSON, which can be read and redacted. Each line is the
+document of one event. Replay writes the binary messages again, with new checksums.
 
-Each line is the document of one event. Replay writes the binary messages again, with new checksums. A cassette lists
-the framing's name among the body's content encodings, although the name never appears in a header.
+In a cassette, the list of the body's content encodings contains the name of the framing. This name never appears in a
+header.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _length(message: bytes) -> int:
 
 
 def _read_message(message: bytes) -> tuple[Any, str | None]:
-    """Return the document of a message, and its framing.
+    """Return the document of ``message``, and the framing of the message.
 
     The framing is None if the message reports an exception, because both framings write exceptions in the same way.
     """

@@ -1,4 +1,4 @@
-"""Call a function when a module has been imported, or at once if it already has been.
+"""Call a function when a module is imported, or at once if the module is already imported.
 
 This way, interceptors patch a library when the test imports it, and Multitrack never imports a heavy library itself.
 """
@@ -54,7 +54,7 @@ class ImportWatch(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the real spec, with a loader that runs the module and then the callbacks. None for other modules."""
+        """Return the module's spec with a loader that also runs the callbacks. None if there are no callbacks."""
         del path, target
         if fullname in self._finding:
             return None

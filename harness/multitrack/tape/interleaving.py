@@ -22,7 +22,7 @@ _CLOSED = "closed"
 
 @dataclass(frozen=True, slots=True)
 class Interleaving:
-    """The number of requests that had been sent before each response."""
+    """How requests and responses alternate in a call: how many requests had been sent before each response."""
 
     request_counts: tuple[float, ...] = (CLOSED,)
     """One count for each response. The last count also applies to all later responses and to the end. The default,

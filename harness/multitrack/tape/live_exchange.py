@@ -160,9 +160,7 @@ class LiveExchange:
         return replace(response, chunks=self._measure_chunks(ends, response))
 
     def _has_whole_body(self, content: bytes) -> bool:
-        """Return whether ``content`` is the whole answer, although the caller stopped reading before the end of the
-        response.
-        """
+        """Return whether ``content`` is the whole answer, although its caller stopped reading before the end."""
         headers = dict(reversed(self._headers))
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(self._body.tell()) == headers["content-length"].strip()

@@ -51,7 +51,7 @@ class Recorder:
 
     @property
     def redactor(self) -> Redactor:
-        """The redactor, which removes the secrets that the requests and responses contained."""
+        """The tape's redactor, which removes all secrets that its requests and responses contained."""
         return self._redactor
 
     @property
@@ -112,9 +112,7 @@ class Recorder:
         ]
 
     def find_unanswered(self) -> str | None:
-        """Describe the first request that never got a response, although the client may have repeated it. None if all
-        did.
-        """
+        """Describe the first request that never got a response, even when it was repeated. None if there is none."""
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:
                 continue

@@ -15,9 +15,8 @@ def creating(*, keep_patches: bool = False) -> Iterator[None]:
     This applies to all threads.
 
     Args:
-        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They
-            do
-            nothing while no block is open.
+        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins.
+            Without an open block, the patches do nothing.
     """
     with credentials.stand_in(keep_patches=keep_patches), ca_bundles.deferring(keep_patches=keep_patches):
         yield

@@ -1,6 +1,7 @@
 """Turn routing errors into violations.
 
-The code under test would mistake such an error for one that its client raised, and might swallow or retry it.
+Otherwise, the code under test would treat such an error like an error of its client: it might ignore the error, or
+repeat the request.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from multitrack.tape.violations import Violations
 
 
 class RoutingGuard:
-    """Fails the test if an error occurs while a request is routed, either in Multitrack or in one of the user's
-    functions.
-    """
+    """Fails the test if Multitrack or one of the user's functions raises an error while a request is routed."""
 
     def __init__(self, violations: Violations, redact: Callable[[str], str], shown_path: Path) -> None:
         """Create the guard.
@@ -41,8 +40,7 @@ class RoutingGuard:
             raise self._hold(request, error) from error
 
     def wrap_lock(self, lock: AbstractContextManager[object], request: Request) -> AbstractContextManager[None]:
-        """Wrap ``lock`` so that an error becomes a ``RoutingError`` for ``request`` if it is raised while the lock is
-        held.
+        """Wrap ``lock`` so that an error while the lock is held becomes a ``RoutingError`` for ``request``.
 
         The lock can be acquired repeatedly.
         """

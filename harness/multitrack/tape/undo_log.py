@@ -1,6 +1,6 @@
-"""Store the files that a command, or a run of pytest with ``--calls-rebind``, changes, so that the user can undo it.
+"""Keep the earlier contents of the files that a command changed, so that ``multitrack undo`` can restore them.
 
-Only the last command or run is stored.
+Only the last command is kept. A run of pytest with ``--calls-rebind`` counts as a command.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class UndoLog:
             replace_file(self._cache / ".gitignore", b"# Created by multitrack.\n*\n")
 
     def _keep(self, number: int, path: Path, content: bytes | None) -> dict[str, str | None]:
-        """Store the earlier ``content`` of ``path``. Return its entry in the manifest."""
+        """Store the earlier ``content`` of ``path``, and return the file's entry for the manifest."""
         if content is not None:
             replace_file(self._folder / str(number), content)
         name = None if content is None else str(number)

@@ -66,7 +66,7 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 
 
 def has_arbitrary_keys(schema: Schema) -> bool:
-    """Return whether an object has arbitrary keys, like a dictionary.
+    """Return whether ``schema`` describes an object with arbitrary keys, such as a dictionary.
 
     A model that permits extra fields in addition to its own does not count, because the model works without them.
     """

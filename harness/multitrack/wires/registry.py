@@ -27,7 +27,7 @@ _in_order: list[WireFormat] = []
 
 
 def register(wire_format: WireFormat) -> None:
-    """Make ``wire_format`` known by its name.
+    """Register ``wire_format`` under its name.
 
     Raises:
         ValueError: If the name belongs to another format.

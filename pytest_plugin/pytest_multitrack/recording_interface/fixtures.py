@@ -1,4 +1,4 @@
-"""pytest-recording's fixtures, with the same names and scopes. A project overrides some of them."""
+"""pytest-recording's fixtures, with the same names and scopes. Projects override some of them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""vcrpy's record modes, and the tape mode for each of them.
+"""Map vcrpy's record modes to the modes of a tape.
 
-https://vcrpy.readthedocs.io/en/latest/usage.html#record-modes; pytest-recording adds ``rewrite``.
+vcrpy has the modes described at https://vcrpy.readthedocs.io/en/latest/usage.html#record-modes. pytest-recording adds
+``rewrite``.
 """
 
 from __future__ import annotations

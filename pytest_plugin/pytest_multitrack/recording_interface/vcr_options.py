@@ -61,7 +61,7 @@ class VcrFixtures:
 
     @classmethod
     def read(cls, request: pytest.FixtureRequest) -> VcrFixtures:
-        """Return the values of these fixtures for the requesting test."""
+        """Return the values that pytest-recording's fixtures have for the requesting test."""
         return cls(**{field.name: request.getfixturevalue(field.name) for field in fields(cls)})
 
     @classmethod
@@ -272,11 +272,10 @@ def _find_longest_name() -> int:
 
 
 def _find_loader(options: VcrOptions, path: Path) -> Callable[[], Any] | None:
-    """Return a function that loads the cassette with the serializer or persister that the project registered with
-    vcrpy.
+    """Return a function that loads the cassette with the project's own vcrpy serializer or persister.
 
-    None if the project registered neither. Also None if Multitrack wrote the cassette, because the project's
-    serializer does not know Multitrack's keys.
+    None if the project has neither. Also None if Multitrack wrote the cassette, because the project's serializer does
+    not know Multitrack's keys.
     """
     serializer = options.config.get("serializer", "yaml")
     if options.configured is None or not options.configured.reads_itself(serializer) or _is_own(path):

@@ -13,7 +13,7 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``send`` and ``write`` of ``ssl.SSLSocket``. ``sendall`` calls ``send``."""
+    """Return the patches for ``ssl.SSLSocket.send``, which ``sendall`` calls, and for ``ssl.SSLSocket.write``."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

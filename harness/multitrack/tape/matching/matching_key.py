@@ -106,7 +106,7 @@ def keys_of_recordings(
     pseudonyms: Collection[str],
     make_key: KeyFunction = MatchingKey.from_request,
 ) -> list[MatchingKey]:
-    """Return the keys of ``interactions`` for an ``Index``."""
+    """Return the matching keys of ``interactions``, to build an ``Index``."""
     return [
         key_of_recording(interaction.request.without_messages, interaction.provenance, pseudonyms, make_key)
         for interaction in interactions

@@ -143,7 +143,7 @@ def build_divergence(
 
 
 def _build_finding(explanation: Sequence[str]) -> str:
-    """Return the ``explanation`` of a miss, worded the same way for all tests that miss for the same reason."""
+    """Return the ``explanation`` of a miss in words that are the same for all tests that miss for the same reason."""
     reason, *differences = explanation
     for pattern, general in _GENERAL_REASONS:
         reason = pattern.sub(general, reason)
@@ -302,9 +302,7 @@ def _list_differences(
 
 
 def _suggest_ignore(difference: Difference, location: str) -> str | None:
-    """Return the setting that ignores ``difference``. None if the values do not look random, or if no setting can
-    ignore it.
-    """
+    """Return the setting that ignores ``difference``. None if it does not look random, or if there is none."""
     path = format_json_path(difference.path)
     # a path in a form, a part or a line cannot be ignored
     is_json = location == str(difference)

@@ -18,7 +18,7 @@ from multitrack.tape.redaction.redactor import Redactor
 
 
 class RequestNormalizer:
-    """Normalizes one tape's requests. Threads may share it."""
+    """Normalizes one tape's requests. Thread-safe."""
 
     def __init__(
         self, redactor: Redactor, placeholders: Placeholders | None = None, filters: InteractionFilter | None = None
@@ -64,7 +64,7 @@ class RequestNormalizer:
         return self.filter(request) or request
 
     def redact(self, request: Request) -> Request:
-        """Redact a ``request`` that is already filtered. The result is what is recorded and compared."""
+        """Redact a ``request`` that is already filtered. The result is recorded and compared with recordings."""
         redacted = self._placeholders.insert_into(self.redactor.redact_request(request))
         unknown = endpoint_defaults.find_unknown_parts(redacted.url)
         return replace(redacted, unknown_parts=unknown) if unknown else redacted

@@ -10,7 +10,7 @@ _CURRENT_TEST = (b"PYTEST_CURRENT_TEST", "PYTEST_CURRENT_TEST")
 
 
 def copy_variables(environment: Mapping[str, str]) -> dict[str | bytes, str | bytes]:
-    """Return the variables of ``environment``. If it is ``os.environ``, they stay in their encoded form.
+    """Return the variables of ``environment``. The variables of ``os.environ`` stay encoded.
 
     ``PYTEST_CURRENT_TEST`` is left out, because pytest changes it in each phase of a test.
     """

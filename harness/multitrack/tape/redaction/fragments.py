@@ -100,7 +100,7 @@ class _Documents:
         self._walk(document, self._root, collect)
 
     def redact(self, redact_pieces: RedactPieces, *, only_tokens: bool = False) -> set[int]:
-        """Redact the strings that are split over several documents. With ``only_tokens``, redact only the tokens.
+        """Redact the strings that are split over several documents. With ``only_tokens``, redact only tokens.
 
         Return the positions of the documents that change.
         """

@@ -1,10 +1,11 @@
 r"""Find a secret whose value is known, in all its spellings.
 
-A secret is found unchanged, in JSON and in Python's ``repr`` (also several levels deep), in URLs and forms, in HTML and
-XML, with line breaks in it, and in base64, which has three forms, depending on the position of the first byte.
+The search finds the secret itself, its spelling in JSON and in Python's ``repr`` (also several levels deep), in URLs
+and forms, in HTML and XML, with line breaks, and in base64. In base64, a secret has three spellings, which depend on
+the position of its first byte.
 
-No spelling changes ASCII letters and digits. Therefore, the search first compares only letters and digits, and then the
-characters between them. A pattern with all spellings of each character would take a tenth of a second to compile.
+No spelling changes ASCII letters and digits. Therefore, the search first compares only letters and digits, and then
+the characters between them. A pattern with all spellings of each character would take a tenth of a second to compile.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class SearchedText:
         return "".join(self.text[start:end] for start, end in self._runs)
 
     def find_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span in the original text that became the span from ``start`` to ``end`` in ``canonical``."""
+        """Return the span in the original text for the span from ``start`` to ``end`` in ``canonical``."""
         return self._find_offset(start), self._find_offset(end - 1) + 1
 
     @cached_property
@@ -156,8 +157,8 @@ class SecretSpellings:
     def find(self, searched: SearchedText) -> Iterator[Change]:
         """Yield a change for each occurrence of the secret.
 
-        If the text contains the value itself, other spellings are skipped. The caller must therefore replace what was
-        found, and search again until nothing is found.
+        If the text contains the secret itself, this function does not search for other spellings. The caller must
+        replace each occurrence and search again, until nothing is found.
         """
         forms = [form for form in self._forms if form.may_be_in(searched)]
         if not forms:

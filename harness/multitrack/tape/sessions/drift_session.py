@@ -28,7 +28,7 @@ class DriftSession(RecordSession):
 
     @property
     def lookup(self) -> ReplayLookup | None:
-        """The recordings to compare with. ``None`` if there is no cassette."""
+        """The recordings that live responses are compared with. ``None`` if there is no cassette."""
         return self._lookup
 
     def list_interactions(

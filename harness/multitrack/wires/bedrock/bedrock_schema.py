@@ -15,7 +15,7 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` as a schema for Bedrock's strict tools.
 
     Raises:
-        TypeError: Bedrock's strict tools cannot express the parameters, as in
+        TypeError: Bedrock's strict tools cannot express the parameters. The cases are the same as in
             ``anthropic_schema.write_strict_parameters``.
     """
     return _BedrockStrictSchemaWriter(tool).write_parameters()

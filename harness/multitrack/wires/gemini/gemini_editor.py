@@ -90,9 +90,7 @@ def _edit(
 
 
 def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> None:
-    """Distribute ``text`` over the text parts of the first candidate that has text. If ``text`` is None, delete all
-    text.
-    """
+    """Distribute ``text`` over the text parts of the first candidate with text. If it is None, delete all text."""
     found = [
         [(parts, part) for entry in entries for parts in [_get_parts(entry)] for part in _list_text_parts(parts)]
         for entries in candidates
@@ -122,7 +120,7 @@ def _edit_calls(
     *,
     is_stream: bool,
 ) -> None:
-    """Replace the ``recorded`` calls with ``calls``. A new call follows its predecessor in ``calls``."""
+    """Replace the ``recorded`` calls with ``calls``. A new call follows the call that precedes it in ``calls``."""
     slots = [slot for entries in candidates for slot in _find_calls(entries, is_stream=is_stream)]
     if not slots:
         _add_parts(candidates[0]).extend(write_call({}, call) for call in calls)

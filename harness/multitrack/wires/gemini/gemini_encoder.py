@@ -48,9 +48,9 @@ def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
 
 
 def write_feedback(answer: WireAnswer) -> dict[str, Any]:
-    """Return the field ``promptFeedback`` for a refusal that the finish reason does not express, or no field.
+    """Return the field ``promptFeedback`` if the answer has a refusal that the finish reason does not express.
 
-    https://ai.google.dev/api/generate-content#PromptFeedback
+    Otherwise, return no fields. https://ai.google.dev/api/generate-content#PromptFeedback
     """
     refusal = own_refusal(answer)
     return {} if refusal is None else {"promptFeedback": {"blockReason": "OTHER", "blockReasonMessage": refusal}}

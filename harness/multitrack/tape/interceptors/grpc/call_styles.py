@@ -1,4 +1,4 @@
-"""Record and replay the synchronous calls of a multi-callable, which can return several kinds of results."""
+"""Record and replay synchronous calls. A multi-callable has one method for each kind of result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SendRequests = Callable[[Callable[[], ReplayedCall | None]], None]
 
 
 class CallStyle(ABC):
-    """A way to make a synchronous call: a method of a multi-callable, and what this method returns."""
+    """A way to make a synchronous call, such as ``future``. Each way is a method of a multi-callable."""
 
     call_live: Function | None = None
     """The function that makes the call when it is recorded. None for the original method."""
@@ -66,7 +66,7 @@ class ResponseAndCallStyle(CallStyle):
 
 
 class ResponseStyle(ResponseAndCallStyle):
-    """The style of ``__call__`` for a method with one response, which it returns."""
+    """The style of ``__call__`` for a method with a single response. It returns this response."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None

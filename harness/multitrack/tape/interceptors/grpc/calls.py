@@ -93,7 +93,7 @@ class FinishedCall(grpc.Call, Future):
 
 
 class FailedCall(FinishedCall, grpc.RpcError):  # type: ignore[misc]  # at run time RpcError has no methods
-    """A call that ended with a status other than OK; it is also the exception to raise."""
+    """A call that ended with a status other than OK, and the exception for that status."""
 
     def result(self, timeout: float | None = None) -> Any:
         del timeout

@@ -171,7 +171,7 @@ class GrpcCallRecording:
             self.abandon()
 
     def add_message(self, wire: bytes) -> None:
-        """Keep a serialized response message, to be recorded by ``record_messages`` or when the call ends."""
+        """Keep a serialized response message until ``record_messages`` or the end of the call records it."""
         self._unrecorded.append(wire)
 
     def record_messages(self, initial_metadata: Pairs | None) -> None:
