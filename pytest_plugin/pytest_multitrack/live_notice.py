@@ -20,7 +20,7 @@ _COUNT_FILE = "multitrack_live_tests"
 
 
 class LiveNotice:
-    """With ``--record``, a plugin that prints how many tests send requests to the network."""
+    """Prints how many tests send requests to the network. Only used with ``--record``."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

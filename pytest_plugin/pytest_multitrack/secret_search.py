@@ -59,7 +59,7 @@ class SecretSearch:
         self._grams: dict[str, list[tuple[str, int]]] = {}
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Search for ``secrets``, too. Each one is written as it was sent, or as it was set in the environment."""
+        """Add ``secrets`` to the search. Each secret must be written as it was sent or set."""
         new = set(secrets) - self._known
         if not new:
             return

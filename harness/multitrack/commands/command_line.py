@@ -67,7 +67,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
         if paths and (ids := _split_ids(paths)):
             if keep_errors:
-                raise typer.BadParameter("--keep-errors applies to paths, not to ids of items")
+                raise typer.BadParameter("--keep-errors applies to paths, not to item ids")
             accepted = Decisions(dict.fromkeys(ids, "accept"))
             _decide("accept", accepted, find_folders, dry_run=dry_run, json=json, force=force)
             return
@@ -326,7 +326,7 @@ def _split_ids(names: Sequence[Path]) -> list[str]:
 
     ids = [str(name) for name in names if is_id(str(name)) and not name.exists()]
     if ids and len(ids) < len(names):
-        raise typer.BadParameter("pass either paths or ids of items")
+        raise typer.BadParameter("pass either paths or item ids, not both")
     return ids
 
 

@@ -75,9 +75,9 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog | None, command: s
         force: Whether to change files even if git has uncommitted changes in them.
 
     Raises:
-        MultitrackError: A file has uncommitted changes, or has changed since the plan was made; nothing was changed.
-            Or a
-            file cannot be written; the changes before that file were made.
+        MultitrackError: A file has uncommitted changes, has changed since the plan was made, or cannot be written. If
+            a file cannot be written, the changes before it have been made. In the other cases, nothing has been
+            changed.
     """
     check_changes(changes, force=force)
     with nullcontext() if log is None else log.recording(command, [change.path for change in changes]):

@@ -88,7 +88,7 @@ def _locate_invalid_calls(interaction: Interaction, validator: ResponseValidator
 
 
 def _locate_quoted_errors(added: Sequence[Any]) -> Iterator[str]:
-    """Yield the errors in the messages that quote Pydantic's validation errors, each as ``Model.field: message``."""
+    """Yield Pydantic's validation errors that the messages quote, each as ``Model.field: message``."""
     for text in _list_texts(added):
         headings = list(_HEADING.finditer(text))
         for heading, following in zip_longest(headings, headings[1:]):

@@ -57,7 +57,7 @@ def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Seque
 
 
 def _list_fragments(chunks: Sequence[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield each non-empty name or arguments string in the deltas, as the object that contains it and its key there."""
+    """Yield an object and a key for each non-empty name and arguments string in the deltas."""
     for chunk in chunks:
         for choice in as_objects((chunk.document or {}).get("choices")):
             delta: Any = choice.get("delta")

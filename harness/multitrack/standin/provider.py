@@ -91,7 +91,7 @@ class Provider:
 
     @staticmethod
     def parse_grpc(method: str, content: bytes, metadata: Headers, host: str | None) -> ReceivedRequest:
-        """Return a gRPC call as a request.
+        """Convert a gRPC call to a request.
 
         Args:
             method: The full name of the method.

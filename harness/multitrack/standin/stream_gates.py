@@ -21,7 +21,7 @@ class StreamGates:
         self._changed = Condition()
 
     def open(self, name: str) -> None:
-        """Release the answer that is waiting at the gate, or the next one if none is waiting."""
+        """Release the answer that is waiting at the gate. If none is waiting, release the next one."""
         with self._changed:
             self._openings[name] += 1
             self._changed.notify_all()

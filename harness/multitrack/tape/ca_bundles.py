@@ -7,8 +7,8 @@ ended by then.
 
 A context trusts the same authorities as without this module:
 
-- The first load of a file in a process is never deferred. A missing or damaged file raises an error
-  at once. Later loads are deferred if the file has not changed since. If the file changes or disappears before its
+- The first load of a file in a process is never deferred. A missing or damaged file raises an error at
+  once. Later loads are deferred if the file has not changed since. If the file changes or disappears before its
   deferred load, the earlier content is loaded.
 - The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are not read later than usual.
 - Each context loads its own certificates. Contexts share nothing.

@@ -58,13 +58,13 @@ _FIELDS = tuple(field.name for field in fields(Response))
 
 
 def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_responses: bool = False) -> Cassette:
-    """Return ``cassette`` redacted if another recorder wrote it, and unchanged otherwise.
+    """Redact ``cassette`` if another recorder wrote it. Return other cassettes unchanged.
 
     Args:
         cassette: The cassette.
         normalizer: Normalizes requests, and knows the secrets.
-        defers_responses: Whether to redact each response when it is first read. The metadata then lacks the pseudonyms
-            that only appear in responses.
+        defers_responses: Whether to redact each response when it is first read. The metadata then lacks the
+            pseudonyms that only appear in responses.
     """
     if not cassette.is_foreign:
         return cassette

@@ -61,7 +61,7 @@ class VcrpyObserver:
         self._watch = ImportWatch()
 
     def start(self) -> None:
-        """Observe vcrpy from now on, or as soon as it is imported."""
+        """Start to observe vcrpy now, or when it is imported."""
         self._watch.when_imported("vcr.cassette", self._patch)
 
     def stop(self) -> None:
@@ -149,7 +149,7 @@ class VcrpyObserver:
     # after a test
 
     def take_pairs(self) -> list[ObservedPair]:
-        """Return the pairs of requests since the last call, in the order in which they were sent."""
+        """Return the pairs of requests that were observed since the last call, in the order in which they were sent."""
         plays, self._plays = self._plays, []
         self._merge_loaded()
         return [

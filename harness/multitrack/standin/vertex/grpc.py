@@ -29,7 +29,7 @@ _CLOSED = ScriptedError(status=503, grpc_status="UNAVAILABLE", message="Socket c
 
 
 def parse_call(method: str, content: bytes, metadata: Headers, host: str | None) -> ReceivedRequest:
-    """Return a call as a request. Its body is None if the method is not supported or the message is not valid.
+    """Convert a call to a request. The request has no body if the method is not supported or the message is not valid.
 
     Args:
         method: The full name of the method.

@@ -29,7 +29,7 @@ class Blobs:
         self.pieces = dict(pieces or {})
 
     def extract(self, body: bytes) -> bytes:
-        """Return ``body`` with its large pieces replaced by names, and remember the pieces."""
+        """Replace the large base64 data in ``body`` with names, and store the data."""
         return _BASE64.sub(self._replace_piece, body)
 
     def restore(self, body: bytes) -> bytes:

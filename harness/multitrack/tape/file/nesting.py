@@ -13,7 +13,7 @@ _OTHERS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 
 
 def is_nested_too_deeply(body: bytes) -> bool:
-    """Return whether the JSON in ``body``, or in the arguments of a tool call in it, cannot be decoded.
+    """Return whether ``body``, or the arguments of a tool call in it, contain JSON that is nested too deeply to decode.
 
     Counting the brackets is enough for almost all bodies. Only the others are decoded.
     """

@@ -81,7 +81,7 @@ def find_field_values(text: str) -> Iterator[str]:
 
 
 def decode_value(value: str, quote: str) -> str:
-    """Return the JSON string ``value`` with its escapes decoded, on every level if JSON is nested in JSON strings.
+    """Decode the escapes in the JSON string ``value``, and in the JSON strings that are nested in it.
 
     ``quote`` is the opening quote of ``value`` with its backslashes, which show the number of levels.
     """

@@ -42,7 +42,7 @@ def select_disjoint(changes: Iterable[Change]) -> list[Change]:
 
 
 def apply_changes(text: str, changes: Sequence[Change]) -> str:
-    """Return ``text`` with ``changes``, which are disjoint and in the order of the text."""
+    """Apply ``changes`` to ``text``. The changes must be disjoint, and in the order of the text."""
     parts: list[str] = []
     position = 0
     for start, end, replacement in changes:

@@ -186,7 +186,7 @@ class _Block:
 
     @property
     def text(self) -> str:
-        """The text, as far as it has arrived."""
+        """The text that has arrived so far."""
         return "".join(self._texts)
 
     @property

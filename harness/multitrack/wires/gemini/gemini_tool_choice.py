@@ -47,11 +47,11 @@ def convert_tool_choice(tool_choice: object, offered: Collection[str]) -> dict[s
 
 
 def check_parallel_tool_calls(parallel_tool_calls: object) -> None:
-    """Check that ``parallel_tool_calls`` allows several calls in one answer, because Gemini has no way to forbid that.
+    """Check that ``parallel_tool_calls`` allows several calls in one answer. Gemini cannot be limited to one call.
 
     Raises:
-        ValueError: If it is False.
-        TypeError: If it is not True, False or None.
+        ValueError: If ``parallel_tool_calls`` is False.
+        TypeError: If ``parallel_tool_calls`` is not True, False or None.
     """
     if parallel_tool_calls is False:
         raise ValueError(

@@ -19,7 +19,7 @@ class HandlerEvents(Protocol):
     """Callbacks of a ``DeferredResponseHandler`` that has no real connection yet."""
 
     def on_request_sent(self) -> None:
-        """Called when the request has been written, or will be at the end of this event loop iteration."""
+        """Called when the request has been written, or will be written at the end of this event loop iteration."""
 
     def on_read(self) -> None:
         """Called when the caller waits for more of the body."""

@@ -173,7 +173,7 @@ class AioCallArguments:
         return self.by_name.get("request_iterator", ()) is None
 
     def replace(self, **arguments: Any) -> None:
-        """Replace the arguments with these names."""
+        """Set new values for the named ``arguments``."""
         for name, argument in arguments.items():
             if name not in self.by_name:
                 raise TypeError(f"asyncio calls have no argument {name!r}: this version of grpcio is not supported")

@@ -121,10 +121,13 @@ class GrpcReplay(Protocol):
 
     @property
     def status(self) -> GrpcStatus | None:
-        """The final status of the call. None if the client has to send more first."""
+        """The final status of the call. None if the client must first send more messages."""
 
     def next_step(self) -> Step | None:
-        """Return the next step. None if the client has to send more first. Raises ``CassetteMiss`` on a mismatch."""
+        """Return the next step. None if the client must first send more messages.
+
+        Raises ``CassetteMiss`` on a mismatch.
+        """
 
     def abandon(self) -> None:
         """Signal that the caller gave up."""
