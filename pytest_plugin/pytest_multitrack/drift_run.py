@@ -32,7 +32,7 @@ DRIFTED = "drifted"
 
 @dataclass
 class _DriftingTest:
-    """The test that is running, with its outcome and the drift of its tapes in each of its runs."""
+    """The running test, with an outcome and the drift of its tapes for each of its runs."""
 
     name: str = ""
     accept_hint: str | None = None

@@ -132,7 +132,7 @@ def pending_advice_lines(pending: Sequence[str], rerun_hint: str) -> Iterator[st
 
     Args:
         pending: The files.
-        rerun_hint: The command to run afterwards: it runs the test, and updates its snapshots if it has any.
+        rerun_hint: The command that runs the test again, and updates its snapshots if it has any.
     """
     cassettes = "cassette is" if len(pending) == 1 else "cassettes are"
     yield f"The {cassettes} unchanged. If the new recording is right:"

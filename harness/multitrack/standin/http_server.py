@@ -109,8 +109,6 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 class _ConnectionHandler(BaseHTTPRequestHandler):
-    """Handles the requests of one connection."""
-
     server: HttpServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True

@@ -95,7 +95,7 @@ class LiveExchange:
     def unreplayable_error(self) -> str | None:
         """The name of the error that prevented a response, if that error cannot be replayed.
 
-        ``None`` if a response arrived, if it has yet to arrive, or if the error can be replayed.
+        ``None`` if a response arrived or may still arrive, or if the error can be replayed.
         """
         if self._status or self._error is None or self._failure is not None:
             return None

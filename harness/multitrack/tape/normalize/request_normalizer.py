@@ -1,8 +1,8 @@
 """The steps between the request that an interceptor caught and the request that is recorded and compared.
 
-The order matters. Secrets are learned from the request as it was sent, before the project's functions can remove them,
-because the response may repeat them. The user's placeholders are inserted after redaction, because users write their
-patterns for the text in the cassette.
+The order matters. Secrets are learned before the project's functions can remove them from the request, because the
+response may repeat them. The user's placeholders are inserted after redaction, because users write their patterns for
+the text in the cassette.
 """
 
 from __future__ import annotations

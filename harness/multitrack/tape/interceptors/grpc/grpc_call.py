@@ -1,7 +1,7 @@
-"""Convert a gRPC call to ``Request`` and ``Response``, and back: its messages, its status and its metadata.
+"""Convert gRPC calls to ``Request`` and ``Response``, and back.
 
-The functions convert bytes as gRPC sends them, and do not depend on how calls are made, synchronously or with
-asyncio. ``GrpcCallRecording`` records one live call, message by message.
+The functions convert the bytes that gRPC sends, the status and the metadata. They can be used for synchronous and for
+asyncio calls. ``GrpcCallRecording`` records one live call, message by message.
 """
 
 from __future__ import annotations
