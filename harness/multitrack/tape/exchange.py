@@ -220,7 +220,7 @@ class Passthrough:
 
 
 class ResponseRecorder(Protocol):
-    """Sends a request to the network and records its response.
+    """Records the response to a request that the interceptor sends to the network.
 
     The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and then exactly one of
     ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives,

@@ -193,8 +193,8 @@ _CONNECTION_HEADERS = frozenset(
 def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
     """Encode a recorded response to a request with ``method``.
 
-    An incomplete response has no last chunk, or it has one byte less than its ``content-length``. The caller then
-    closes the connection.
+    An incomplete response has no last chunk, or it has one byte less than its ``content-length``. The connection is
+    expected to end after it.
 
     Returns:
         The head and then each chunk, each with the seconds to wait before it.

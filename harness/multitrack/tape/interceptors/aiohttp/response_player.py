@@ -43,7 +43,7 @@ class ResponsePlayer:
             loop.call_soon(self._play, piece)
 
     def play_all(self) -> None:
-        """Deliver the whole body, because the caller waits for its end without reading it."""
+        """Deliver the rest of the body, because the caller waits for its end without reading it."""
         self._plays_all = True
         self.play_next()
 
