@@ -102,6 +102,24 @@ def test_a_quiet_run_prints_only_what_was_written_or_is_wrong(fields, is_printed
 
 
 @pytest.mark.parametrize(
+    ("headers", "gaps", "seconds"),
+    [
+        ({"openai-processing-ms": "1212"}, (), 1.212),
+        ({"x-envoy-upstream-service-time": "980"}, (), 0.98),
+        ({"x-amzn-bedrock-invocation-latency": "640"}, (), 0.64),
+        ({"openai-processing-ms": "1212"}, (1300,), 1.3),
+        ({"openai-processing-ms": "soon"}, (), 0),
+        ({}, (), 0),
+    ],
+    ids=["openai", "envoy", "bedrock", "recorded", "no number", "unknown"],
+)
+def test_the_provider_measures_the_time_if_the_cassette_does_not(headers, gaps, seconds):
+    response = Response(200, "OK", tuple(headers.items()), b"{}", chunks=Chunks(gaps=gaps))
+    interaction = Interaction(Request("POST", "https://example.com", (), b""), response)
+    assert measure_savings([interaction]).seconds == seconds
+
+
+@pytest.mark.parametrize(
     ("body", "tokens"),
     [
         ('{"object":"chat.completion","choices":[],"usage":{"total_tokens":75}}', 75),

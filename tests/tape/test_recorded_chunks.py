@@ -247,6 +247,14 @@ def test_gaps_are_rounded_so_that_they_add_up(path):
     assert put(path, events, 1, 0, 1, 0, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "stored"), [(490, None), (500, {"gaps_ms": [500]}), (1234, {"gaps_ms": [1230]})]
+)
+def test_the_wait_for_a_response_that_arrives_at_once_is_stored_if_it_is_long(path, milliseconds, stored):
+    body = b'{"object":"chat.completion","choices":[]}'
+    assert put(path, [body], milliseconds, kind="application/json") == stored
+
+
 def words(identity, *texts):
     """Return the events of a response with the id ``identity``."""
     events = [event(text).replace(b"chatcmpl-1", identity) for text in texts]

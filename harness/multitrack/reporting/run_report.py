@@ -110,7 +110,7 @@ class ReportedAnswer(_Part):
     tokens: int | None = None
     """The tokens of the request and the answer, as the provider counted them."""
     seconds: float | None = None
-    """The time until the end of the answer, if it is recorded. Only the times of streamed answers are."""
+    """How long the caller waited for the answer, if the cassette tells. Only streams have waits of less than 0.5 s."""
 
 
 class ReportedExchange(_Part):
@@ -323,7 +323,7 @@ class RunTotals(_Part):
     tokens_saved: int
     """The tokens of the replayed requests and answers, as far as the recorded answers name them."""
     seconds_saved: float
-    """The recorded times of the replayed answers. Only the times of streamed answers are recorded."""
+    """The sum of ``seconds`` of all replayed answers."""
 
 
 class RunReport(_Part):

@@ -9,9 +9,12 @@ from multitrack import wires
 from multitrack.tape.exchange import Response
 from multitrack.tape.interaction import Interaction
 
+_TIME_HEADERS = ("openai-processing-ms", "x-envoy-upstream-service-time", "x-amzn-bedrock-invocation-latency")
+"""The headers in which providers report the milliseconds that they worked on a request."""
+
 
 class Savings(NamedTuple):
-    """The tokens that the answers report, and the times in the cassette. Only the times of streams are recorded."""
+    """The tokens that the answers report, and the seconds that the callers waited for them when they were recorded."""
 
     tokens: int
     seconds: float
@@ -29,5 +32,11 @@ def _count_tokens(response: Response) -> int:
 
 
 def find_seconds(response: Response) -> float:
-    """Return how many seconds ``response`` took when it was recorded, or 0 if that is unknown."""
-    return sum(response.chunks.gaps) / 1000
+    """Return the seconds that the caller waited for ``response``. 0 if they are not recorded.
+
+    Cassettes of other recorders have no times, but often the provider's own measurement, in a header.
+    """
+    if response.chunks.gaps:
+        return sum(response.chunks.gaps) / 1000
+    headers = (response.header(name) for name in _TIME_HEADERS)
+    return next((int(value) / 1000 for value in headers if value is not None and value.isdecimal()), 0.0)

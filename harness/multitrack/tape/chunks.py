@@ -31,9 +31,10 @@ _REST_OF_ITEM = re.compile(rb"[%b]*" % re.escape(_BETWEEN_ITEMS))
 _FIRST_BRACKET = re.compile(rb"\s*\[\s*")
 _STEP = 10
 """Times are rounded to multiples of this many milliseconds."""
+_MIN_WAIT = 500
 _MIN_GRPC_WAIT = 100
-"""Waits for gRPC responses are stored if they take at least this many milliseconds. They matter because callers set
-deadlines; shorter waits are due to the network.
+"""The milliseconds from which the wait for a response that arrives at once is stored. Shorter waits are due to the
+network. The limit for gRPC is lower, because its callers set deadlines.
 """
 
 
@@ -48,7 +49,7 @@ class Chunks:
     gaps: tuple[int, ...] = ()
     """The milliseconds before each chunk; before the first, the time since the request was sent.
 
-    Empty if all chunks arrived at once.
+    Empty if all chunks arrived at once after a short wait.
     """
     by_item: bool = False
     """True if the events are the items of a JSON array."""
@@ -104,8 +105,7 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
         ends = _find_item_ends(body)
         times = _select_item_ends(times, body, ends)
     gaps = _round_gaps(list(times.values()))
-    # if all chunks arrived at once, the only time is that of the response, which differs between recordings
-    at_once = not any(gaps[1:]) and not (_is_grpc(content_type) and sum(gaps) >= _MIN_GRPC_WAIT)
+    at_once = not any(gaps[1:]) and sum(gaps) < (_MIN_GRPC_WAIT if _is_grpc(content_type) else _MIN_WAIT)
     if len(times) < 2:
         return _EVENTS if at_once else Chunks(gaps=gaps)
     starts = (0, *ends)
