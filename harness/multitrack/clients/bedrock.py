@@ -119,10 +119,11 @@ class BedrockClient:
         if response_model is None:
             return self._select_method(is_stream=arguments.pop("stream", False))(**arguments)
         config: Mapping[str, Any] = arguments.get("toolConfig") or {}
-        arguments.setdefault("tools", config.get("tools"))
+        if tools := config.get("tools"):
+            arguments.setdefault("tools", tools)
         if arguments.get("strict"):
             self._check_strict()
-        request: CreateRequest[Any] = CreateRequest("bedrock", response_model, **arguments)
+        request: CreateRequest[Any] = CreateRequest("bedrock", response_model, arguments)
         request.arguments["toolConfig"] = {**config, "tools": request.tools}
         send = self._select_method(is_stream=request.is_stream)
         if request.is_stream:

@@ -146,7 +146,7 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         sdk: Any = super()
         if response_model is None:
             return sdk.create(**arguments)
-        request: CreateRequest[Any] = CreateRequest(self._wire, response_model, **arguments)
+        request: CreateRequest[Any] = CreateRequest(self._wire, response_model, arguments)
         add_tools(request, self._tool_choice, in_extra_body=self._checks_tool_choice)
         if request.is_stream:
             with request.sending():
@@ -245,7 +245,7 @@ class AsyncCreateMixin(_SdkResource, Generic[R, S]):
         sdk: Any = super()
         if response_model is None:
             return await sdk.create(**arguments)
-        request: CreateRequest[Any] = CreateRequest(self._wire, response_model, **arguments)
+        request: CreateRequest[Any] = CreateRequest(self._wire, response_model, arguments)
         add_tools(request, self._tool_choice, in_extra_body=self._checks_tool_choice)
         if request.is_stream:
             with request.sending():

@@ -275,9 +275,9 @@ class GeminiClient(ABC, Generic[R]):
         self, response_model: Any, arguments: dict[str, Any]
     ) -> tuple[CreateRequest[Any], GeminiTools, dict[str, Any]]:
         """Return the request, its tools, and the arguments for the SDK."""
-        caller_tools = arguments.pop("tools", None) or self._caller_tools(arguments)
-        request: CreateRequest[Any] = CreateRequest(_WIRE, response_model, tools=caller_tools, **arguments)
-        arguments = request.arguments
+        if caller_tools := arguments.get("tools") or self._caller_tools(arguments):
+            arguments["tools"] = caller_tools
+        request: CreateRequest[Any] = CreateRequest(_WIRE, response_model, arguments)
         request.convert_messages = self.build_contents
         check_parallel_tool_calls(arguments.pop("parallel_tool_calls", None))
         choice = convert_tool_choice(arguments.pop("tool_choice", None), request.tool_names)

@@ -24,13 +24,6 @@ def parse_response_model(response_model: object) -> tuple[type[BaseModel], ...]:
     Raises:
         TypeError: If ``response_model`` has none of these forms, or a member is not a usable model.
     """
-    try:
-        members = _list_members(response_model)
-        if _are_models(members):
-            return members
-    except TypeError:
-        # a member is not hashable, so it is not a class
-        pass
     form = _unwrap(response_model)
     arguments = get_args(form)
     if get_origin(form) is tuple:
@@ -43,15 +36,16 @@ def parse_response_model(response_model: object) -> tuple[type[BaseModel], ...]:
     except RecursionError:
         raise _response_model_error(response_model, "one of its type aliases refers to itself", ()) from None
     for member in members:
-        if not _is_model(member):
+        if not is_model(member):
             raise _response_model_error(response_model, f"{_format_type(member)} {_describe_problem(member)}", members)
     return members
 
 
-def _list_members(response_model: Any) -> tuple[Any, ...]:
+def list_members(response_model: Any) -> tuple[Any, ...]:
     """Return the members of ``response_model`` if it has the usual form, ``Iterable[A | B]``; otherwise an empty tuple.
 
-    Every call to ``create`` needs the members, and finding them in any possible form takes five times as long.
+    The members may be of any type. Every call to ``create`` needs them, and ``parse_response_model`` takes five times
+    as long.
     """
     arguments: tuple[Any, ...] = getattr(response_model, "__args__", ())
     if len(arguments) != 1 or getattr(response_model, "__origin__", None) not in (Iterable, list):
@@ -61,12 +55,6 @@ def _list_members(response_model: Any) -> tuple[Any, ...]:
         members: tuple[Any, ...] = argument.__args__
         return members
     return arguments
-
-
-# cached, because issubclass is slow for a class with an ABC metaclass
-@lru_cache(maxsize=512)
-def _are_models(members: tuple[Any, ...]) -> bool:
-    return bool(members) and all(map(_is_model, members))
 
 
 def _unwrap(form: Any) -> Any:
@@ -100,7 +88,7 @@ def _is_pydantic_class(member: object) -> bool:
     return isinstance(member, type) and issubclass(member, BaseModel)
 
 
-def _is_model(member: Any) -> bool:
+def is_model(member: Any) -> bool:
     return isinstance(member, type) and _is_model_with_fields(member)
 
 
@@ -118,7 +106,7 @@ def _describe_problem(member: Any) -> str:
 
 def _unsupported_form_error(given: object, form: object) -> TypeError:
     members = tuple(_union_members(form))
-    if all(_is_model(member) for member in members):
+    if all(is_model(member) for member in members):
         return _response_model_error(given, "it is not a collection of models", members)
     if (get_origin(form) or form) in _COLLECTIONS and not get_args(form):
         return _response_model_error(given, "it does not name a model", ())
@@ -126,7 +114,7 @@ def _unsupported_form_error(given: object, form: object) -> TypeError:
 
 
 def _response_model_error(given: object, reason: str, members: Sequence[Any]) -> TypeError:
-    models = [_format_type(member) for member in members if _is_model(member)]
+    models = [_format_type(member) for member in members if is_model(member)]
     union = " | ".join(models) if models else "Weather | GoogleSearch"
     hint = "" if models else ", where Weather and GoogleSearch are Pydantic models"
     return TypeError(

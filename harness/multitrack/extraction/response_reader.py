@@ -48,7 +48,7 @@ class ResponseReader(Generic[T]):
     __slots__ = ("_allow_empty", "_context", "_on_error", "_validated", "models")
 
     def __init__(
-        self, models: Models, *, on_error: OnError = "raise", allow_empty: bool = False, context: Any = None
+        self, models: Models, on_error: OnError = "raise", allow_empty: bool = False, context: Any = None
     ) -> None:
         if on_error not in ("raise", "collect"):
             raise TypeError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
@@ -69,6 +69,15 @@ class ResponseReader(Generic[T]):
             return None
         self._validated.append((call, model))
         return cast("T", model)
+
+    def read_result(self, answer: WireAnswer, raw: Any, usage: Any) -> Extraction[T]:
+        """Validate a complete response. Return the extraction, or raise its error, as ``unwrap`` does."""
+        models, call_errors = self._validate_calls(answer, complete=True)
+        response_error = find_response_error(answer, call_errors, self.models, allow_empty=self._allow_empty)
+        if response_error is None and not call_errors:
+            # almost every call to `create` ends here, so the objects that only an error needs are not created
+            return Extraction(cast("list[T]", models), calls=answer.calls, raw=raw, usage=usage, text=answer.text)
+        return self.unwrap(_build_result(answer, models, call_errors, response_error, raw, usage))
 
     def read(self, answer: WireAnswer, *, raw: Any = None, usage: Any = None) -> ValidatedResponse:
         """Validate a complete response."""

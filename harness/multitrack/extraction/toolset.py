@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from multitrack import wires
 from multitrack.extraction.extraction import Extraction
-from multitrack.extraction.response_model import parse_response_model
+from multitrack.extraction.response_model import is_model, list_members, parse_response_model
 from multitrack.extraction.response_reader import OnError, ResponseReader
 from multitrack.extraction.tool_schema import assign_tool_names, build_tool
 from multitrack.tool_call import ToolCall
-from multitrack.wires import ToolDefinition, WireAnswer
+from multitrack.wires import ToolDefinition, WireAnswer, WireFormat, registry
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -74,7 +73,7 @@ class Toolset(Generic[T]):
             TypeError: If the schema language of ``wire`` cannot express a model, or does not support ``strict``.
             ValueError: If ``wire`` is unknown.
         """
-        return self._definitions.write_schemas(wire, strict)
+        return self._definitions.offer(wire, strict).schemas
 
     def parse(
         self,
@@ -132,26 +131,37 @@ class Toolset(Generic[T]):
         reader: ResponseReader[T] = ResponseReader(
             self._definitions.models, on_error=on_error, allow_empty=allow_empty, context=context
         )
-        return reader.unwrap(reader.read(answer, raw=raw, usage=usage))
+        return reader.read_result(answer, raw, usage)
+
+
+class OfferedTools(NamedTuple):
+    """The tools in a request, and the model of each tool by tool name."""
+
+    wire_format: WireFormat
+    schemas: list[dict[str, Any]]
+    models: Mapping[str, type[BaseModel]]
 
 
 class ToolDefinitions:
-    """The models by tool name, and a cache of their schemas per wire format and strictness."""
+    """The models by tool name, and a cache of the requests' tools per wire format and strictness."""
 
-    __slots__ = ("_schemas", "_tools", "models")
+    __slots__ = ("_offers", "_tools", "models")
 
     def __init__(self, models: tuple[type[BaseModel], ...]) -> None:
         self.models = MappingProxyType(assign_tool_names(models))
         self._tools: tuple[ToolDefinition, ...] | None = None
-        self._schemas: dict[tuple[str, bool], list[dict[str, Any]]] = {}
+        self._offers: dict[tuple[str, bool], OfferedTools] = {}
 
-    def write_schemas(self, wire: str, strict: bool) -> list[dict[str, Any]]:
-        """Return the tools in the form that ``Toolset.schemas`` returns."""
-        if (wire, strict) not in self._schemas:
+    def offer(self, wire: str, strict: bool) -> OfferedTools:
+        """Return the tools for a request in the wire format ``wire``. Raises the errors of ``Toolset.schemas``."""
+        offer = self._offers.get((wire, strict))
+        if offer is None:
+            wire_format = registry.get_format(wire)
             if self._tools is None:
                 self._tools = tuple(build_tool(name, model) for name, model in self.models.items())
-            self._schemas[wire, strict] = wires.write_tools(self._tools, wire, strict=strict)
-        return self._schemas[wire, strict]
+            schemas = wire_format.write_tools(self._tools, strict=strict)
+            offer = self._offers[wire, strict] = OfferedTools(wire_format, schemas, self.models)
+        return offer
 
 
 def define_tools(response_model: object) -> ToolDefinitions:
@@ -160,7 +170,18 @@ def define_tools(response_model: object) -> ToolDefinitions:
     Raises:
         TypeError: If the form of ``response_model`` is not supported. ``Toolset`` lists the supported forms.
     """
-    return _define_tools(parse_response_model(response_model))
+    try:
+        definitions = _define_usual_tools(list_members(response_model))
+    except TypeError:
+        # a member is not hashable, so it is not a class
+        definitions = None
+    return definitions or _define_tools(parse_response_model(response_model))
+
+
+# one function with a cache for the usual form of a `response_model`, because every call to `create` needs the tools
+@lru_cache(maxsize=512)
+def _define_usual_tools(members: tuple[Any, ...]) -> ToolDefinitions | None:
+    return _define_tools(members) if members and all(map(is_model, members)) else None
 
 
 # cached by the models, not by the response_model: `Iterable[A | B]` equals `Iterable[B | A]`, but their order differs

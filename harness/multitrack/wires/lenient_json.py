@@ -20,7 +20,13 @@ def as_objects(value: object) -> list[Mapping[str, Any]]:
     """Return the JSON objects in ``value`` if it is an array; otherwise an empty list."""
     if not isinstance(value, (list, tuple)):
         return []
-    return [fields for item in value if (fields := item if type(item) is dict else _read_fields(item)) is not None]
+    objects: list[Mapping[str, Any]] = []
+    # not a comprehension, which would be one more function
+    for item in value:
+        fields = item if type(item) is dict else _read_fields(item)
+        if fields is not None:
+            objects.append(fields)
+    return objects
 
 
 def _read_fields(value: object) -> Mapping[str, Any] | None:
@@ -29,7 +35,8 @@ def _read_fields(value: object) -> Mapping[str, Any] | None:
     extra: Any = getattr(value, "__pydantic_extra__", _MISSING)
     if extra is _MISSING:
         return value if isinstance(value, dict) else None
-    return {**vars(value), **extra} if extra else vars(value)
+    fields: Any = value.__dict__
+    return {**fields, **extra} if extra else fields
 
 
 _MISSING = object()

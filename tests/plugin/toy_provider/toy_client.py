@@ -43,7 +43,7 @@ class ExtractingToyClient:
         self.sdk = sdk
 
     def create(self, talk: list[dict[str, Any]], response_model: Any, **arguments: Any) -> Any:
-        request: CreateRequest[Any] = CreateRequest("toy", response_model, **arguments)
+        request: CreateRequest[Any] = CreateRequest("toy", response_model, arguments)
         body = {"engine": "toy-1", "acts": request.tools, **request.arguments}
         if request.is_stream:
             with request.sending():

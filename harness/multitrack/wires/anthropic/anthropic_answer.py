@@ -28,15 +28,17 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
         elif kind == "text" and (text := as_text(block.get("text"))):
             texts.append(text)
     finish_reason = as_text(document.get("stop_reason"))
+    stop_details = document.get("stop_details")
     is_truncated = finish_reason in LENGTH_LIMITS
+    # the functions are called only if they can find anything, because every call to `create` decodes an answer
     return WireAnswer(
-        calls=tuple(calls),
-        text="".join(texts) or None,
-        finish_reason=finish_reason,
-        refusal=read_refusal(finish_reason, document.get("stop_details")),
-        error=_read_error(document),
-        model=as_text(document.get("model")),
-        usage=as_object(document.get("usage")) or None,
+        tuple(calls),
+        "".join(texts) or None,
+        finish_reason,
+        read_refusal(finish_reason, stop_details) if finish_reason == "refusal" or stop_details is not None else None,
+        _read_error(document) if "error" in document or "content" not in document else None,
+        as_text(document.get("model")),
+        as_object(document.get("usage")) or None,
         is_truncated=is_truncated,
         # a cut-off input is sent as valid JSON, so the JSON does not show that it was cut off
         has_cut_off_call=is_truncated and kind == "tool_use",

@@ -30,7 +30,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     use = None
     # one loop for calls and text, because two loops would take twice as long for a short answer
     for block in read_blocks(document):
-        use = find_call(block)
+        use = find_call(block) if "toolUse" in block else None
         if use is not None:
             calls.append(read_call(use.get("toolUseId"), use.get("name"), use.get("input"), len(calls)))
         elif "citationsContent" in block:
@@ -40,13 +40,13 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     stop_reason = as_text(document.get("stopReason"))
     is_truncated = stop_reason in LENGTH_LIMITS
     return WireAnswer(
-        calls=tuple(calls),
-        text="".join(texts) or None,
-        finish_reason=stop_reason,
-        refusal=read_refusal(stop_reason),
-        error=_read_error(document) or read_failure(stop_reason),
-        model=read_model(document) if "trace" in document else None,
-        usage=as_object(document.get("usage")) or None,
+        tuple(calls),
+        "".join(texts) or None,
+        stop_reason,
+        stop_reason if stop_reason in FILTERS else None,
+        (None if "output" in document else _read_error(document)) or (stop_reason if stop_reason in FAILURES else None),
+        read_model(document) if "trace" in document else None,
+        as_object(document.get("usage")) or None,
         is_truncated=is_truncated,
         # a cut-off input is sent as valid JSON, so the JSON does not show that it was cut off
         has_cut_off_call=is_truncated and use is not None,
@@ -85,23 +85,11 @@ def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
     return "".join(part["text"] for block in blocks for part in find_texts(block)) or None
 
 
-def read_refusal(stop_reason: str | None) -> str | None:
-    """Return the stop reason if it is one of ``FILTERS``, otherwise None."""
-    return stop_reason if stop_reason in FILTERS else None
-
-
-def read_failure(stop_reason: str | None) -> str | None:
-    """Return the stop reason if it is a failure, otherwise None."""
-    return stop_reason if stop_reason in FAILURES else None
-
-
 def read_model(fields: Mapping[str, Any]) -> str | None:
     """Return the model if a prompt router chose it. Other answers do not name their model."""
     return as_text(as_object(as_object(fields.get("trace")).get("promptRouter")).get("invokedModelId"))
 
 
 def _read_error(document: Mapping[str, Any]) -> str | None:
-    if "output" in document:
-        return None
     # an error has only a message; the header `x-amzn-ErrorType` names its type
     return error_message(document.get("error")) or as_text(document.get("message")) or as_text(document.get("Message"))

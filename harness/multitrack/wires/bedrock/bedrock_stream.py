@@ -13,13 +13,13 @@ from typing import Any
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.bedrock.bedrock_answer import (
+    FAILURES,
+    FILTERS,
     LENGTH_LIMITS,
     find_call,
     join_text,
-    read_failure,
     read_input,
     read_model,
-    read_refusal,
 )
 from multitrack.wires.brackets import BracketCounter
 from multitrack.wires.call_queue import CallFields, CallQueue
@@ -143,8 +143,8 @@ class BedrockStreamDecoder(StreamDecoder):
             calls=self._queue.calls(),
             text=join_text({"text": block.text} for block in blocks),
             finish_reason=self._stop_reason,
-            refusal=read_refusal(self._stop_reason),
-            error=self._error or read_failure(self._stop_reason),
+            refusal=self._stop_reason if self._stop_reason in FILTERS else None,
+            error=self._error or (self._stop_reason if self._stop_reason in FAILURES else None),
             model=read_model(self._metadata),
             usage=as_object(self._metadata.get("usage")) or None,
             is_complete=self._error is None and self._stop_reason is not None,
