@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks import page
 
-# in the order of the page; each is a module of this package with a function `run_benchmark(quick)`
+# in the order of the page; each is a module of this package with a `run_benchmark(quick)` function
 NAMES = (
     "extraction",
     "anthropic_extraction",

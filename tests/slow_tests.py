@@ -17,7 +17,7 @@ def pytest_itemcollected(item):
 
 
 class SlowTests:
-    """Fails tests that lack the marker ``slow``, and counts those that are left out."""
+    """Fails tests that lack the ``slow`` marker, and counts those that are left out."""
 
     # Audit events that only `slow` tests may raise. The servers of gRPC raise none: the fixtures that start them
     # request `starts_server`.

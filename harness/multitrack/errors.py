@@ -14,12 +14,12 @@
         ├── StreamNotFinished      the result of a stream was accessed before the stream ended
         ├── BadOption              an option is unknown, or its value is invalid (also a ValueError)
         ├── CassetteMissing        a path does not lead to a cassette
-        ├── CassetteExpired        a cassette is too old, and the setting ``on_expiry`` is "fail"
+        ├── CassetteExpired        a cassette is too old, and the ``on_expiry`` setting is "fail"
         ├── CassetteCorrupt        a cassette cannot be read
         ├── CassetteNotWritten     a recording cannot be written
         ├── SecretInCassette       a cassette contains a credential
         ├── NetworkBlocked         a test connected although the network is blocked (also a RuntimeError)
-        └── Unplayed               recordings were not used, and the setting ``strict`` is on
+        └── Unplayed               recordings were not used, and the ``strict`` setting is on
 
     BaseException
     └── TapeViolation              the code under test did something that its cassette does not allow
@@ -210,11 +210,11 @@ class NetworkBlocked(MultitrackError, RuntimeError):
 
 
 class CassetteExpired(MultitrackError):
-    """A cassette is older than the setting ``max_age``, and the setting ``on_expiry`` is "fail"."""
+    """A cassette is older than the ``max_age`` setting, and the ``on_expiry`` setting is "fail"."""
 
 
 class Unplayed(MultitrackError):
-    """Some recordings of a cassette were not used. Only raised if the setting ``strict`` is on."""
+    """Some recordings of a cassette were not used. Only raised if the ``strict`` setting is on."""
 
 
 class TapeViolation(BaseException):

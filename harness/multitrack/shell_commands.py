@@ -15,7 +15,7 @@ class RunOptions:
     """The options of a pytest run that a command for one of its tests must repeat.
 
     Args:
-        record: The option that records: ``--multitrack-record`` if another plugin has an option ``--record``.
+        record: The option that records: ``--multitrack-record`` if another plugin has a ``--record`` option.
         arguments: The other options. Paths in them are absolute.
         has_configuration: Whether the run had a configuration file. pytest uses that file's folder as the root.
     """

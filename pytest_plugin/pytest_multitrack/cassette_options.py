@@ -1,7 +1,7 @@
 """The options of a test's cassette.
 
-They are merged from four sources, each of which overrides the one before: pyproject.toml, the fixture
-``cassette_options``, markers, and the command line.
+They are merged from four sources, each of which overrides the one before: pyproject.toml, the ``cassette_options``
+fixture, markers, and the command line.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def tape(request: pytest.FixtureRequest) -> Tape:
-    """The test's open tape. A test with this fixture uses a cassette, as if it had the marker ``cassette``."""
+    """The test's open tape. A test with this fixture uses a cassette, as if it had the ``cassette`` marker."""
     item_tape = ItemState.of(request.node).tape
     if item_tape is None:
         pytest.fail(

@@ -1,4 +1,4 @@
-"""Register the plugin's markers, find the tests that use them or the marker ``vcr``, and detect mistyped markers."""
+"""Register the plugin's markers, find the tests that use them or the ``vcr`` marker, and detect mistyped markers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def find_behaviour(item: pytest.Item) -> tuple[str, str]:
 
 
 def uses_cassette(item: pytest.Item) -> bool:
-    """Return whether ``item`` uses a cassette, because of a marker or of the fixture ``tape``."""
+    """Return whether ``item`` uses a cassette, because of a marker or of the ``tape`` fixture."""
     if uses_behaviour(item):
         return False
     if item.get_closest_marker(_CASSETTE) is not None or "tape" in getattr(item, "fixturenames", ()):

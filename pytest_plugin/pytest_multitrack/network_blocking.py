@@ -1,4 +1,4 @@
-"""Block the network in tests: for the whole run, or with the marker ``block_network``.
+"""Block the network in tests: for the whole run, or with the ``block_network`` marker.
 
 Every run imports this module. Modules that only a test with a blocked network needs are imported inside the functions.
 """
@@ -58,7 +58,7 @@ def block(request: pytest.FixtureRequest) -> Iterator[None]:
     """Block the network inside the ``with`` statement, unless the requesting test's cassette is being recorded.
 
     Raises:
-        BadOption: The marker ``block_network`` has an unknown argument.
+        BadOption: The ``block_network`` marker has an unknown argument.
     """
     from multitrack.tape import active
     from multitrack.tape.network_block import NetworkBlock

@@ -77,7 +77,7 @@ class OutputRedactor:
 
             allowed = cassette_options.resolve_run_settings(self._config).allow_secrets
         except (BadOption, ImportError):
-            # a bad option is reported when the tests are collected; without the extra `test`, no option can be set
+            # a bad option is reported when the tests are collected; without the `test` extra, no option can be set
             allowed = ()
         return Redactor(environment, allow_secrets=allowed)
 

@@ -62,7 +62,7 @@ def add_function_fixture(item: pytest.Item, name: str) -> None:
 def unescape_parameters(name: str) -> str:
     """Unescape the printable characters that pytest escaped in the parameter ids in a test's ``name``.
 
-    pytest writes ``test_x[Z\\xfcrich]`` for the parameter ``Zürich``, and doubles a backslash. Escaped control
+    pytest writes ``test_x[Z\\xfcrich]`` for the ``Zürich`` parameter, and doubles a backslash. Escaped control
     characters stay escaped.
     """
     function, bracket, parameters = name.partition("[")
@@ -290,7 +290,7 @@ _OWN_JUNIT_ATTRIBUTES = frozenset({"classname", "name", "file", "line", "url", "
 
 
 def find_junit_attributes(config: pytest.Config) -> dict[str, Any]:
-    """Return the attributes that the fixture ``record_xml_attribute`` has set in the latest test."""
+    """Return the attributes that the ``record_xml_attribute`` fixture has set in the latest test."""
     xml = config.stash.get(xml_key, None)
     if xml is None or not xml.node_reporters_ordered:
         return {}
@@ -299,7 +299,7 @@ def find_junit_attributes(config: pytest.Config) -> dict[str, Any]:
 
 
 def find_junit_properties(config: pytest.Config) -> list[tuple[str, str]]:
-    """Return the list of properties that the fixture ``record_testsuite_property`` has set."""
+    """Return the list of properties that the ``record_testsuite_property`` fixture has set."""
     xml = config.stash.get(xml_key, None)
     return [] if xml is None else xml.global_properties
 

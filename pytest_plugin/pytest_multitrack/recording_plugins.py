@@ -1,4 +1,4 @@
-"""Other plugins that record HTTP traffic, and that handle the marker ``vcr`` themselves."""
+"""Other plugins that record HTTP traffic, and that handle the ``vcr`` marker themselves."""
 
 from __future__ import annotations
 

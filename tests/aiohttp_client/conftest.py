@@ -13,7 +13,7 @@ collect_ignore_glob = [] if importlib.util.find_spec("aiohttp") else ["test_*"]
 
 @pytest.fixture
 def serve(starts_server):
-    """A function ``serve(script)`` that starts a ``ByteServer``; ``script`` is a response or a function."""
+    """A ``serve(script)`` function that starts a ``ByteServer``; ``script`` is a response or a function."""
     with contextlib.ExitStack() as closing:
 
         def start(script, **options):

@@ -66,7 +66,7 @@ def create_failing_post(url, **arguments):
 
 @pytest.fixture
 def write_cassette(tape_runner):
-    """A function ``write_cassette(url)`` that writes a cassette with one interaction."""
+    """A ``write_cassette(url)`` function that writes a cassette with one interaction."""
 
     def write(url, method="GET", response=None):
         recorded = response or Response(200, "OK", (), b"recorded")

@@ -1,4 +1,4 @@
-"""The command ``multitrack`` in a process, as users run it."""
+"""The ``multitrack`` command in a process, as users run it."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
 """Follow the guides from other tools in docs/migrating.md.
 
 The environment for development has vcrpy and respx. For a recorder that is a plugin of pytest, ``nox --session guides``
-installs its current release and names it in the variable ``RECORDER``. The guide itself uninstalls it.
+installs its current release and names it in the ``RECORDER`` variable. The guide itself uninstalls it.
 """
 
 import os

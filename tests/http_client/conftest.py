@@ -435,7 +435,7 @@ def client(request, clients):
 
 @pytest.fixture
 def record(router):
-    """A function ``record(send)`` that records while it calls ``send()``, and switches the tape to replay."""
+    """A ``record(send)`` function that records while it calls ``send()``, and switches the tape to replay."""
 
     def record(send):
         with activate(router):

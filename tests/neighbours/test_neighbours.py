@@ -2,7 +2,7 @@
 
 The folder ``projects/scenario`` holds the tests of a user. Each other folder in ``projects`` has the name of a
 neighbour on the package index, and tests that use it. Both are recorded from a local provider, and replayed without it.
-``nox --session neighbours`` installs the current release of each neighbour, and names it in the variable ``NEIGHBOUR``.
+``nox --session neighbours`` installs the current release of each neighbour, and names it in the ``NEIGHBOUR`` variable.
 """
 
 import os

@@ -41,7 +41,7 @@ class Place:
 
     @property
     def ignore_path(self) -> str | None:
-        """The JSON path of the value for the setting ``ignore``. None if no path covers all these requests."""
+        """The JSON path of the value for the ``ignore`` setting. None if no path covers all these requests."""
         if self.formats != {"JSON"}:
             return None
         return _generalize(self.paths)

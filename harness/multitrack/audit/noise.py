@@ -105,12 +105,12 @@ def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, Nois
 
 
 def format_placeholder(kind: str, pattern: str) -> str:
-    """Return an entry for the setting ``placeholders`` that replaces strings matching ``pattern``."""
+    """Return an entry for the ``placeholders`` setting that replaces strings matching ``pattern``."""
     # a TOML literal string has no escapes, but cannot contain a single quote
     value = f"'''{pattern}'''" if "'" in pattern else f"'{pattern}'"
     return f"{kind.upper()} = {value}"
 
 
 def format_ignore(paths: Sequence[str]) -> str:
-    """Return the setting ``ignore`` for JSON ``paths``, to be pasted into pyproject.toml."""
+    """Return the ``ignore`` setting for JSON ``paths``, to be pasted into pyproject.toml."""
     return f"ignore = {jsontext.canonical(sorted(set(paths)))}"

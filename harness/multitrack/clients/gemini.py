@@ -227,7 +227,7 @@ class GeminiClient(ABC, Generic[R]):
         """Return the result of ``create``, and the SDK's response from which the result was extracted.
 
         Takes the same arguments and raises the same errors as ``create`` with ``response_model`` and without
-        ``stream``. The response is also the attribute ``raw`` of the result. If the model was asked again, the
+        ``stream``. The response is also the ``raw`` attribute of the result. If the model was asked again, the
         response is the last one.
         """
         CreateRequest.check_with_completion(response_model, arguments)

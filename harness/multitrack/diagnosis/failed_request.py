@@ -10,7 +10,7 @@ def find_failed_request(tape: Tape) -> str | None:
     """Describe the first live request of ``tape`` that failed. ``None`` if there is none.
 
     A failure does not count if the cassette has the same failure for that request, or if an equal request succeeded
-    later. With the setting ``keep_errors``, no failure counts.
+    later. With the ``keep_errors`` setting, no failure counts.
     """
     if tape.mode in ("replay", "live") or tape.keeps_errors:
         return None

@@ -50,7 +50,7 @@ def assert_calls(
         options=comparison_options,
         values=received.values if wanted.has_matchers else (),
     )
-    # A call keeps a value that the option `match` rejects, so the call usually differs from the expected call. If a
+    # A call keeps a value that the `match` option rejects, so the call usually differs from the expected call. If a
     # function that was passed as `match` also rejects the expected value, the calls are the same.
     rejected = [str(error) for error in received.rejected] if comparison.is_same else []
     if rejected or not comparison.is_same:

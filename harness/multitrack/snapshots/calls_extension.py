@@ -91,7 +91,7 @@ class CallsExtension(StoredExtension):
         for pair in same:
             received[pair.new] = self.options.choose_stored(stored[pair.old], received[pair.new])
         additional = {entry.new for entry in comparison.others}
-        # a call that the option ``subset`` accepts is not added, unless the entry would otherwise have no call at all
+        # a call that the ``subset`` option accepts is not added, unless the entry would otherwise have no call at all
         updated = [call for new, call in received.items() if new not in additional] or [*received.values()]
         self.updated_entry = format_entry(updated, ordered=self.options.ordered)
         is_stale = sorted(map(canonical_text, updated)) != sorted(map(canonical_text, stored))

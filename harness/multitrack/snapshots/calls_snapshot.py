@@ -55,14 +55,14 @@ def make_calls_snapshot(
     accept_command: Callable[[], str] | None = None,
     note_change: NoteChange | None = None,
 ) -> CallsSnapshot:
-    """Return the value of the fixture ``calls_snapshot`` for one test. Fails the test if syrupy's plugin is not active.
+    """Return the value of the ``calls_snapshot`` fixture for one test. Fails the test if syrupy's plugin is not active.
 
     Args:
         request: The fixture's request.
         redact_text: Applied to every string in a value before it is compared or written.
         record: Whether to write missing snapshots if the test passes, and to update the notes of existing ones. A
             changed snapshot still requires ``--snapshot-update``.
-        ignored_paths: Paths of values that are not compared, in addition to those in the option ``ignore``.
+        ignored_paths: Paths of values that are not compared, in addition to those in the ``ignore`` option.
         make_note: Returns the comment to write below an entry.
         update_command: The command that writes the snapshot, for messages.
         accept_command: Returns the command that stores the received calls as the snapshot (default: the

@@ -32,7 +32,7 @@ class CollectedCalls:
 
     Attributes:
         calls: The calls as expressions.
-        rejected: The values that do not fit the option ``match``; the calls contain them unchanged.
+        rejected: The values that do not fit the ``match`` option; the calls contain them unchanged.
         values: For each call, the Python values by their paths.
         has_matchers: Whether the calls contain matchers.
     """

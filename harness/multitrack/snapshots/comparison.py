@@ -87,7 +87,7 @@ class CallComparison:
         removed: The calls that were expected but not received.
         moved: The calls that were received at a different place in the order.
         forbidden: The calls to tools that must not be called.
-        others: The additional calls that the option ``subset`` accepts. They are not differences.
+        others: The additional calls that the ``subset`` option accepts. They are not differences.
     """
 
     unchanged: tuple[UnchangedCall, ...] = ()

@@ -63,7 +63,7 @@ class ComparisonKeywords(TypedDict, total=False):
 
 
 class MatchError(TypeError):
-    """A value does not fit the option ``match``. The message consists of ``path`` and ``reason``."""
+    """A value does not fit the ``match`` option. The message consists of ``path`` and ``reason``."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")

@@ -111,7 +111,7 @@ class Response:
     """The error that ended a ``broken`` or ``unanswered`` response. ``None`` if the connection was closed, or if
     the caller went away."""
     encoding: str = ""
-    """The header ``content-encoding`` of the received body. Empty if the body was not encoded. Also empty if the body
+    """The ``content-encoding`` header of the received body. Empty if the body was not encoded. Also empty if the body
     could not be decoded; ``headers`` then contains the header. For an AWS event stream, this text begins with the
     framing, which is not part of the header (see ``event_framing``).
     """
@@ -140,7 +140,7 @@ class Replay:
     """The decision to answer with ``response``, without opening a connection."""
 
     response: Response
-    """The response, with the header ``content-encoding`` if the body is encoded for the client."""
+    """The response, with the ``content-encoding`` header if the body is encoded for the client."""
     paced: bool = False
     """True if the replay takes as long as the recorded response took."""
 

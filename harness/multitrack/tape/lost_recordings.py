@@ -294,7 +294,7 @@ class RecordingSearch:
         return all(is_defined) or is_inherited
 
     def _has_fixture(self, owner: str, path: Path) -> bool:
-        """Return whether the fixture ``owner`` still exists, in the test module or in a conftest.py.
+        """Return whether the ``owner`` fixture still exists, in the test module or in a conftest.py.
 
         ``owner`` is a name as ``cassette_paths.fixture_name`` returns it. The test module is guessed from ``path``.
         """

@@ -65,7 +65,7 @@ entry in ``drop_hosts`` with a leading ``!`` makes an exception.
 class Settings:
     """The options of a tape.
 
-    The options have the same names in ``[tool.multitrack]``, in the fixture ``cassette_options``, on markers, on the
+    The options have the same names in ``[tool.multitrack]``, in the ``cassette_options`` fixture, on markers, on the
     command line and in ``use_cassette``. If several places set an option, lists are joined, and other values override
     each other.
     """

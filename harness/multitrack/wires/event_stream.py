@@ -149,7 +149,7 @@ def parse_message(message: bytes) -> ServerSentEvent | None:
 
 
 def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
-    """Return a copy of the complete ``message`` that contains the event ``document``."""
+    """Return a copy of the complete ``message`` that contains the ``document`` event."""
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 

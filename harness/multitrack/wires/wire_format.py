@@ -174,7 +174,7 @@ class WireFormat(ABC):
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
         """Return the model name and the tool names from a request's parsed body.
 
-        By default, the key ``model`` holds the model name. A tool's ``name`` is inside the object at
+        By default, the ``model`` key holds the model name. A tool's ``name`` is inside the object at
         ``declaration_key``. If the format has no such key, the tool has its ``name`` at the top level.
         """
         key = self.declaration_key

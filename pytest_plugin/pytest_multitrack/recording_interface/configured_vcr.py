@@ -1,4 +1,4 @@
-"""The ``vcr.VCR`` of a test, which the project has configured with the hook ``pytest_recording_configure``."""
+"""The ``vcr.VCR`` of a test, which the project has configured with the ``pytest_recording_configure`` hook."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ATTRIBUTES = (
 
 
 class ConfiguredVcr:
-    """The ``vcr.VCR`` of one test, and the settings that the hook ``pytest_recording_configure`` changed."""
+    """The ``vcr.VCR`` of one test, and the settings that the ``pytest_recording_configure`` hook changed."""
 
     def __init__(self, *, folder: str, record_mode: str, suffix: str) -> None:
         """Create the object with the arguments that pytest-recording passes.
@@ -63,7 +63,7 @@ class ConfiguredVcr:
 
     @property
     def changed_options(self) -> Mapping[str, Any]:
-        """The options that the hook ``pytest_recording_configure`` set."""
+        """The options that the ``pytest_recording_configure`` hook set."""
         values = {name: getattr(self.vcr, name) for name in _ATTRIBUTES}
         return {name: value for name, value in values.items() if value is not self._initial[name]}
 

@@ -78,12 +78,12 @@ def allowed_hosts(request: pytest.FixtureRequest) -> list[str] | None:
 
 @pytest.fixture
 def block_network(_network_block: None) -> None:
-    """Block the network in this test if the marker ``block_network`` or an option says so."""
+    """Block the network in this test if the ``block_network`` marker or an option says so."""
 
 
 @pytest.fixture
 def vcr(request: pytest.FixtureRequest) -> TapeCassette | None:
-    """The cassette of this test, with the interface of vcrpy. None if the test has no marker ``vcr``."""
+    """The cassette of this test, with the interface of vcrpy. None if the test has no ``vcr`` marker."""
     from pytest_multitrack.recording_interface import vcr_options
 
     options = request.node.stash.get(vcr_options.OPTIONS, None)

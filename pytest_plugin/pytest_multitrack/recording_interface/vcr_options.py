@@ -46,7 +46,7 @@ _FILTERS = frozenset(
 _HASH_SEPARATOR = "..."
 
 OPTIONS = pytest.StashKey["VcrOptions"]()
-"""The options of a test with the marker ``vcr``, once its fixtures are known."""
+"""The options of a test with the ``vcr`` marker, once its fixtures are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class VcrFixtures:
 
 @dataclass(frozen=True, slots=True)
 class VcrOptions:
-    """The options of one test with the marker ``vcr``.
+    """The options of one test with the ``vcr`` marker.
 
     Args:
-        config: vcrpy's options, from the fixture ``vcr_config``, the markers and the hook.
+        config: vcrpy's options, from the ``vcr_config`` fixture, the markers and the hook.
         path: The path of the cassette that vcrpy would use.
         record_mode: vcrpy's record mode.
         configured: The test's ``vcr.VCR``. None if no conftest configures it.
@@ -103,7 +103,7 @@ def find_default_name(node: pytest.Item | pytest.Collector) -> str:
     """Return the name of the default cassette of ``node``.
 
     Raises:
-        BadOption: The marker ``default_cassette`` has no name.
+        BadOption: The ``default_cassette`` marker has no name.
     """
     if (marker := node.get_closest_marker("default_cassette")) is not None:
         if not marker.args:

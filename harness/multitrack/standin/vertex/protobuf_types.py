@@ -35,7 +35,7 @@ def _import_types(version: Version) -> tuple[type[Message], type[Message]]:
 
 
 def supports_signatures() -> bool:
-    """Return whether the installed google-cloud-aiplatform has the field ``thought_signature``."""
+    """Return whether the installed google-cloud-aiplatform has the ``thought_signature`` field."""
     part = import_module("google.cloud.aiplatform_v1.types.content").Part.pb()
     return "thought_signature" in part.DESCRIPTOR.fields_by_name
 

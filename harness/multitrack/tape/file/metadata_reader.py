@@ -41,7 +41,7 @@ class Metadata(NamedTuple):
 
 
 def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
-    """Return the ``metadata`` of one of Multitrack's cassettes. It must have the key ``END_MARKER``.
+    """Return the ``metadata`` of one of Multitrack's cassettes. It must have the ``END_MARKER`` key.
 
     Keys that this version does not know are kept, if the writer can write their values.
 

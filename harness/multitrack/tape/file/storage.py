@@ -28,7 +28,7 @@ class RecordingCache(Protocol):
     """Caches the cassettes that this process records to."""
 
     def read(self, path: Path) -> Cassette | None:
-        """Return the cassette at ``path``. Works like the function ``storage.read``."""
+        """Return the cassette at ``path``. Works like the ``storage.read`` function."""
 
     def find_written_texts(self, path: Path) -> KnownTexts:
         """Return the ``KnownTexts`` of the cassette at ``path``, which this process is about to write."""

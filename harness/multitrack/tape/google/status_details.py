@@ -1,4 +1,4 @@
-"""Read and write the details of a failed gRPC call: protobuf messages in the header ``grpc-status-details-bin``.
+"""Read and write the details of a failed gRPC call: protobuf messages in the ``grpc-status-details-bin`` header.
 
 Details may have any type. https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto defines
 the common ones.
@@ -41,7 +41,7 @@ def read_details(value: str) -> list[dict[str, Any]]:
 
 
 def replace_texts(value: str, replace: Callable[[str], str]) -> str:
-    """Apply ``replace`` to each string in the header ``grpc-status-details-bin``, and return the new header value.
+    """Apply ``replace`` to each string in the ``grpc-status-details-bin`` header, and return the new header value.
 
     Details of unknown types stay unchanged, and so does a value that cannot be read.
     """

@@ -1,7 +1,7 @@
 """Refuses the requests of urllib3-future, which Multitrack cannot record.
 
-urllib3-future is a fork of urllib3 that niquests requires. By default, installing the fork replaces the package
-``urllib3``, so requests, botocore and other clients use the fork, too. The fork shares only class names with urllib3:
+urllib3-future is a fork of urllib3 that niquests requires. By default, installing the fork replaces the ``urllib3``
+package, so requests, botocore and other clients use the fork, too. The fork shares only class names with urllib3:
 it speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
 """
 
@@ -21,7 +21,7 @@ _CLASSES = ("HTTPConnection", "HTTPSConnection", "AsyncHTTPConnection", "AsyncHT
 
 
 def is_fork(module: ModuleType) -> bool:
-    """Return whether ``module``, a module of the package ``urllib3``, belongs to urllib3-future."""
+    """Return whether ``module``, a module of the ``urllib3`` package, belongs to urllib3-future."""
     connection = getattr(module, "HTTPConnection", None) or getattr(module, "AsyncHTTPConnection", None)
     return any(".backend" in base.__module__ for base in getattr(connection, "__mro__", ()))
 

@@ -120,7 +120,7 @@ def _locate_field(tool: str, model: type[BaseModel] | None, steps: Sequence[str 
 
 
 def _find_field_model(model: type[BaseModel] | None, field: str, inner: str) -> type[BaseModel] | None:
-    """Return the model of ``field``. If the field allows several models, return the one that has a field ``inner``."""
+    """Return the model of ``field``. If the field allows several models, return the one that has an ``inner`` field."""
     if model is None:
         return None
     models = [

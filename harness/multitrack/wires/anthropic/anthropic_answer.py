@@ -48,7 +48,7 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 def _read_error(document: Mapping[str, Any]) -> str | None:
     if (error := document.get("error")) and (message := error_message(error)):
         return message
-    # a Bedrock error has only a message; the header `x-amzn-ErrorType` names its type
+    # a Bedrock error has only a message; the `x-amzn-ErrorType` header names its type
     return None if "content" in document else as_text(document.get("message")) or as_text(document.get("Message"))
 
 

@@ -172,7 +172,7 @@ def _write_answer(
             continue
         written = {key: value for key, value in block.items() if value is not None}
         if isinstance(written.get("citations"), list):
-            # a citation in a request must not have the field `file_id`
+            # a citation in a request must not have the `file_id` field
             written["citations"] = [_drop_key(citation, "file_id") for citation in as_objects(written["citations"])]
         # an answer may contain text without visible characters, but a request must not
         if block.get("type") == "text" and not (as_text(block.get("text")) or "").strip():

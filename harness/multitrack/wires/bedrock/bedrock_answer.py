@@ -91,5 +91,5 @@ def read_model(fields: Mapping[str, Any]) -> str | None:
 
 
 def _read_error(document: Mapping[str, Any]) -> str | None:
-    # an error has only a message; the header `x-amzn-ErrorType` names its type
+    # an error has only a message; the `x-amzn-ErrorType` header names its type
     return error_message(document.get("error")) or as_text(document.get("message")) or as_text(document.get("Message"))

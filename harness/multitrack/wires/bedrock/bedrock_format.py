@@ -42,7 +42,7 @@ class BedrockFormat(WireFormat):
 
     name = "bedrock"
     token_keys = ("totalTokens",)
-    # asked before `anthropic`, whose requests have a field `system`, too
+    # asked before `anthropic`, whose requests have a `system` field, too
     precedence = 15
     instruction_keys = ("system",)
     declaration_key = "toolSpec"

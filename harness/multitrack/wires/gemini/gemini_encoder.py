@@ -48,7 +48,7 @@ def _build_envelope(answer: WireAnswer) -> dict[str, Any]:
 
 
 def write_feedback(answer: WireAnswer) -> dict[str, Any]:
-    """Return the field ``promptFeedback`` if the answer has a refusal that the finish reason does not express.
+    """Return the ``promptFeedback`` field if the answer has a refusal that the finish reason does not express.
 
     Otherwise, return no fields. https://ai.google.dev/api/generate-content#PromptFeedback
     """

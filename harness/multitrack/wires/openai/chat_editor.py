@@ -105,7 +105,7 @@ def _write_calls(message: _Fields, calls: Sequence[tuple[_Fields, ToolCall]]) ->
 
 
 def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
-    """Set ``key``. If it is a new key, insert it after the key ``previous``, as in OpenAI's answers."""
+    """Set ``key``. If it is a new key, insert it after the ``previous`` key, as in OpenAI's answers."""
     if key not in fields and previous in fields:
         for name in list(fields):
             fields[name] = fields.pop(name)
