@@ -2,7 +2,8 @@
 
 Each answer was written after the provider's documentation, with other names and values:
 https://platform.claude.com/docs/en/api/messages and
-https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html. ``test_sdk_types.py`` compares them
+with the types in the installed SDKs.
 """
 
 import base64
@@ -28,7 +29,11 @@ def message(*blocks, stop="end_turn", **fields):
         "content": list(blocks),
         "stop_reason": stop,
         "stop_sequence": None,
-        "usage": {"input_tokens": 9, "output_tokens": 4, "server_tool_use": {"web_search_requests": 1}},
+        "usage": {
+            "input_tokens": 9,
+            "output_tokens": 4,
+            "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 0},
+        },
         **fields,
     }
 
@@ -236,7 +241,11 @@ ANTHROPIC = {
     "managed context": (
         message(
             TEXT,
-            context_management={"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_tool_uses": 2}]},
+            context_management={
+                "applied_edits": [
+                    {"type": "clear_tool_uses_20250919", "cleared_tool_uses": 2, "cleared_input_tokens": 50}
+                ]
+            },
         ),
         [],
         {},
@@ -494,9 +503,16 @@ BEDROCK = {
         {},
     ),
     "image": (converse({"image": {"format": "png", "source": {"bytes": "aGk="}}}, B_TEXT), [], {}),
-    "audio": (converse({"audio": {"format": "wav", "error": {"message": "no"}}}, B_TEXT), [], {}),
+    "audio": (
+        converse({"audio": {"format": "wav", "source": {"bytes": "aGk="}, "error": {"message": "no"}}}, B_TEXT),
+        [],
+        {},
+    ),
     "search result": (
-        converse({"searchResult": {"source": "s", "title": "t", "content": [{"text": "x"}], "citations": {}}}, B_TEXT),
+        converse(
+            {"searchResult": {"source": "s", "title": "t", "content": [{"text": "x"}], "citations": {"enabled": True}}},
+            B_TEXT,
+        ),
         [],
         {},
     ),
@@ -541,6 +557,9 @@ def converse_events(document):
                 deltas = [{"reasoningContent": {key: value}} for key, value in thought.items()]
             case {"reasoningContent": thought}:
                 deltas = [{"reasoningContent": thought}]
+            case {"image": {"format": kind, "source": source}}:
+                yield {"contentBlockStart": {"start": {"image": {"format": kind}}, "contentBlockIndex": index}}
+                deltas = [{"image": {"source": source}}]
             case {"citationsContent": {"content": parts, "citations": citations}}:
                 deltas = [*parts, *({"citation": citation} for citation in citations)]
             case {"toolUse": {"input": arguments, **start}}:

@@ -172,8 +172,13 @@ def _write_answer(
             continue
         written = {key: value for key, value in block.items() if value is not None}
         if isinstance(written.get("citations"), list):
-            # a citation in a request must not have the `file_id` field
-            written["citations"] = [_drop_key(citation, "file_id") for citation in as_objects(written["citations"])]
+            written["citations"] = _write_citations(written["citations"])
+        elif isinstance(written.get("content"), list):
+            # the result of a tool contains blocks, too
+            written["content"] = [
+                {**part, "citations": _write_citations(part["citations"])} if part.get("citations") else part
+                for part in as_objects(written["content"])
+            ]
         # an answer may contain text without visible characters, but a request must not
         if block.get("type") == "text" and not (as_text(block.get("text")) or "").strip():
             continue
@@ -188,8 +193,9 @@ def _write_answer(
         yield written
 
 
-def _drop_key(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name != key}
+def _write_citations(citations: object) -> list[dict[str, Any]]:
+    # a citation in a request must not have the `file_id` field
+    return [{name: value for name, value in one.items() if name != "file_id"} for one in as_objects(citations)]
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ class AnthropicStreamDecoder(StreamDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._message: Mapping[str, Any] = {}
+        self._fallback_model: str | None = None
         self._usage: dict[str, Any] = {}
         self._stop_reason: str | None = None
         self._stop_details: object = None
@@ -73,6 +74,9 @@ class AnthropicStreamDecoder(StreamDecoder):
             self._add_block(fields, None).has_ended = True
 
     def _start_block(self, fields: Mapping[str, Any], index: int | None) -> list[ToolCall]:
+        if fields.get("type") == "fallback":
+            # the model that the message started with refused, and another one continues the answer
+            self._fallback_model = as_text(as_object(fields.get("to")).get("model")) or self._fallback_model
         known = self._last_by_index.get(index)
         if known is None or not known.is_started_by(fields):
             self._add_block(fields, index)
@@ -133,7 +137,9 @@ class AnthropicStreamDecoder(StreamDecoder):
         calls = iter(self._queue.ordered_calls())
         blocks = sorted(self._blocks, key=lambda block: block.order)
         content = [(next(calls) if block.is_call else block).as_document() for block in blocks]
-        return {**self._message, "content": content, "stop_reason": self._stop_reason, "usage": self._usage}
+        model = {"model": self._fallback_model} if self._fallback_model else {}
+        end = {"content": content, "stop_reason": self._stop_reason, "usage": self._usage}
+        return {**self._message, **model, **end}
 
     @property
     def answer(self) -> WireAnswer:
@@ -145,7 +151,7 @@ class AnthropicStreamDecoder(StreamDecoder):
             finish_reason=self._stop_reason,
             refusal=read_refusal(self._stop_reason, self._stop_details),
             error=self._error,
-            model=as_text(self._message.get("model")),
+            model=self._fallback_model or as_text(self._message.get("model")),
             usage=self._usage or None,
             is_complete=self._error is None and (self.has_ended or self._stop_reason is not None),
             is_truncated=self._stop_reason in LENGTH_LIMITS,

@@ -180,6 +180,7 @@ class _Block:
         self._redacted: list[str | bytes] = []
         self._citations: list[Mapping[str, Any]] = []
         self._results: list[Mapping[str, Any]] = []
+        self._image: list[str | bytes] = []
         self._input: list[str] = []
         self._brackets = BracketCounter()
         self._has_whole_input = False
@@ -225,6 +226,9 @@ class _Block:
                 self._thought[key] = self._thought.get(key, "") + piece
         if isinstance(reasoning.get("redactedContent"), (str, bytes)):
             self._redacted.append(reasoning["redactedContent"])
+        image = as_object(as_object(delta.get("image")).get("source")).get("bytes")
+        if isinstance(image, (str, bytes)):
+            self._image.append(image)
         if citation := as_object(delta.get("citation")):
             self._citations.append(citation)
         self._results += as_objects(delta.get("toolResult"))
@@ -248,14 +252,16 @@ class _Block:
         if self._thought:
             return {"reasoningContent": {"reasoningText": self._thought}}
         if self._redacted:
-            return {"reasoningContent": {"redactedContent": _join_redacted(self._redacted)}}
+            return {"reasoningContent": {"redactedContent": _join_bytes(self._redacted)}}
+        if self._image:
+            return {"image": {**as_object(self._start.get("image")), "source": {"bytes": _join_bytes(self._image)}}}
         if self._citations:
             return {"citationsContent": {"content": [{"text": self.text}], "citations": self._citations}}
         return {**self._start, "text": self.text} if self._texts or not self._start else self._start
 
 
-def _join_redacted(pieces: list[str | bytes]) -> str | bytes:
-    """Join the pieces of a redacted thought. The pieces are base64 in JSON, and bytes in boto3's objects."""
+def _join_bytes(pieces: list[str | bytes]) -> str | bytes:
+    """Join the pieces of an image or a redacted thought: base64 in JSON, and bytes in boto3's objects."""
     if len(pieces) == 1:
         return pieces[0]
     try:
