@@ -14,7 +14,7 @@ from scripts.behaviours.wire_requests import RequestOptions, build_request
 from multitrack import Toolset, errors, wires
 from multitrack.library import Behaviour, behaviours
 from multitrack.library.behaviour_answers import BehaviourAnswers
-from multitrack.library.catalogue import CELLS, ENTRIES, CatalogueEntry
+from multitrack.library.catalogue import CELLS, ENTRIES, WIRES, CatalogueEntry
 from multitrack.tape.exchange import Request, Response
 from multitrack.wires import WireAnswer
 
@@ -92,13 +92,23 @@ def _write_entry(
     if reasons or unrecorded:
         yield ""
     for reason, cells in reasons.items():
-        yield f"- Does not occur in {_join(cells)}: {_link_urls(reason)}."
+        yield f"- This behaviour does not occur in {_describe_cells(cells)}, because {_link_urls(reason)}."
     if unrecorded:
         yield f"- Not yet recorded: {_join(unrecorded)}."
 
 
-def _join(cells: Iterable[str]) -> str:
-    return ", ".join(f"`{cell}`" for cell in cells)
+def _describe_cells(cells: list[str]) -> str:
+    wires = [wire for wire in WIRES if wire in cells]
+    if wires == cells == list(WIRES):
+        return "unstreamed answers"
+    if cells == [cell for wire in wires for cell in (wire, f"{wire}.stream")]:
+        return f"{_join(wires, ' and ')}, streamed or not"
+    return _join(cells, " and ")
+
+
+def _join(cells: Iterable[str], last: str = ", ") -> str:
+    *others, end = (f"`{cell}`" for cell in cells)
+    return last.join([*([", ".join(others)] if others else []), end])
 
 
 def _format_link(source: str) -> str:

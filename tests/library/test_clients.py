@@ -145,7 +145,7 @@ def test_a_request_of_another_format_is_a_miss(tape):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"messages": MESSAGES, "tools": [TOOL]}, "a whole answer has no deltas"),
+        ({"messages": MESSAGES, "tools": [TOOL]}, "an unstreamed answer has no deltas"),
         ({"messages": MESSAGES, "stream": True}, "but the request offers none; offer a tool in the request"),
     ],
 )

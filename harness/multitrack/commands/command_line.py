@@ -57,7 +57,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent.
 
-        To accept changed snapshots and reworded requests, too, pass the ids that multitrack review prints.
+        To accept changed snapshots or reworded requests, pass the ids that multitrack review prints.
         """
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
         from multitrack.commands.review_decisions import Decisions
@@ -106,7 +106,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         dry_run: _DryRun = False,
         json: _Json = False,
     ) -> None:
-        """Stop comparing arguments that differ from snapshots: add their paths to pyproject.toml.
+        """Ignore arguments that differ from a snapshot: add their paths to pyproject.toml.
 
         multitrack review --json prints the paths of each item. multitrack ignore adds them to snapshot_ignore in
         [tool.multitrack], which applies to every calls_snapshot of the project.
@@ -167,7 +167,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Rewrite cassettes of vcrpy and other recorders in Multitrack's format: redacted, with readable JSON."""
+        """Convert cassettes of vcrpy and other recorders to Multitrack's format, and remove secrets from them."""
         from multitrack.commands import convert as converting
         from multitrack.reporting import collected_tests
         from multitrack.tape import project
@@ -205,7 +205,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Remove the interactions that the last run of pytest did not use, if it was a full run and passed.
+        """Remove interactions that the last pytest run did not use. That run must have passed, with all tests selected.
 
         Cassettes that no test uses are listed, but not removed.
         """
@@ -232,7 +232,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Store the new wording of the last run's requests, and keep their recorded answers.
+        """Replace recorded requests with the reworded requests of the last run, and keep the recorded answers.
 
         Wording is the text of messages and instructions, and descriptions of tools and fields. No request is sent.
         """

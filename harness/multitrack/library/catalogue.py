@@ -38,8 +38,8 @@ _SIGNATURES = "https://ai.google.dev/gemini-api/docs/thought-signatures"
 _GOOGLE_ERRORS = "https://cloud.google.com/apis/design/errors"
 
 _GOOGLE = ("gemini", "gemini.grpc")
-_NO_DELTAS = "a whole answer has no deltas"
-_COMPLETE_PARTS = f"every `functionCall` arrives complete in one chunk, see {_GEMINI}"
+_NO_DELTAS = "an unstreamed answer has no deltas"
+_COMPLETE_PARTS = f"every `functionCall` arrives complete in one chunk: see {_GEMINI}"
 
 
 def _stream(*wires: str) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         seen=(_CLAUDE_STOPS, "https://github.com/open-webui/computer/issues/252"),
         arguments="cut_off",
         absent=_absent(
-            (_both(*_GOOGLE), f"`args` is one object in one part, so no part holds the beginning of a call: {_GEMINI}")
+            (_both(*_GOOGLE), f"the arguments are one object, which cannot be incomplete: see {_GEMINI}")
         ),
     ),
     CatalogueEntry(
@@ -139,9 +139,9 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         ),
         arguments="recorded",
         absent=_absent(
-            (_both("openai.responses"), f"`arguments` is a required field of a call: {_RESPONSES}"),
-            (("anthropic",), f"`input` is a required field of a call: {_CLAUDE_API}"),
-            (("bedrock",), f"`input` is a required field of a call: {_TOOL_USE_BLOCK}"),
+            (_both("openai.responses"), f"`arguments` is a required field of a call: see {_RESPONSES}"),
+            (("anthropic",), f"`input` is a required field of a call: see {_CLAUDE_API}"),
+            (("bedrock",), f"`input` is a required field of a call: see {_TOOL_USE_BLOCK}"),
         ),
     ),
     CatalogueEntry(
@@ -152,7 +152,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         absent=_absent(
             (
                 (*_both(*_GOOGLE), "anthropic", "bedrock"),
-                "the arguments are an object inside the answer, not a string",
+                "the arguments are an object, not a string of JSON",
             ),
         ),
     ),
@@ -170,9 +170,9 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         seen=("https://github.com/ollama/ollama/issues/7881", "https://github.com/openai/openai-python/pull/3246"),
         absent=_absent(
             (WIRES, _NO_DELTAS),
-            (_stream("openai.responses"), f"`output_index` and `item_id` are required fields: {_RESPONSES}"),
-            (_stream("anthropic"), f"`index` is a required field of every event of a block: {_CLAUDE_STREAM}"),
-            (_stream("bedrock"), f"`contentBlockIndex` is a required field: {_CONVERSE_STREAM}"),
+            (_stream("openai.responses"), f"each delta must have `output_index` and `item_id`: see {_RESPONSES}"),
+            (_stream("anthropic"), f"each event of a block must have an `index`: see {_CLAUDE_STREAM}"),
+            (_stream("bedrock"), f"each delta must have a `contentBlockIndex`: see {_CONVERSE_STREAM}"),
             (_stream(*_GOOGLE), _COMPLETE_PARTS),
         ),
     ),
@@ -182,9 +182,9 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         seen=("https://github.com/ai-dynamo/dynamo/pull/4723", "https://github.com/BerriAI/litellm/pull/16194"),
         absent=_absent(
             (WIRES, _NO_DELTAS),
-            (_stream("openai.responses"), f"`output_index` is the position of the item in the answer: {_RESPONSES}"),
-            (_stream("anthropic"), f"`index` is the position of the block in the answer: {_CLAUDE_STREAM}"),
-            (_stream("bedrock"), f"`contentBlockIndex` is the position of the block: {_CONVERSE_STREAM}"),
+            (_stream("openai.responses"), f"each call has its own `output_index`: see {_RESPONSES}"),
+            (_stream("anthropic"), f"each block has its own `index`: see {_CLAUDE_STREAM}"),
+            (_stream("bedrock"), f"each block has its own `contentBlockIndex`: see {_CONVERSE_STREAM}"),
             (_stream(*_GOOGLE), _COMPLETE_PARTS),
         ),
     ),
@@ -194,8 +194,8 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         seen=("https://github.com/huggingface/smolagents/pull/2605", _CHAT_STREAM),
         absent=_absent(
             (WIRES, _NO_DELTAS),
-            (_stream("anthropic"), f"a block ends before the next one starts: {_CLAUDE_STREAM}"),
-            (_stream("bedrock"), f"a block ends before the next one starts: {_CONVERSE_STREAM}"),
+            (_stream("anthropic"), f"a block ends before the next one starts: see {_CLAUDE_STREAM}"),
+            (_stream("bedrock"), f"a block ends before the next one starts: see {_CONVERSE_STREAM}"),
             (_stream(*_GOOGLE), _COMPLETE_PARTS),
         ),
     ),
@@ -215,8 +215,8 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="The model refuses, and the answer says so.",
         seen=("https://platform.openai.com/docs/guides/structured-outputs#refusals", _CLAUDE_STOPS),
         absent=_absent(
-            (_both(*_GOOGLE), f"the API has no field and no finish reason for a refusal by the model: {_GEMINI}"),
-            (_both("bedrock"), f"the API has no stop reason for a refusal by the model: {_CONVERSE}"),
+            (_both(*_GOOGLE), f"the API has no field and no finish reason for a refusal by the model: see {_GEMINI}"),
+            (_both("bedrock"), f"the API has no stop reason for a refusal by the model: see {_CONVERSE}"),
         ),
     ),
     CatalogueEntry(
@@ -224,10 +224,10 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="The provider's safety filter withholds the answer.",
         seen=(_GEMINI, "https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html"),
         absent=_absent(
-            (_both("openai.chat", "openai.responses"), "for a filter, see the behaviour `content_filter`"),
+            (_both("openai.chat", "openai.responses"), "the behaviour `content_filter` covers filtered answers"),
             (
                 _both("anthropic"),
-                f"for a stop by the safety classifiers, see the behaviour `refusal`: {_CLAUDE_STOPS}",
+                f"the behaviour `refusal` covers answers that a safety classifier stops: see {_CLAUDE_STOPS}",
             ),
         ),
     ),
@@ -246,7 +246,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="The answer has no candidate, because the prompt was blocked.",
         seen=("https://github.com/zed-industries/zed/pull/38670", _GEMINI),
         absent=_absent(
-            (_both("openai.chat"), "the choice of a filtered answer has a finish reason, see `content_filter`"),
+            (_both("openai.chat"), "a filtered answer still has a choice: see `content_filter`"),
             (_both("openai.responses", "anthropic", "bedrock"), "an answer is one message, not a list of candidates"),
         ),
     ),
@@ -257,7 +257,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         absent=_absent(
             (
                 _both("openai.responses", "anthropic", "bedrock"),
-                "an answer is one message, and no parameter asks for more",
+                "an answer is one message, and a request cannot ask for several",
             )
         ),
     ),
@@ -298,7 +298,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         absent=_absent(
             (
                 _both("openai.chat", "openai.responses", *_GOOGLE, "bedrock"),
-                "only Anthropic uses the status 529; others send 503, see `unavailable`",
+                "only Anthropic uses the status 529, and other providers send 503: see `unavailable`",
             )
         ),
     ),
@@ -306,13 +306,13 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         name="error_event_in_stream",
         description="A stream that began with status 200 ends with an error.",
         seen=(_CLAUDE_ERRORS, _CONVERSE_STREAM),
-        absent=_absent((WIRES, "a whole answer has no events; its status is known before its body")),
+        absent=_absent((WIRES, "an unstreamed answer reports an error in its status")),
     ),
     CatalogueEntry(
         name="stream_cut",
         description="The connection closes in the middle of a stream.",
         seen=("https://www.rfc-editor.org/rfc/rfc9112#section-8",),
-        absent=_absent((WIRES, "a whole answer is not a stream; see `connection_reset`")),
+        absent=_absent((WIRES, "the same failure without a stream is the behaviour `connection_reset`")),
     ),
     CatalogueEntry(
         name="read_timeout",
