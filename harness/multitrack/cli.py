@@ -146,7 +146,7 @@ def _show(path: Path, *, requests: bool) -> None:
 
 
 def _make_text_redactor() -> Callable[[str], str]:
-    """Return a function that removes secrets from a string. A cassette may contain some if it was edited by hand."""
+    """Return a function that removes secrets from a string. A cassette that was edited by hand may contain secrets."""
     from multitrack.errors import BadOption
     from multitrack.tape import project
     from multitrack.tape.canonicalization import create_canonicalizer

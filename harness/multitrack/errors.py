@@ -8,12 +8,12 @@
         │   ├── NoToolCalls        the response has no tool calls
         │   ├── UnknownTool        a call names a tool that was not offered
         │   ├── InvalidArguments   the arguments of a call do not match its model
-        │   ├── TruncatedResponse  a length limit cut the response off
+        │   ├── TruncatedResponse  a length limit truncated the response
         │   ├── Refusal            the model refused, or a filter blocked the response
         │   └── StreamBroken       the stream ended before the response was complete
         ├── StreamNotFinished      the result of a stream was accessed before the stream ended
         ├── BadOption              an option is unknown, or its value is invalid (also a ValueError)
-        ├── CassetteMissing        a path does not lead to a cassette
+        ├── CassetteMissing        there is no cassette at a path
         ├── CassetteExpired        a cassette is too old, and the ``on_expiry`` setting is "fail"
         ├── CassetteCorrupt        a cassette cannot be read
         ├── CassetteNotWritten     a recording cannot be written
@@ -56,7 +56,7 @@ class ExtractionError(MultitrackError):
     Attributes:
         calls: All tool calls in the response, valid and invalid, in order.
         models: The validated models of the valid calls.
-        errors: One error for each invalid call. Its attribute ``call`` is that call.
+        errors: One error for each invalid call. The error's ``call`` attribute is that call.
         text: The text in the response; None if there was none.
         raw: The SDK's response object; None if there is none.
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
@@ -106,7 +106,9 @@ class InvalidArguments(ExtractionError):
 
 
 class TruncatedResponse(ExtractionError):
-    """A length limit cut the response off. Its finish reason is ``length``, ``max_output_tokens`` or ``MAX_TOKENS``."""
+    """The response was truncated by a length limit. Its finish reason is ``length``, ``max_output_tokens`` or
+    ``MAX_TOKENS``.
+    """
 
 
 class Refusal(ExtractionError):
@@ -126,7 +128,7 @@ class BadOption(MultitrackError, ValueError):
 
 
 class CassetteMissing(MultitrackError):
-    """A path that the user passed does not lead to a cassette."""
+    """There is no cassette at a path that the user passed."""
 
 
 class CassetteCorrupt(MultitrackError):

@@ -71,7 +71,7 @@ def draw_bar(action: str, done: int, total: int, *, width: int) -> str | None:
 
 
 def _start_bar(action: str, total: int) -> Progress | None:
-    """Return a running bar, which disappears at the end. None if rich is not installed."""
+    """Return a running progress bar, which disappears at the end. None if rich is not installed."""
     try:
         from rich.console import Console
         from rich.progress import Progress

@@ -1,4 +1,4 @@
-"""Describe which layer changed, at the top of the failure of a test."""
+"""Add a line to the top of a test's failure that says which layer changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add_diagnosis(
     config: pytest.Config,
     comparison: tuple[object, object] | None,
 ) -> PhaseFailure:
-    """Name the layer that changed in a new first line of the failed ``report``.
+    """Add a first line to the failed ``report``. It names the layer that changed.
 
     If the tapes have a violation that has not been raised yet, the line shows the violation instead, because later
     errors follow from it. This happens if a subtest had the violation, or if the test has no tape of its own.

@@ -180,7 +180,7 @@ def find_free(flags: Collection[str], parser: pytest.Parser) -> Collection[str]:
 
 
 def is_free(flag: str, parser: pytest.Parser) -> bool:
-    """Return whether neither another plugin nor a conftest defines the option ``flag``."""
+    """Return whether the ``flag`` option is free, because no other plugin and no conftest defines it."""
     # ask the parser instead of trying to add the option: pytest releases report a conflict at different times and with
     # different errors
     try:
@@ -274,7 +274,9 @@ def _project_allows_ci_writes(config: pytest.Config) -> bool:
 
 
 def find_refused_write(config: pytest.Config, *, updates: bool = False) -> str | None:
-    """Return a message if a flag would write cassettes in CI, and neither another flag nor the project allows writing.
+    """Return a message if a flag would write cassettes in CI without permission.
+
+    Another flag or the project's settings can give the permission.
 
     Args:
         config: The run's config.

@@ -1,8 +1,8 @@
 """The progress of runs that take long: recording, comparing with live responses, and auditing.
 
-In a terminal, a bar stands below the line that pytest writes its results on. Before pytest writes again, the bar is
-erased and the cursor returns to that line, so the output that stays is the same as without the bar. Without a terminal,
-or without rich, a line is printed every ten seconds.
+In a terminal, a bar is shown below the line that pytest writes its results on. Before pytest writes again, the bar is
+erased and the cursor returns to that line, so the output that stays is the same as without the bar. Without a
+terminal, or without rich, a line is printed every ten seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UP = "\x1b[1A"
 
 
 def register(config: pytest.Config, action: str) -> None:
-    """Show the progress of a run that does ``action``, unless the user has asked for less output."""
+    """Show the progress of a run, unless the user asked for less output. ``action`` says what the run does."""
     hides_progress = config.getini("console_output_style") in ("classic", "none")
     if config.get_verbosity() >= 0 and not hides_progress and not hasattr(config, "workerinput"):
         config.pluginmanager.register(LiveProgress(config, action), "multitrack-progress")
@@ -84,7 +84,7 @@ class LiveProgress:
 
     @contextmanager
     def _make_room(self) -> Generator[None]:
-        """Erase the bar while pytest writes, and draw it again afterwards."""
+        """Erase the progress bar while pytest writes, and draw it again afterwards."""
         self._erase()
         yield
         total = self._session.testscollected if self._session is not None else 0

@@ -102,7 +102,7 @@ def _registered_names(config: pytest.Config) -> set[str]:
 
 
 def describe_mistyped(test: str, name: str) -> str:
-    """Return the message for a ``test`` with the mistyped marker ``name``."""
+    """Return the message for a ``test`` whose marker is mistyped as ``name``."""
     intended = _find_intended(name)
     return (
         f"{test}: @pytest.mark.{name} is an unknown marker, so the test has no {intended}: "

@@ -39,10 +39,10 @@ _MAX_CHARACTERS = 200_000
 
 
 class OutputRedactor:
-    """Removes secrets from the output of one process of a run.
+    """The redactor that removes secrets from the output of one process of a run.
 
-    It recognizes secrets by their value or by their shape. Project and region names are only replaced in the output of
-    tests with a tape.
+    It recognizes secrets by their value or by their shape. Project and region names are only replaced in the output
+    of tests with a tape.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -54,7 +54,7 @@ class OutputRedactor:
         self._cache: dict[tuple[str, bool], str] = {}
 
     def learn(self, variables: list[tuple[str, str]], secrets: Iterable[str], tapes: Sequence[Redactor]) -> None:
-        """Add secrets to those that are removed from the output.
+        """Add secrets that must be removed from the output.
 
         Args:
             variables: Environment variables. A name may have several values.
@@ -255,9 +255,9 @@ def _without_repeats(variables: list[tuple[str, str]]) -> Iterator[dict[str, str
 
 
 def _list_texts(error: BaseException) -> Iterator[str]:
-    """Yield the strings in the local variables of a traceback's frames. Include the errors that led to ``error``.
+    """Yield the strings in the local variables of the frames in the traceback of ``error``.
 
-    No code of the visited objects is run.
+    The tracebacks of the errors that led to ``error`` are included. No code of the visited objects is run.
     """
     seen: set[int] = set()
     pending: list[tuple[object, int]] = [(value, 0) for value in _list_locals(error)]

@@ -1,4 +1,4 @@
-"""Everything that depends on pytest's undocumented names, so that a change in pytest affects this file alone."""
+"""All code that depends on pytest's undocumented names, so that a change in pytest affects only this file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def get_test_name(item: pytest.Item) -> str:
 
 
 def add_function_fixture(item: pytest.Item, name: str) -> None:
-    """Set up the fixture ``name`` before all fixtures of function scope that ``item`` requests.
+    """Set up the ``name`` fixture before all function-scoped fixtures that ``item`` requests.
 
     Does nothing for an item without fixtures, such as a test in a YAML file.
     """
@@ -81,9 +81,9 @@ def run_repeatedly(
 ) -> Iterator[Sequence[pytest.TestReport]]:
     """Run ``item`` the given number of ``times``, and yield the reports of each run without logging them.
 
-    Function-scoped fixtures are set up for each run; fixtures of wider scope stay until ``nextitem`` no longer uses
-    them. Uses the runtest protocol as pytest-rerunfailures does, so that hooks, fixtures and pytest-xdist see ordinary
-    runs.
+    Function-scoped fixtures are set up for each run. Wider-scoped fixtures stay until ``nextitem`` no longer uses
+    them. Uses the runtest protocol as pytest-rerunfailures does, so that hooks, fixtures and pytest-xdist see
+    ordinary runs.
     """
     for run in range(1, times + 1):
         # another item with the same parents makes pytest tear down only the fixtures of this item
@@ -97,7 +97,7 @@ def get_request(item: pytest.Item) -> pytest.FixtureRequest | None:
 
 
 def list_fixture_definitions(name: str, item: pytest.Item) -> Sequence[pytest.FixtureDef[object]]:
-    """Return the definitions of the fixture ``name`` that ``item`` can use, the closest one last."""
+    """Return the definitions of the ``name`` fixture that ``item`` can use, the closest one last."""
     return item.session._fixturemanager.getfixturedefs(name, item) or ()
 
 
@@ -259,7 +259,9 @@ def is_representation(value: object) -> bool:
 
 
 def is_pytest_representation(longrepr: object) -> bool:
-    """Return whether ``longrepr`` is of one of pytest's classes. Their attributes contain all the text they print."""
+    """Return whether ``longrepr`` is an instance of one of pytest's classes. Their attributes contain all the text they
+    print.
+    """
     return isinstance(longrepr, str | tuple) or type(longrepr).__module__.startswith("_pytest.")
 
 

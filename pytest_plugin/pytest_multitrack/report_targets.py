@@ -12,7 +12,7 @@ import pytest
 def resolve_targets(
     flag: str, names: Sequence[str], folder: Path, suffixes: Sequence[str], hint: str = ""
 ) -> list[Path]:
-    """Return the report files that the values of an option name.
+    """Return the report files named by the values of an option.
 
     Args:
         flag: The option that names the files, for messages.

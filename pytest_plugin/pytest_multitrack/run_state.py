@@ -27,7 +27,7 @@ class RunState:
         has_deselected: Whether tests were deselected.
         workers: The pytest-xdist workers, in the controller.
         latest_tape: The tape of the latest test that uses a cassette, None before the first.
-        fixture_tapes: The tapes of fixtures of wider scope, in the order of their setup.
+        fixture_tapes: The tapes of wider-scoped fixtures, in the order of their setup.
         output: Removes the run's secrets from all output.
         comparison: The two operands of the latest failed ``assert a == b`` in the running test, if any.
     """
@@ -60,9 +60,10 @@ class RunState:
             self._summary.forget_failures(get_test_name(item))
 
     def begin_item(self, item: pytest.Item, state: ItemState) -> None:
-        """Store the ``state`` of ``item``, and drop the state of the item before it.
+        """Store the ``state`` of ``item``, and drop the state of the previous item.
 
-        pytest keeps every item until the end of the run. With their states, every cassette would stay in memory.
+        pytest keeps every item until the end of the run. If the states were kept as well, every cassette would stay
+        in memory.
         """
         if self._latest_item is not None:
             ItemState().store(self._latest_item)

@@ -50,7 +50,7 @@ _PRIVATE_KEY = re.compile(
 
 
 class SecretSearch:
-    """Finds the secrets that were added to it."""
+    """A search for known secrets in printed text."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -156,7 +156,7 @@ class _Letters:
         return self._positions[run] + index - self._starts[run]
 
     def find_all(self, wanted: str) -> Iterator[tuple[int, int]]:
-        """Yield each span of the text that holds the letters ``wanted``."""
+        """Yield the span of each place in the text that contains the letters in ``wanted``."""
         start = self.letters.find(wanted)
         while start >= 0:
             yield self.to_span(start, start + len(wanted))
@@ -164,7 +164,10 @@ class _Letters:
 
 
 def _replace(text: str, spans: Iterable[tuple[int, int]], secret: str = "") -> str:
-    """Replace ``spans``, and the punctuation of ``secret`` around them. The spans must be sorted."""
+    """Replace ``spans`` with a placeholder, together with the punctuation of ``secret`` around each span.
+
+    The spans must be sorted.
+    """
     found = list(spans)
     if not found:
         return text

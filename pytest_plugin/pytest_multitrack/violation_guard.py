@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ViolationGuard:
-    """Watches the phases of ``test``, which need not have a tape of its own.
+    """A guard that watches the phases of ``test`` for violations. The test need not have a tape of its own.
 
     ``violation`` is the ``TapeViolation`` that failed the latest phase, or None.
     """

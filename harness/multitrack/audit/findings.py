@@ -41,7 +41,9 @@ class Place:
 
     @property
     def ignore_path(self) -> str | None:
-        """The JSON path of the value for the ``ignore`` setting. None if no path covers all these requests."""
+        """The JSON path to add to the ``ignore`` setting. None if no single path covers all requests with this
+        difference.
+        """
         if self.formats != {"JSON"}:
             return None
         return _generalize(self.paths)
@@ -104,7 +106,7 @@ class Finding:
 
 
 def _may_be_ignored(place: Place) -> bool:
-    """Return whether a setting that ignores the value would hide only this change."""
+    """Return whether the value at ``place`` can be ignored without hiding other changes."""
     change = place.change
     if change.kind in (Kind.DEFAULT, Kind.NULL):
         # in another conversation, the same position may contain the text of a prompt
@@ -209,7 +211,7 @@ def _find_common_upgrade(
 ) -> Mapping[str, tuple[str, str]]:
     """Return the recorded and the live version of each client library that was upgraded in all requests of ``finding``.
 
-    Empty if an upgrade cannot be the cause.
+    The mapping is empty if an upgrade cannot be the cause.
     """
     if not all(place.change.comes_with_client for place in finding.places):
         return {}
@@ -235,7 +237,9 @@ def _version_key(version: str) -> list[int]:
 
 
 def _generalize(paths: Iterable[Path]) -> str | None:
-    """Return one JSON path that covers all ``paths``, with ``[*]`` where positions differ. None if none does."""
+    """Return one JSON path that covers all ``paths``, with ``[*]`` where positions differ. None if no path covers them
+    all.
+    """
     found = list(paths)
     if not found or not found[0] or len({len(path) for path in found}) != 1:
         return None

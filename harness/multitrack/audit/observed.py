@@ -116,10 +116,10 @@ class CassetteUse:
         tests: The tests that opened the cassette.
         silent_tests: The tests that opened the cassette and sent no request while it was open.
         played: The positions, from 0, of the recordings that answered a request.
-        unused: Why each unused recording is unused, by its position from 0: ``repetition`` (of a used one), ``host``
-            (no test called the host) or ``rest`` (any other reason).
+        unused: Why each of the other recordings was not used, by its position from 0: ``repetition`` if it repeats a
+            used recording, ``host`` if no test called its host, ``rest`` otherwise.
         hosts: The hosts that no test called, by the position of their recordings.
-        records: The record mode, if the cassette may have recorded requests in this run.
+        records: The record mode if this run could record into the cassette. Empty otherwise.
         recorded: The number of requests that this run recorded.
         recorder: The program that replays the cassette: ``vcrpy`` or ``multitrack``.
     """
@@ -157,12 +157,11 @@ class Observations:
         requests: The number of replayed requests, by test.
         equal: The number of requests that equal their recordings.
         differing: The requests that differ.
-        superseded: The requests that equal an unused recording but were answered by a different recording, each as
-            its test and cassette.
-        swapped: The requests that equal a recording which answered another request of the same test, each as its test
-            and cassette.
-        addresses: The tests of the requests whose URL differs from the recorded URL, by the part of the URL that
-            differs.
+        superseded: The requests that one recording answered although another, unused recording equals them. Each
+            entry is a test and its cassette.
+        swapped: The requests whose equal recording answered a different request of the same test. Each entry is a
+            test and its cassette.
+        addresses: The tests whose request URLs differ from the recorded URLs, by the part of the URL that differs.
         cassettes: The cassettes.
         secrets: The problems with secrets, by cassette.
         header_names: The names of the headers in any of the recordings.

@@ -27,7 +27,7 @@ _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
 
 
 class _Platform(NamedTuple):
-    """The stand-ins for arguments that the client for one platform requires.
+    """Stand-ins for the arguments that one platform's client requires.
 
     Attributes:
         defaults: Stand-ins for missing arguments. Each key is a word in the error that the SDK raises if these
@@ -151,9 +151,9 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
 
 
 def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
-    """Keep ``client`` from signing requests while a cassette replays.
+    """Keep ``client`` from signing requests while a cassette is being replayed.
 
-    If credentials are missing, requests raise the error ``missing`` when no cassette replays.
+    If credentials are missing, a request that is sent at any other time raises ``missing``.
 
     The guards are set on the client itself, because the client may outlive the block in which it was created.
     """

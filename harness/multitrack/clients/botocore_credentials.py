@@ -1,7 +1,7 @@
 """Stand-ins for the credentials and the region of a boto3 client for Amazon Bedrock.
 
-boto3 looks for credentials when a client is created, which takes seconds if there are none, and raises an error if it
-finds no region.
+When a client is created, boto3 looks for credentials. This takes seconds if there are none. boto3 also raises an
+error if it finds no region.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _wrap_get_credentials(get_credentials: Callable[..., Any]) -> Callable[..., 
 
 
 def _create_credentials(load: Callable[[], Any]) -> Any:
-    """Return credentials that call ``load`` only when they sign a request that no cassette answers."""
+    """Return credentials that are only loaded, with ``load``, when they sign a live request."""
     from botocore.credentials import Credentials
     from botocore.exceptions import NoCredentialsError
 

@@ -68,7 +68,7 @@ class _SdkResource:
 
 
 class CreateMixin(_SdkResource, Generic[R, S]):
-    """Adds ``response_model`` to ``create``.
+    """A mixin that adds ``response_model`` to ``create``.
 
     Without ``response_model``, ``create`` returns the SDK's response ``R`` or stream ``S``.
     """

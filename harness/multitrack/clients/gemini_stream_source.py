@@ -80,7 +80,7 @@ _END: Any = object()
 
 
 class _PrependedChunk(AsyncIterator[R]):
-    """Yields ``first``, which was already read from the stream, and then the ``rest``.
+    """A stream that yields ``first``, which was already read, and then the ``rest``.
 
     ``first`` is ``_END`` if the stream was empty.
     """

@@ -22,7 +22,7 @@ _MODEL_FIELDS = {"candidates", "prompt_feedback", "model_version", "usage_metada
 
 
 class GenaiClient(GeminiClient[GenerateContentResponse]):
-    """Extracts models through a ``google.genai.Client``, with messages in OpenAI's format.
+    """A client that extracts models through a ``google.genai.Client``, with messages in OpenAI's format.
 
     ``model`` is the name of the model to ask if ``create`` is called without one. ``create`` also accepts the SDK's
     ``config``; system messages are appended to its system instruction.

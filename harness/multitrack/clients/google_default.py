@@ -33,7 +33,7 @@ PROJECT = "project-0"
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
     """Credentials that provide a stand-in token during replay.
 
-    While no cassette replays, they use the credentials that Google's own search finds at that time, and raise
+    When no cassette is being replayed, they use the credentials that Google's own search finds at that time, and raise
     ``DefaultCredentialsError`` if the search finds none.
     """
 

@@ -29,7 +29,7 @@ from multitrack.tape.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ReboundRequest:
-    """A recorded request that is replaced."""
+    """A recorded request that is replaced with the request of a later run."""
 
     test: str
     cassette: str
@@ -64,7 +64,9 @@ class RebindingPlan:
 
 
 def plan_rebinding(facts: RunFacts, tests: Sequence[str], settings: Settings) -> RebindingPlan:
-    """Return the changes that replace recorded requests with those from the last run, if only their wording changed.
+    """Plan the replacement of recorded requests with the requests that the last run sent.
+
+    A request is only replaced if nothing but its wording changed.
 
     Args:
         facts: The facts about the last run.
@@ -103,7 +105,7 @@ def _select(facts: RunFacts, tests: Sequence[str], plan: RebindingPlan) -> Itera
 
 
 def _list_names(text: str, root: Path) -> Sequence[str]:
-    """Return ``text`` as it is, and as a name whose path is relative to pytest's root instead of the current folder."""
+    """Return ``text``, and the same name with a path relative to pytest's root instead of the current folder."""
     path, separator, rest = text.partition("::")
     here = Path(os.path.relpath(Path.cwd() / path, root)).as_posix()
     return text, f"{here}{separator}{rest}"

@@ -1,4 +1,4 @@
-"""What ``multitrack review`` lists: everything that needs a decision, with an id for each item.
+"""The items that ``multitrack review`` lists: everything that needs a decision. Each item has an id.
 
 The items are the project's pending recordings, and what the last run of pytest reported: changed snapshots, misses,
 drift, and the findings of an audit. No request is sent. If only a live request can settle an item, the item has a
@@ -47,7 +47,7 @@ OUTDATED = "the cassette has changed since the run"
 
 
 class FieldDifference(NamedTuple):
-    """A field of a tool call that differs, such as ``Weather.location``, with both values as Python writes them.
+    """The difference in one field of a tool call, such as ``Weather.location``. Both values are Python source.
 
     A value is None if the expected or received call does not have the field, or does not exist.
     """
@@ -297,7 +297,7 @@ def _compare(snapshot: ChangedSnapshot, ignored: Sequence[str] = ()) -> CallComp
 
 
 def ignore_paths(item: ReviewItem, ignored: Sequence[str]) -> ReviewItem | None:
-    """Return the item without the differences at the paths ``ignored``. None if no difference remains."""
+    """Return ``item`` without its differences at ``ignored`` paths, or None if no difference remains."""
     if not ignored or not isinstance(item.source, ChangedSnapshot) or not item.paths:
         return item
     comparison = _compare(item.source, ignored)

@@ -1,4 +1,4 @@
-"""Strings that differ in each response, and that later requests contain, too: ids, signatures, the model's text.
+"""Strings that differ in each response and reappear in later requests: ids, signatures, and the model's text.
 
 A program continues the conversation with the live response, so its next request contains the ids in that response. If
 the response did not drift, that request equals the recorded request once the recorded texts replace the live texts.

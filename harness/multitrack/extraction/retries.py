@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class Retries(Generic[T]):
-    """Validates the responses to one call to ``create``, and asks again as long as tool calls are invalid.
+    """The validation of the responses to one call to ``create``, with retries.
 
-    It asks again at most ``max_retries`` times.
+    If tool calls are invalid, the model is asked again, at most ``max_retries`` times.
 
-    A refusal, or a response that is cut off or has no tool calls, is not retried, because it has no invalid call that
-    could be sent back.
+    A refusal is not retried. Neither is a truncated response, or one without tool calls. They have no invalid call
+    that could be sent back.
     """
 
     def __init__(self, reader: ResponseReader[T], max_retries: int) -> None:

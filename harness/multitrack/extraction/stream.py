@@ -48,16 +48,16 @@ class StreamSource(ABC):
 
 
 class ExtractionStream(Generic[T_co]):
-    """Yields each validated model of a streamed response as soon as its tool call is complete.
+    """A streamed response as an iterator of validated models. Each is yielded as soon as its tool call is complete.
 
-    Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early, use ``with`` or
-    ``async with``, or call ``close``: they close the connection at once. After the last model, ``extraction`` is the
-    complete result.
+    Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early, use ``with`` or ``async
+    with``, or call ``close``: they close the connection at once. After the last model, ``extraction`` is the complete
+    result.
 
     Raises:
         ExtractionError: If the response or one of its calls is invalid. It is raised after the last valid model. The
-            subclass says what is wrong, and ``calls`` has every call. ``on_error="collect"`` stores such errors in
-            ``extraction.errors`` instead.
+            subclass says what is wrong, and ``calls`` has every call. With ``on_error="collect"``, the error is
+            stored in ``extraction.errors`` instead.
         StreamBroken: If the stream ended early or with an error, even with ``on_error="collect"``.
     """
 
@@ -91,7 +91,7 @@ class ExtractionStream(Generic[T_co]):
 
         Raises:
             StreamNotFinished: If the stream has not been read to its end.
-            ExtractionError: The error that reading the stream raised.
+            ExtractionError: If reading the stream raised this error.
         """
         match self._result:
             case None:

@@ -125,8 +125,8 @@ class Toolset(Generic[T]):
 
         Raises:
             Refusal: If the model refused, or a filter blocked the response.
-            TruncatedResponse: If a length limit cut the response off.
-            ExtractionError: If the provider returned an error, and for the same reasons as in ``parse``.
+            TruncatedResponse: If a length limit truncated the response.
+            ExtractionError: If the provider returned an error, or for one of the reasons listed for ``parse``.
         """
         reader: ResponseReader[T] = ResponseReader(
             self._definitions.models, on_error=on_error, allow_empty=allow_empty, context=context

@@ -29,7 +29,7 @@ def validate_call(call: ToolCall, total: int, models: Models, context: Any) -> B
     """Validate the arguments of ``call``, one of ``total`` calls, with the model of its tool.
 
     Returns:
-        The validated model. If the call is invalid, the error, which is not raised.
+        The validated model, or the error if the call is invalid. The error is not raised.
     """
     model = models.get(call.name)
     if model is None:
@@ -79,7 +79,7 @@ def stream_broken_error(answer: WireAnswer, call_errors: Sequence[CallError], re
 
 
 def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> ExtractionError:
-    """Combine the ``call_errors`` of a response, at least one, into one error.
+    """Combine the ``call_errors`` of a response into one error. There must be at least one.
 
     Returns:
         A single error is returned unchanged. Several errors of one class become one error of that class; errors of

@@ -41,7 +41,7 @@ class Behaviour:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Where the behaviour is described or was seen: provider pages, issues, and the corpus."""
+        """Where the behaviour is described or was seen: provider pages, issues, or recorded answers."""
         return BY_NAME[self.name].seen
 
     @property
@@ -60,12 +60,12 @@ class Behaviour:
 
     @property
     def provenance(self) -> str:
-        """``corpus`` if the answer is a real one; ``standin`` if the stand-in provider wrote it."""
+        """``corpus`` if a provider's answer was recorded; ``standin`` if the stand-in provider wrote the answer."""
         return self.interactions[-1].provenance
 
     @property
     def source(self) -> str:
-        """The id of the real answer in the corpus it comes from. Empty if the stand-in provider wrote the answer."""
+        """The id of the provider's answer that was recorded. Empty if the stand-in provider wrote the answer."""
         return self.interactions[-1].source
 
     @property

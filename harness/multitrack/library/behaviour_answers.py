@@ -1,4 +1,4 @@
-"""Answer the requests of a test with a behaviour."""
+"""Create the answers to a test's requests from a recorded provider behaviour."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ _AWS_STREAM = re.compile(r"/invoke-with-response-stream$")
 
 
 class BehaviourAnswers:
-    """Answers a tape's requests from one behaviour. See ``multitrack.tape.sessions.behaviour_session.AnswerSource``."""
+    """The answers to a tape's requests, taken from one behaviour.
+
+    This class implements ``multitrack.tape.sessions.behaviour_session.AnswerSource``.
+    """
 
     def __init__(self, wire: str, name: str) -> None:
         """Read the behaviour.
 
         Args:
-            wire: The wire format. With ``.stream``, only requests for a stream are answered. Otherwise, all requests
-                are answered.
+            wire: The name of the wire format. If it ends in ``.stream``, only streaming requests are answered.
             name: The name of the behaviour.
 
         Raises:
-            BadOption: There is no such wire format or behaviour, or the behaviour does not occur in the wire format.
+            BadOption: There is no such wire format or behaviour, or the wire format does not have the behaviour.
         """
         try:
             found = behaviours(wire, name)

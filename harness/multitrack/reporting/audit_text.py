@@ -350,7 +350,8 @@ def _list_tests(tests: Sequence[str]) -> str:
 def group_variants(tests: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Group tests by their first variant.
 
-    Variants are one test with different parameters, and tests whose names continue with ``_with_``.
+    Two tests are variants if they are the same test with different parameters, or if the name of one is the name of
+    the other followed by ``_with_`` and more words.
     """
     groups: dict[str, list[str]] = {}
     for test in sorted(tests, key=lambda name: (len(name.partition("[")[0]), name)):
@@ -371,7 +372,7 @@ def _is_variant(name: str, base: str) -> bool:
 
 
 def _cut(parts: Sequence[TextPart]) -> list[TextPart]:
-    """Shorten long text around the changes of a string, with an ellipsis in place of the omitted words."""
+    """Shorten long unchanged text around the changes in a string. An ellipsis replaces the omitted words."""
     cut: list[TextPart] = []
     size = 0
     for position, part in enumerate(parts):

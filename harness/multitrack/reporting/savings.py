@@ -1,4 +1,4 @@
-"""What a replay saved: the tokens and the seconds of the recorded answers."""
+"""The tokens and seconds that a run saved by replaying answers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TIME_HEADERS = ("openai-processing-ms", "x-envoy-upstream-service-time", "x-amz
 
 
 class Savings(NamedTuple):
-    """The tokens that the answers report, and the seconds that the callers waited for them when they were recorded."""
+    """The tokens and the seconds that the replayed answers took when they were recorded."""
 
     tokens: int
     seconds: float
 
 
 def measure_savings(replayed: Iterable[Interaction]) -> Savings:
-    """Return the tokens and the seconds that the replay of ``replayed`` saved."""
+    """Return the tokens and the seconds that were saved by replaying the interactions in ``replayed``."""
     responses = [interaction.response for interaction in replayed]
     return Savings(sum(map(_count_tokens, responses)), sum(map(find_seconds, responses)))
 
@@ -34,7 +34,7 @@ def _count_tokens(response: Response) -> int:
 def find_seconds(response: Response) -> float:
     """Return the seconds that the caller waited for ``response``. 0 if they are not recorded.
 
-    Cassettes of other recorders have no times, but often the provider's own measurement, in a header.
+    Other recorders do not record this time. Their cassettes often have a header with the provider's own measurement.
     """
     if response.chunks.gaps:
         return sum(response.chunks.gaps) / 1000

@@ -25,15 +25,15 @@ def assert_calls(
     Args:
         actual: The calls: an ``Extraction``, models, ``ToolCall``, an SDK's tool calls, or dicts with ``name`` and
             ``arguments``.
-        expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object with
-            its own ``==``, such as a dirty-equals matcher. None, the default, compares no calls: only the tools are
-            checked, with the options ``only`` and ``never``.
+        expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object
+            with its own ``==``, such as a dirty-equals matcher. None, the default, compares no calls: only the tools
+            are checked, with the ``only`` and ``never`` options.
         **options: The options of ``calls_snapshot``, see ``ComparisonKeywords``.
 
     Raises:
         AssertionError: The calls differ. The message lists the differences call by call.
-        BadOption: An option has a value that it does not accept, or neither expected calls nor ``only`` nor ``never``
-            is passed.
+        BadOption: An option has a value that it does not accept. Also raised if there are no expected calls and
+            neither ``only`` nor ``never`` is passed.
         TypeError: A value is not a call, or cannot be compared. The message contains its path.
     """
     __tracebackhide__ = True

@@ -33,7 +33,7 @@ from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 
 
 class RejectedCalls(TypeError):
-    """The options ``match``, ``only`` or ``never`` reject received calls, so the snapshot cannot be updated.
+    """One of the options ``match``, ``only`` and ``never`` rejects received calls, so the snapshot cannot be updated.
 
     ``text`` is the entry that would have been written.
     """
@@ -71,7 +71,7 @@ class CallsExtension(StoredExtension):
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
-            RejectedCalls: The options ``match``, ``only`` or ``never`` reject a call.
+            RejectedCalls: One of the options ``match``, ``only`` and ``never`` rejects a call.
         """
         del exclude, include, matcher
         self.updated_entry = None

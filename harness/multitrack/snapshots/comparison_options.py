@@ -158,7 +158,7 @@ class ComparisonOptions:
         return setting
 
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
-        """Return ``call``, which is stored in a snapshot, in the form in which these options would write it.
+        """Return the snapshot's ``call`` as these options would write it.
 
         Ignored and matched values are replaced, even if other options were set when the snapshot was written.
         """
@@ -170,7 +170,7 @@ class ComparisonOptions:
         return replace_parts(call, replace) if self._ignore or self._match else call
 
     def drop_ignored(self, call: SnapshotCall) -> SnapshotCall:
-        """Return a call without its id, unless ids are compared, and without the ignored fields."""
+        """Return ``call`` without its ignored fields. The id is also dropped, unless ids are compared."""
         if not self.ids and call.id is not None:
             call = SnapshotCall(call.name, call.positional, call.keywords)
         return cast(SnapshotCall, _drop_ignored(call)) if self._ignore else call

@@ -15,7 +15,7 @@ from multitrack.snapshots.matchers import MatcherNode
 
 
 class Absent(Enum):
-    """Takes the place of a value if one of two compared calls lacks the field."""
+    """The placeholder for a field that one of two compared calls does not have."""
 
     ABSENT = "absent"
 
@@ -48,7 +48,7 @@ class FieldChange:
 
 
 class CallDiffer:
-    """Finds the differences between expected calls and one received call.
+    """A comparison that finds the differences between expected calls and one received call.
 
     Args:
         options: The options of the comparison.

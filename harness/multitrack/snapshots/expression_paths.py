@@ -11,7 +11,7 @@ from multitrack.snapshots.expressions import Braces, Expression, SnapshotCall, c
 
 
 class Unreplaced(Enum):
-    """A replacement function returns this value to keep a part unchanged."""
+    """The type of ``UNREPLACED``. A replacement function returns ``UNREPLACED`` to keep a part unchanged."""
 
     UNREPLACED = "unreplaced"
 

@@ -55,9 +55,8 @@ def worth_of_pairs(
     Args:
         expected: The values of each expected call.
         received: The values of each received call.
-        agreeing: ``agreeing[i][j]`` is the number of values of the expected call ``i`` and the received call ``j``
-            that
-            are within their tolerance or fit their matcher. None if there are neither tolerances nor matchers.
+        agreeing: ``agreeing[i][j]`` is for the expected call ``i`` and the received call ``j``: the number of values
+            that are within their tolerance or fit their matcher. None if there are neither tolerances nor matchers.
 
     Returns:
         A matrix of numbers from 0. ``result[i][j]`` is for the expected call ``i`` and the received call ``j``. Calls
@@ -88,11 +87,12 @@ def _compute_worths(row: _Traits, columns: Sequence[_Traits], counts: Sequence[i
 
 
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
-    """Return how many lines the report saves if two calls whose arguments all differ are shown as one changed call.
+    """Return the number of report lines that are saved if two calls with different arguments are shown as one changed
+    call.
 
-    The first number applies if the calls have an equal or similar value, the second if they do not. The second is 0, so
-    that the calls are not paired, if either of them has more than one argument. If the arguments of exactly one call
-    could not be parsed, both numbers are half a line.
+    The first number applies if the calls have an equal or similar value, the second if they do not. The second number
+    is 0 if either call has more than one argument, so that such calls are not paired. If the arguments of exactly one
+    call could not be parsed, both numbers are half a line.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE

@@ -23,7 +23,10 @@ class MatcherNode(Name):
 
 
 class Matcher:
-    """A matcher: a type, types (``date | None``, or a tuple), ``...`` for any value, or an object with ``==``."""
+    """An object that a received value is compared with.
+
+    It is a type, several types (``date | None`` or a tuple), ``...`` for any value, or an object with its own ``==``.
+    """
 
     def __init__(self, matcher: object) -> None:
         self._types = _list_types(matcher)
@@ -32,9 +35,10 @@ class Matcher:
         """The expression that is written instead of a value that fits."""
 
     def fits(self, value: object) -> bool:
-        """Return whether the matcher accepts ``value``: an instance of its type, or a value that equals its object.
+        """Return whether the matcher accepts ``value``.
 
-        As in JSON, a bool is not an int.
+        A matcher accepts the instances of its type, or the values that equal its object. As in JSON, a bool is not an
+        int.
         """
         if self._matcher is ...:
             return True
@@ -69,7 +73,7 @@ def is_matcher(value: object) -> bool:
 
 
 class _Unequal:
-    """An object that equals nothing, except objects that equal everything, such as ``unittest.mock.ANY``."""
+    """An object that is not equal to any ordinary object. ``unittest.mock.ANY`` still equals it."""
 
 
 _UNEQUAL = _Unequal()

@@ -26,12 +26,15 @@ def pair_calls(
 ) -> dict[int, int]:
     """Map the position of each expected call to the position of the received call that it is paired with.
 
-    Equal calls are paired first. Then calls to the same tool are paired: as many pairs as possible count as equal with
-    the given options, and the other pairs are as similar as possible. Last, calls to different tools with equal
-    arguments are paired, because the tool was probably renamed.
+    Calls are paired in three steps:
 
-    If the order is compared and additional calls are accepted, only some of the equal calls may be in the right order.
-    In that case, as many equal calls as possible are paired in order.
+    1. Equal calls are paired.
+    2. Calls to the same tool are paired. As many pairs as possible count as equal with the given options. The other
+       pairs are as similar as possible.
+    3. Calls to different tools with equal arguments are paired, because the tool was probably renamed.
+
+    If the order is compared and additional calls are accepted, some equal calls may be out of order. Before the first
+    step, as many equal calls as possible are therefore paired in order.
     """
     pairing = _Pairing(expected, received)
     if options.ordered and options.subset:
@@ -55,7 +58,10 @@ def _pair_in_order(
     options: ComparisonOptions,
     values: Sequence[Mapping[str, object]],
 ) -> dict[int, int]:
-    """Pair as many equal calls as possible in the same order, and map expected positions to received positions."""
+    """Map the positions of expected calls to those of equal received calls.
+
+    Both positions of a pair must follow those of the previous pair. As many calls as possible are paired.
+    """
 
     def is_same(old: int, new: int) -> bool:
         differ = CallDiffer(options, received[new].name, values[new] if values else {})
@@ -104,7 +110,7 @@ class _Pairing:
     def list_unpaired_by_tool(self) -> dict[str, tuple[list[int], list[int]]]:
         """Return the positions of the unpaired expected and the unpaired received calls, by tool.
 
-        Tools that have unpaired calls on one side only are left out.
+        A tool is left out if all of its unpaired calls are expected ones, or all are received ones.
         """
         tools: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         olds, news = self._list_unpaired()
@@ -166,7 +172,10 @@ class _TolerantCall:
         return cls(ranges, matchers, len(ranges) + len(matchers), fixed)
 
     def has_fixed_values(self, received: Mapping[str, Expression]) -> bool:
-        """Return whether a received call has this call's fixed values. ``received`` has its values by path."""
+        """Return whether a received call has this call's fixed values.
+
+        ``received`` maps each path in the received call to the value there.
+        """
         return all(path in received and repr(received[path]) == repr(node) for path, node in self.fixed.items())
 
 

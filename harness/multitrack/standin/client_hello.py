@@ -46,7 +46,7 @@ def _peek(connection: socket.socket, size: int) -> bytes:
 
 
 class _ByteReader:
-    """Reads a byte string from its beginning. Raises ``IndexError`` if too few bytes are left."""
+    """A reader of a byte string, starting at its beginning. Raises ``IndexError`` if too few bytes are left."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content

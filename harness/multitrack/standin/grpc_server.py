@@ -59,7 +59,7 @@ class GrpcServer:
 
 
 class _MethodHandler(_Handler):
-    """Handles every method by its full name, so that no generated service needs to be imported."""
+    """A handler for all gRPC methods. Methods are found by their full names, so no generated service is needed."""
 
     def __init__(self, provider: Provider, hosts_by_port: dict[int, str], stopping: Event) -> None:
         self._provider = provider

@@ -38,7 +38,9 @@ _SUPPORTED = (
 
 
 class Provider:
-    """Replies to requests. A mistake in a request or in the script becomes an error reply. Thread-safe.
+    """A stand-in provider that replies to requests. Thread-safe.
+
+    A mistake in a request or in the script becomes an error reply.
 
     Attributes:
         log: The requests received, except those in ``auth_log``.

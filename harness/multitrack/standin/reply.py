@@ -115,9 +115,10 @@ def end_with_error(parts: Sequence[AnswerPart], answer: ScriptedAnswer, error: b
 
 
 def add_gates(parts: Iterable[AnswerPart], answer: ScriptedAnswer, *, streamed: bool) -> tuple[Chunk, ...]:
-    """Return ``parts`` as chunks. A chunk before a call or before the end waits for the gate that ``answer`` has there.
+    """Return ``parts`` as chunks. Where ``answer`` has a gate, the chunk waits for it.
 
-    If the answer is not streamed, its first chunk waits for all gates.
+    A gate can be set before each call and before the end. If the answer is not streamed, its first chunk waits for
+    all gates.
     """
     gates = [call.gate for call in answer.calls] + [answer.gate]
     if not streamed:

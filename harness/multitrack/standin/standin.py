@@ -156,7 +156,10 @@ class StandIn:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The environment variables with which unmodified clients reach the stand-in under the providers' hosts."""
+        """The environment variables that make unmodified clients send their requests to the stand-in.
+
+        The clients still use the providers' hosts.
+        """
         return build_environment(
             proxy_url=self.proxy_url,
             certificate_authority=self.certificate_authority,

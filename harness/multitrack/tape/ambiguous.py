@@ -11,7 +11,7 @@ from multitrack.tape.exchange import Request, Router
 
 
 class AmbiguousRouter:
-    """Refuses a request while several ``tapes`` are open, because its thread belongs to none of them.
+    """The router for a request from a thread that belongs to none of several open ``tapes``. It refuses the request.
 
     The violation fails the tests of all these tapes, because it is unknown which test sent the request.
     """

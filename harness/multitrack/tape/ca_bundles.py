@@ -1,4 +1,4 @@
-"""Load the certificates of certificate authorities (CAs) lazily while a cassette replays.
+"""Load the certificates of certificate authorities (CAs) lazily while a cassette is being replayed.
 
 When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A replay
 never connects. For this reason, an SSL context for clients only remembers which file to load while a ``deferring``
@@ -138,7 +138,7 @@ def _remember(path: str, *, is_default: bool = False) -> None:
     """Store the content of the file at ``path``, which was just loaded.
 
     If ``is_default``, the stored content is only used for later loads of the default file. OpenSSL ignores errors in
-    the default file, so its content may be invalid. Loading the same file by its path must fail then.
+    the default file, so its content may be invalid. Loading that file by its path must still fail.
     """
     if (version := _read_version(path)) is None:
         return

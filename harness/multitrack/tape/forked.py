@@ -11,7 +11,7 @@ from multitrack.tape.stand_in_word import STAND_IN_REASON, has_stand_in
 
 
 class ForkedTape:
-    """Replaces ``tape`` in a process that was forked while the tape was open.
+    """The replacement for ``tape`` in a process that was forked while the tape was open.
 
     It refuses requests that need the tape, because the test could not see that they were recorded or replayed.
     """

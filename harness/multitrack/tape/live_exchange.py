@@ -160,7 +160,7 @@ class LiveExchange:
         return replace(response, chunks=self._measure_chunks(ends, response))
 
     def _has_whole_body(self, content: bytes) -> bool:
-        """Return whether ``content`` is the whole answer, although its caller stopped reading before the end."""
+        """Return whether ``content`` is the whole answer. The caller may have stopped reading after its last byte."""
         headers = dict(reversed(self._headers))
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(self._body.tell()) == headers["content-length"].strip()

@@ -27,7 +27,7 @@ _EXPECTED = "must have packages = ['trip.models'] and tools = {Weather = 'trip.m
 
 @dataclass(frozen=True, slots=True)
 class ModelPaths:
-    """The table ``[tool.multitrack.models]``."""
+    """The ``[tool.multitrack.models]`` table in pyproject.toml."""
 
     packages: tuple[str, ...] = ()
     """The packages from which models named in cassettes may be imported."""

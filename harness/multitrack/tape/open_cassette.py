@@ -1,4 +1,4 @@
-"""The cassettes of an open tape: its own, and those that are replayed with it."""
+"""The cassettes of an open tape: the test's own cassette, and the others that are replayed with it."""
 
 from __future__ import annotations
 

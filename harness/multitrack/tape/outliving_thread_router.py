@@ -23,9 +23,9 @@ Report = Callable[[str, TapeViolation], None]
 
 
 class OutlivingThreadRouter:
-    """Routes a request from a thread that outlived its test.
+    """The router for requests from threads that outlived their tests.
 
-    If possible, the running test's tape answers the request, because the thread may be a worker that later tests share.
+    If possible, the running test's tape answers a request, because the thread may be a worker that later tests share.
     Otherwise, the request is blocked, and reported for the test that started the thread.
     """
 

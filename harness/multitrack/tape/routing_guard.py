@@ -17,7 +17,10 @@ from multitrack.tape.violations import Violations
 
 
 class RoutingGuard:
-    """Fails the test if Multitrack or one of the user's functions raises an error while a request is routed."""
+    """A guard that fails the test if an error is raised while a request is routed.
+
+    Multitrack's own code or one of the user's functions may raise the error.
+    """
 
     def __init__(self, violations: Violations, redact: Callable[[str], str], shown_path: Path) -> None:
         """Create the guard.

@@ -1,11 +1,11 @@
-"""The word that replaces a missing credential."""
+"""The stand-in for a missing credential."""
 
 from __future__ import annotations
 
 from multitrack.tape.exchange import Request
 
 STAND_IN_WORD = "multitrack-stand-in"
-"""The stand-in for a missing key or token while a cassette replays. It must never be sent."""
+"""The stand-in for a missing key or token while a cassette is being replayed. It must never be sent."""
 
 STAND_IN_REASON = (
     "its client was created without a credential and has a stand-in key, which only works during replay\n"

@@ -34,9 +34,9 @@ C = TypeVar("C", bound=StreamedCall)
 
 
 class CallQueue(Generic[C]):
-    """Releases each call once, when the call and all calls before it are complete.
+    """A queue that releases each call once, when that call and all calls before it are complete.
 
-    A released call never changes, so the calls that a stream released are the first calls of its answer.
+    A released call never changes. The released calls of a stream are always the first calls of its answer.
     """
 
     def __init__(self) -> None:

@@ -140,11 +140,12 @@ class WireFormat(ABC):
 
     @abstractmethod
     def write_stream(self, answer: WireAnswer, original: Sequence[StreamChunk] | None) -> list[StreamChunk]:
-        """Return the chunks of a stream with ``answer``. See ``write_answer`` for the arguments and the errors.
+        """Return the chunks of a stream that contains ``answer``. See ``write_answer`` for the arguments and the
+        errors.
 
         At least one chunk of ``original`` must have a document. Each returned chunk then names a frame of the
-        original stream, and replaces the content of that frame. Without an ``original``, the stream ends with a chunk
-        that has no document.
+        original stream, and replaces the content of that frame. Without an ``original``, the stream ends with a
+        chunk that has no document.
         """
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:

@@ -40,7 +40,7 @@ _OUTPUT = "multitrack_audit"
 
 
 class AuditRun:
-    """Observes the run, and reports where its requests differ from the recorded ones."""
+    """A plugin that observes the run, and reports where its requests differ from the recorded ones."""
 
     def __init__(self, config: pytest.Config, options: AuditOptions) -> None:
         """Create the plugin.

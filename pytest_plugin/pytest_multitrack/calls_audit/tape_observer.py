@@ -20,7 +20,7 @@ _CLIENT_HEADERS = ("user-agent",)
 
 
 class TapeObserver:
-    """Compares the requests of this process's closed tapes with their recordings."""
+    """An observer that compares the requests of this process's closed tapes with their recordings."""
 
     def __init__(self, show_path: Callable[[str], str]) -> None:
         """Create the observer. ``show_path`` returns a path as it is shown to the user."""

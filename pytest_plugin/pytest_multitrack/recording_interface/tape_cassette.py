@@ -1,4 +1,4 @@
-"""The fixture ``vcr``: a tape with the interface of vcrpy's ``Cassette``."""
+"""The ``vcr`` fixture: a tape with the interface of vcrpy's ``Cassette``."""
 
 from __future__ import annotations
 

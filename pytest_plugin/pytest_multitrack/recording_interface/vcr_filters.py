@@ -19,8 +19,8 @@ class VcrFilters:
     """The functions that vcrpy builds from its options (``filter_headers``, ``before_record_request``, ...).
 
     Args:
-        before_record_request: Changes a request. Returns None if the request is not recorded.
-        before_record_response: Changes a response. Returns None if the response is not recorded.
+        before_record_request: The function that changes each request. It returns None to exclude a request.
+        before_record_response: The function that changes each response. It returns None to exclude a response.
         changes_responses: Whether any vcrpy option changes responses. Default True.
     """
 

@@ -194,7 +194,7 @@ def _merge_options(
 
 
 def _configure(options: VcrOptions, fixtures: VcrFixtures, config: pytest.Config, source: str) -> VcrOptions:
-    """Add the options that the project's hook sets to ``options``, and return the result."""
+    """Return ``options`` together with the options that the project's hook sets."""
     if not config.hook.pytest_recording_configure.get_hookimpls():
         return VcrOptions(options.config, _find_vcr_path(options, fixtures), options.record_mode, None)
     from pytest_multitrack.recording_interface.configured_vcr import ConfiguredVcr

@@ -6,8 +6,8 @@ imported, the plugin imports all these files (``module_level_clients``).
 
 A stand-in is used only if the SDK finds no credential itself, and only while a ``stand_in`` block is open. The
 environment is never changed: a key there would run the tests that are skipped without a key. A client that was
-created with a stand-in may outlive the block. It works while a cassette replays. At any other time, its first request
-raises the SDK's own error for the missing credential.
+created with a stand-in may outlive the block. It works while a cassette is being replayed. At any other time, its
+first request raises the SDK's own error for the missing credential.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _suspended: ContextVar[bool] = ContextVar("multitrack_credentials_suspended", de
 
 
 def register(trigger: str, patches: PatchFactory) -> None:
-    """Register patches that make an SDK's clients work without credentials while a cassette replays.
+    """Register patches that make an SDK's clients work without credentials while a cassette is being replayed.
 
     Args:
         trigger: The module whose import triggers the patches.
@@ -57,8 +57,8 @@ class _StandInBlock:
 def stand_in(*, live: bool = False, keep_patches: bool = False) -> Iterator[None]:
     """Within the block, create clients with a stand-in credential if they find no real one.
 
-    Open this block while test modules are imported and while a test's cassette replays. Blocks nest, may close in any
-    order, and apply to all threads.
+    Open this block while test modules are imported and while a test's cassette is being replayed. Blocks nest, may
+    close in any order, and apply to all threads.
 
     Args:
         live: Whether requests from clients created in the block may be sent (``--record``, ``--live``). If true,

@@ -9,7 +9,7 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
-    """A stand-in for a missing API key. It only works in headers, and only while a cassette replays.
+    """A stand-in for a missing API key. It only works in headers, and only while a cassette is being replayed.
 
     At other times, using it raises the SDK's error for a missing key. When OpenAI's SDK (1.40 or later) builds a
     request, it formats ``f"Bearer {key}"``. Formatting this key raises the error, so the request is never sent. The SDK

@@ -33,7 +33,7 @@ class Blobs:
         return _BASE64.sub(self._replace_piece, body)
 
     def restore(self, body: bytes) -> bytes:
-        """Return ``body`` with the original data in place of each name. Unknown names are left unchanged."""
+        """Return ``body`` with the original data in place of each blob's name. Unknown names are left unchanged."""
         return _NAME.sub(self._replace_name, body)
 
     def _replace_name(self, name: re.Match[bytes]) -> bytes:

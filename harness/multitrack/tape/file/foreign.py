@@ -64,7 +64,7 @@ class BadInteraction(ValueError):
 
 
 def read(document: Mapping[str, Any]) -> Cassette:
-    """Convert the parsed cassette of another recorder to a cassette.
+    """Convert another recorder's parsed cassette to a Multitrack cassette.
 
     Args:
         document: The parsed file, which has a list of ``interactions``.
@@ -216,7 +216,10 @@ def _read_grpc_call(item: Any) -> Interaction:
 
 
 def _find_times(item: Mapping[str, Any]) -> list[datetime]:
-    """Return when ``item`` was recorded: the recorder's time, or else the ``date`` of the response."""
+    """Return the time when ``item`` was recorded, if known, as a list.
+
+    This is the time that the recorder stored or, if there is none, the ``date`` header of the response.
+    """
     try:
         if time := item.get("recorded_at"):
             found = datetime.fromisoformat(str(time))

@@ -77,7 +77,7 @@ class PendingRecordings:
         )
 
     def without(self, *tests: str | None) -> PendingRecordings:
-        """Return these recordings without those of ``tests``."""
+        """Return a copy without the recordings of ``tests``."""
         return PendingRecordings(tuple(one for one in self.recordings if one.test not in tests))
 
     def with_recording(self, recording: Recording) -> PendingRecordings:
@@ -85,7 +85,7 @@ class PendingRecordings:
         return PendingRecordings((*self.without(recording.test).recordings, recording))
 
     def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
-        """Return ``cassette`` with all recordings merged into it. ``path`` is the path of the cassette."""
+        """Return ``cassette`` with all of these recordings merged into it. ``path`` is the path of the cassette."""
         for recording in self.recordings:
             cassette = recording.apply_to(cassette, path)
         return cassette
@@ -105,7 +105,7 @@ class PendingRecordings:
 
 
 def is_appended(interaction: Interaction, pending: Cassette) -> bool:
-    """Return whether accepting the file ``pending`` appends its ``interaction`` instead of replacing others."""
+    """Return whether accepting ``pending`` appends ``interaction`` to the cassette. Otherwise, it replaces others."""
     return not {*pending.metadata.get(_APPENDS, ())}.isdisjoint(interaction.tests or (None,))
 
 

@@ -31,16 +31,19 @@ _LINE = re.compile(r"\n(?=[^\n])")
 # compiled when they are first needed, because a replay does not write, and compiling takes milliseconds
 @cache
 def _escaped() -> re.Pattern[str]:
-    """Match the characters that PyYAML escapes: tabs, line breaks, and everything that is not printable in YAML 1.1.
+    """Return a pattern for the characters that PyYAML escapes.
 
-    See https://yaml.org/spec/1.1/#c-printable.
+    These are tabs, line breaks, and everything that is not printable in YAML 1.1:
+    https://yaml.org/spec/1.1/#c-printable.
     """
     return re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffe]")
 
 
 @cache
 def _escaped_in_quotes() -> re.Pattern[str]:
-    """Match the characters that PyYAML escapes within double quotes: those of ``_escaped``, and those beyond U+FFFF."""
+    """Return a pattern for the characters that PyYAML escapes in double quotes: those of ``_escaped``, and those beyond
+    U+FFFF.
+    """
     return re.compile(r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 
 

@@ -215,7 +215,7 @@ def _convert_message(message: dict[str, Any], source: VertexUrl, target: VertexU
 def _write_messages(
     messages: list[dict[str, Any]], error: dict[str, Any] | None, url: VertexUrl
 ) -> tuple[Response, bytes]:
-    """Return a response with an empty body, and separately the body."""
+    """Return a response with an empty body, and the real body separately."""
     texts = [json.dumps(message, ensure_ascii=False) for message in messages]
     if url.encoding.is_grpc:
         head = Response(200, "OK", (("content-type", "application/grpc"), *api_error.build_trailers(error)), b"")

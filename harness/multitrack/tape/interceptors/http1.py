@@ -50,7 +50,7 @@ class HttpMessageParser:
 
     @property
     def missing_bytes(self) -> int:
-        """The number of bytes that are still missing from the length announced in the head."""
+        """The number of body bytes that are still missing, according to the message's ``content-length``."""
         if self.start_line is None or self._is_until_close or self._parse_line == self._parse_chunk_end:
             return 0
         return self._remaining_bytes
@@ -223,7 +223,7 @@ def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]
 
 
 def is_streamed(replay: Replay) -> bool:
-    """Return whether the server seems to have streamed the body, without a ``content-length``."""
+    """Return whether the server seems to have streamed the body. A streamed body has no ``content-length``."""
     content_type = (replay.response.header("content-type") or "").lower()
     return content_type.startswith("text/event-stream") or len(list(replay.chunks())) > 1
 

@@ -1,4 +1,6 @@
-"""The interceptor for ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth, botocore.
+"""The interceptor for ``http.client``.
+
+These clients use ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth and botocore.
 
 Instead of a socket, a connection gets a ``_DeferredSocket``. This object receives the request, asks the tape how to
 route it, and only connects if the request must be sent to the network. All of the client's code above the socket runs
@@ -263,8 +265,9 @@ class _DeferredSocket:
     def _is_deferred(self, error: BaseException, during: During) -> bool:
         """Return whether to raise ``error`` only when the client waits for the response.
 
-        If the error is deferred, urllib3 handles it as it does without a tape. urllib3 performs the TLS handshake in a
-        separate step, and ignores such errors while it sends a request.
+        While urllib3 sends a request, it ignores timeouts and closed connections. Without a tape, it would get these
+        errors in the TLS handshake, which is a separate step. If they are deferred, urllib3 handles them in the same
+        way.
         """
         is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
         # urllib3 1 does not know whether a connection reached its proxy, and blames the proxy for all errors

@@ -43,7 +43,7 @@ def is_mocked(pool: object) -> bool:
 
 @contextmanager
 def ask() -> Iterator[None]:
-    """Raise ``RequestPassedThrough`` within the block if respx does not answer."""
+    """Raise ``RequestPassedThrough`` if respx does not answer a request that is sent in the block."""
     token = _may_respx_answer.set(True)
     try:
         yield

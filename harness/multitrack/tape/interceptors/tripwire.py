@@ -1,10 +1,13 @@
 """The tripwire: blocks raw sockets that would bypass the tape and leave this machine.
 
 The tripwire patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also
-patches the methods that send data, to block datagrams, which may carry HTTP/3, and HTTP/1 requests over a socket that
-was connected before the tape opened. It allows other data on such a socket, because connections to databases,
-debuggers and workers stay open for a whole run, too. The tripwire does not see connections made below Python's
-sockets (gRPC, libcurl).
+patches the methods that send data, to block two kinds of traffic:
+
+- datagrams, which may carry HTTP/3
+- HTTP/1 requests over a socket that was connected before the tape opened
+
+Other data on a connected socket is allowed, because connections to databases, debuggers and workers stay open for a
+whole run. The tripwire does not see connections made below Python's sockets (gRPC, libcurl).
 """
 
 from __future__ import annotations

@@ -37,12 +37,15 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
 
 
 def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
-    """Return the canonical strings of a body for comparison with bodies that vcrpy recorded for aiohttp.
+    """Return the canonical strings of a body, for comparison with bodies that vcrpy recorded for aiohttp.
 
-    For aiohttp, vcrpy stores the argument ``data=`` or ``json=``, not the bytes that were sent, and it does not store
-    the content type that aiohttp derives from the argument. Such a body is therefore ambiguous: the mapping ``{"a":
-    "1"}`` may have been sent as a form or as JSON, and the text ``s`` as text or as the JSON string ``"s"``. A live
-    request matches the recording if their bodies have one of these strings in common.
+    For aiohttp, vcrpy stores the ``data`` or ``json`` argument, not the bytes that were sent. It does not store the
+    content type that aiohttp derives from the argument. The stored body is therefore ambiguous:
+
+    - The mapping ``{"a": "1"}`` may have been sent as a form or as JSON.
+    - The text ``s`` may have been sent as text or as the JSON string ``"s"``.
+
+    A live request matches the recording if their bodies have one of these strings in common.
 
     Args:
         body: The body of a live request, or of a recorded one without a content type.
@@ -98,7 +101,7 @@ def _canonicalize_pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _list_argument_pairs(document: Any) -> list[tuple[str, str]] | None:
-    """Return the form fields that vcrpy recorded as aiohttp's ``data=``, as pairs. None for any other data."""
+    """Return the form fields that vcrpy recorded from aiohttp's ``data`` argument, as pairs. None for other data."""
     if isinstance(document, list):
         if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in document):
             return None

@@ -20,7 +20,7 @@ _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}
 
 
 def number_generated_ids(body: bytes) -> bytes:
-    """Replace each id in ``body`` that a client generates at random with a number, in order of appearance.
+    """Replace each randomly generated id in ``body`` with a number, in order of appearance.
 
     Equal ids get equal numbers, so a tool result must still refer to the same call.
     """
@@ -31,7 +31,7 @@ def number_generated_ids(body: bytes) -> bytes:
 
 
 def may_have_random_fields(body: bytes) -> bool:
-    """Return whether ``body`` may have one of ``KNOWN_RANDOM_FIELDS``. Only such a body has to be parsed."""
+    """Return whether ``body`` may have one of ``KNOWN_RANDOM_FIELDS``. Otherwise, the body need not be parsed."""
     return any(marker in body for marker in _MARKERS.values())
 
 
@@ -43,7 +43,7 @@ def remove_random_fields(document: Any) -> Any:
 
 
 def list_differing_random_fields(recorded: Any, sent: Any) -> list[str]:
-    """Return the names of the fields with known random values that differ between two documents.
+    """Return the names of the known random fields that differ between two documents.
 
     ``remove_random_fields`` removes these fields.
     """

@@ -8,7 +8,7 @@ from multitrack.tape.exchange import Request
 
 
 class RequestMatcher(Protocol):
-    """A comparison that a project defines itself. It is made in addition to the comparison of matching keys."""
+    """A comparison that a project defines itself. It is applied in addition to the comparison of matching keys."""
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
 
 @dataclass(frozen=True)
 class MatchingRules:
-    """The fields ``match_on``, ``ignore`` and ``placeholders`` of ``Settings``, and the project's matchers.
+    """The ``match_on``, ``ignore`` and ``placeholders`` fields of ``Settings``, and the project's matchers.
 
     If there are matchers, but ``match_on`` is empty, only the matchers compare requests.
     """

@@ -143,7 +143,7 @@ def build_divergence(
 
 
 def _build_finding(explanation: Sequence[str]) -> str:
-    """Return the ``explanation`` of a miss in words that are the same for all tests that miss for the same reason."""
+    """Return the ``explanation`` of a miss, worded so that it is the same for all tests with the same cause."""
     reason, *differences = explanation
     for pattern, general in _GENERAL_REASONS:
         reason = pattern.sub(general, reason)
@@ -302,7 +302,9 @@ def _list_differences(
 
 
 def _suggest_ignore(difference: Difference, location: str) -> str | None:
-    """Return the setting that ignores ``difference``. None if it does not look random, or if there is none."""
+    """Return the setting that ignores ``difference``. None if there is no such setting, or if the values do not look
+    random.
+    """
     path = format_json_path(difference.path)
     # a path in a form, a part or a line cannot be ignored
     is_json = location == str(difference)

@@ -1,4 +1,4 @@
-"""Describe a miss for reports, which show more facts about it than the error message does."""
+"""Describe misses for reports. A report shows more facts about a miss than its error message does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Report a tape's misses. Each miss fails the test. The first ones are also explained."""
+"""Report a tape's misses. Each miss fails the test, and the first few are explained."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Without a limit, code that catches hundreds of misses would wait for each compar
 
 @dataclass(frozen=True, slots=True)
 class MissContext:
-    """The facts that miss messages contain.
+    """The facts that appear in the message for a miss.
 
     Args:
         shown_path: The path of the cassette, as messages show it.
         record_hint: The command that records the request.
         folder: The current directory when the tape was opened.
-        rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed. Its
-            result is None if there is no such command.
+        rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed.
+            Its result is None if there is no such command.
     """
 
     shown_path: Path
@@ -75,7 +75,7 @@ class MissedRequest:
 
 
 class MissReporter:
-    """Reports one tape's requests that no recording matches."""
+    """The reporter of one tape's misses. A miss is a request that no recording matches."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class MissReporter:
         return violation
 
     def explain(self, interaction: Interaction) -> CassetteMiss:
-        """Return the miss that a live ``interaction`` would have been on replay."""
+        """Return the miss that replaying the request of a live ``interaction`` would have raised."""
         sent = self._canonicalizer.canonicalize_redacted(interaction.request)
         return self._build_miss(sent, self._find_nearest(sent), self._find_lost(sent), interaction.offered_models)
 

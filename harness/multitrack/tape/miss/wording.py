@@ -23,7 +23,7 @@ _DATA_KEYS = frozenset({"default", "const", "enum", "example", "examples"})
 
 
 def is_only_wording(nearest: NearestRecording) -> bool:
-    """Return whether the request differs from the recording in its wording, and in nothing else."""
+    """Return whether the request differs from the recording only in its wording."""
     if nearest.moved or nearest.transport or not nearest.differences:
         return False
     response = nearest.entry.interaction.response

@@ -40,8 +40,8 @@ def decode_body(body: bytes, encoding: str | None, *, is_complete: bool = True) 
 
     Args:
         body: The encoded body.
-        encoding: The value of the header ``content-encoding``: one or several names, comma-separated. None if there is
-            no such header.
+        encoding: The value of the ``content-encoding`` header: one or several names, comma-separated. None if there
+            is no such header.
         is_complete: Whether ``body`` is the whole body. If it is not, only its beginning is decoded, as far as
             possible.
 
@@ -59,8 +59,7 @@ def decode_parts(
 ) -> list[bytes]:
     """Decode a body that arrived in ``parts``, as ``decode_body`` does.
 
-    Raise ``DecodedTooLarge`` if the result would have more than ``most`` bytes. There is no limit by default, because a
-    body that has arrived from a server is not a hostile file.
+    Raise ``DecodedTooLarge`` if the result would have more than ``most`` bytes. By default, there is no limit.
 
     The result has one item per part. An item is empty if its part cannot be decoded before the next one is read.
     """
@@ -105,7 +104,7 @@ def _create_decoder(name: str) -> _Decoder:
 
 
 class _LimitedDecompression:
-    """Decompresses in small pieces with any library's decoder, and stops at a size limit."""
+    """A decompression in small pieces that stops at a size limit. It works with any library's decoder."""
 
     def __init__(self, decoder: _Decoder, name: str, most: int) -> None:
         self._decoder = decoder
@@ -123,7 +122,7 @@ class _LimitedDecompression:
 
 
 class _MultiMemberDecoder:
-    """Decodes compressed data that may consist of several members or frames in a row."""
+    """A decoder for compressed data that may consist of several members or frames in a row."""
 
     def __init__(self, create_decompressor: Callable[[], Any]) -> None:
         self._create_decompressor = create_decompressor
@@ -144,7 +143,10 @@ class _MultiMemberDecoder:
 
 
 class _DeflateDecoder:
-    """Decode zlib data, which RFC 9110 section 8.4.1.2 requires, or raw deflate data, which some servers send."""
+    """A decoder for zlib data and for raw deflate data.
+
+    RFC 9110 section 8.4.1.2 requires zlib data, but some servers send raw deflate data.
+    """
 
     def __init__(self) -> None:
         self._members = _MultiMemberDecoder(zlib.decompressobj)

@@ -1,4 +1,4 @@
-"""The steps between the request that an interceptor caught and the request that is recorded and compared.
+"""The steps that turn an intercepted request into the request that is recorded and compared.
 
 The order matters. Secrets are learned before the project's functions can remove them from the request, because the
 response may repeat them. The user's placeholders are inserted after redaction, because users write their patterns for
@@ -59,7 +59,7 @@ class RequestNormalizer:
         return request if self._filters is None else self._filters.filter_request(request)
 
     def filter_recorded(self, request: Request) -> Request:
-        """Apply the project's functions to a recorded ``request``."""
+        """Apply the project's filter functions to a recorded ``request``."""
         # a function may be newer than the cassette; what it would exclude today was recorded nevertheless
         return self.filter(request) or request
 

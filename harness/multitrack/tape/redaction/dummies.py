@@ -1,4 +1,4 @@
-"""Recognize values that take the place of a secret, such as ``your-api-key`` or ``${TOKEN}``."""
+"""Recognize placeholders for secrets, such as ``your-api-key`` or ``${TOKEN}``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _TEMPLATE = re.compile(
 
 
 def is_dummy(value: str) -> bool:
-    """Return whether ``value`` only takes the place of a secret.
+    """Return whether ``value`` is a placeholder for a secret.
 
-    Such a value is a template, a repeated character, or made of words such as ``your-api-key``.
+    A placeholder is a template, a repeated character, or consists of words, such as ``your-api-key``.
     """
     if not value or value.startswith("__redacted__") or "placeholder" in value.lower():
         return True

@@ -33,7 +33,7 @@ class KnownSecrets:
             return frozenset(self._known)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Add ``secrets`` to those that ``find`` searches for."""
+        """Make ``find`` search for ``secrets``, too."""
         for secret in secrets:
             if secret not in self._known and secret not in self._allowed:
                 with self._lock:
@@ -44,7 +44,7 @@ class KnownSecrets:
         """Return a change for each secret in ``text``. A longer secret wins over a shorter one that overlaps it.
 
         Apply the changes and search again until nothing is found: other spellings of a secret are skipped if the text
-        also contains its value.
+        also contains the secret itself.
         """
         if not self._known:
             return []

@@ -1,6 +1,6 @@
 """Pseudonyms for the names of projects, locations, organizations and accounts.
 
-With pseudonyms, a cassette that was recorded in one project replays in any other project.
+With pseudonyms, a cassette that was recorded in one project can be replayed in any other project.
 ``projects/acme-prod-7/locations/us-central1`` is stored and looked up as ``projects/project-0/locations/location-0``.
 Equal names get equal numbers. Pseudonyms contain no braces, because HTTP clients percent-encode braces.
 """

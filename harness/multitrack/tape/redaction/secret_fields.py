@@ -70,7 +70,7 @@ def _may_have_fields_in(text: str) -> bool:
 
 
 def find_field_values(text: str) -> Iterator[str]:
-    """Yield the decoded values at the spans that ``find_fields`` and ``find_in_form`` yield."""
+    """Yield the decoded secrets in the fields and forms of ``text``."""
     spans = set(find_fields(text))
     if spans:
         for match in _FIELD.finditer(text):
@@ -83,7 +83,7 @@ def find_field_values(text: str) -> Iterator[str]:
 def decode_value(value: str, quote: str) -> str:
     """Decode the escapes in the JSON string ``value``, and in the JSON strings that are nested in it.
 
-    ``quote`` is the opening quote of ``value`` with its backslashes, which show the number of levels.
+    ``quote`` is the opening quote of ``value`` with its backslashes, which show how deeply the string is nested.
     """
     levels = len(quote).bit_length()
     for _ in range(levels):
@@ -109,7 +109,10 @@ def _is_secret(value: str, *, is_password: bool) -> bool:
 
 
 def find_in_form(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of secrets in a form (URL-encoded or multipart), and in URLs and forms within other text."""
+    """Yield the spans of secrets in a form, which may be URL-encoded or multipart.
+
+    If ``text`` is not a form, the spans of secrets in URLs and forms within it are yielded.
+    """
     if "=" not in text:
         return
     is_form = _FORM.fullmatch(text) is not None

@@ -43,7 +43,7 @@ _BETWEEN_ESCAPES = re.compile(r"(?<=[^\\%]{8})(?=[^\\%]{3})")
 
 
 def find_marks(text: str, marks: Collection[bytes]) -> set[bytes]:
-    """Return those of ``marks`` that are in ``squeeze(text)``. To save memory, the text is squeezed in parts."""
+    """Return the marks that occur in ``squeeze(text)``. To save memory, the text is squeezed in parts."""
     found: set[bytes] = set()
     overlap = max(map(len, marks), default=1) - 1
     squeezed = b""
@@ -76,7 +76,7 @@ class SearchedText:
         self._marks = marks
 
     def may_contain(self, mark: bytes, *, in_long_word: bool) -> bool:
-        """Return whether the text may contain a secret with this ``mark``. If the result is False, it contains none."""
+        """Return whether the text may contain a secret with this ``mark``. False means that it contains none."""
         if len(self.text) > WINDOW:
             return mark in self._found_marks
         return mark in (self._squeezed_words if in_long_word else self._squeezed)
@@ -87,7 +87,9 @@ class SearchedText:
 
     @cached_property
     def _squeezed(self) -> bytes:
-        """The letters and digits of the text. Cheaper than ``canonical``, because most escape sequences are kept."""
+        """The letters and digits of the text. This is cheaper than ``canonical``, because most escape sequences are
+        kept.
+        """
         return squeeze(self.text)
 
     @cached_property
@@ -235,7 +237,10 @@ class _Form:
 
 
 def _join_bytes(text: str) -> str:
-    """Decode the characters that ``text`` contains as surrogate pairs, or as UTF-8 bytes (in URLs and in ``repr``)."""
+    """Decode the characters that are written in ``text`` as surrogate pairs or as UTF-8 bytes.
+
+    UTF-8 bytes occur in URLs and in ``repr``.
+    """
     with_pairs = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     is_bytes = all(ord(character) < 256 for character in with_pairs)
     try:
@@ -261,7 +266,7 @@ def _units_after(text: str, position: int, count: int) -> Iterator[str]:
 
 
 def _find_mark(value: str) -> bytes:
-    """Return the letters and digits of the longest part of ``value`` that no spelling changes."""
+    """Find the longest part of ``value`` that is the same in every spelling, and return its letters and digits."""
     parts = []
     for run in _UNRESERVED.finditer(value):
         part = run[0]

@@ -19,7 +19,7 @@ class UnanswerableRequestError(Exception):
 
 
 class AnswerSource(Protocol):
-    """Answers requests without comparing them with recorded ones."""
+    """A source of answers that does not compare requests with recorded ones."""
 
     def answer(self, request: Request) -> Interaction:
         """Return the interaction whose response answers ``request``.
@@ -30,7 +30,7 @@ class AnswerSource(Protocol):
 
 
 class BehaviourSession(Session):
-    """Answers all requests from an ``AnswerSource``. No request is sent to the network in any mode."""
+    """A session that answers all requests from an ``AnswerSource``. No request is sent to the network in any mode."""
 
     replays = True
 
@@ -54,7 +54,7 @@ class BehaviourSession(Session):
 
     @property
     def played(self) -> Sequence[Interaction]:
-        """The interactions that answered the requests, in order. Their requests are those of the recordings."""
+        """The interactions that answered the requests, in order. Each has the recorded request, not the sent one."""
         return self._played
 
     @property

@@ -1,6 +1,6 @@
 """The session of ``--record-missing`` and of runs without a mode flag. Recordings answer requests.
 
-If no recording matches a request, the test fails, or the response is recorded with ``--record-missing``.
+With ``--record-missing``, a request that no recording matches is sent and recorded. Otherwise, it fails the test.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from multitrack.tape.sessions.session import Session
 
 
 class ReplaySession(Session):
-    """Answers requests with recordings."""
+    """A session that answers requests with recordings."""
 
     replays = True
 
@@ -77,7 +77,7 @@ class ReplaySession(Session):
 
     @property
     def lookup(self) -> ReplayLookup | None:
-        """The recordings. ``None`` if there is no cassette."""
+        """The lookup that finds recordings for requests. ``None`` if there is no cassette."""
         return self._lookup
 
     @property
@@ -87,7 +87,7 @@ class ReplaySession(Session):
 
     @property
     def answered_requests(self) -> Sequence[AnsweredRequest]:
-        """The requests that recordings answered, in order. Calls that stream their requests are not included."""
+        """The requests that were answered from recordings, in order. Streaming requests are not included."""
         return self._answered
 
     def route(self, request: Request) -> Route:

@@ -12,7 +12,7 @@ from multitrack.tape.replay_lookup import ReplayLookup
 
 
 class Session(ABC):
-    """Decides how to proceed with one tape's requests.
+    """The base class of the sessions. A session decides how to proceed with one tape's requests.
 
     A session receives one request at a time. The tape has already decoded the request and learned its secrets.
     """
@@ -51,7 +51,7 @@ class Session(ABC):
 
     @property
     def answered_requests(self) -> Sequence[AnsweredRequest]:
-        """The requests that recordings answered, in order. Calls that stream their requests are not included."""
+        """The requests that were answered from recordings, in order. Streaming requests are not included."""
         return []
 
     @abstractmethod

@@ -18,10 +18,10 @@ from multitrack.wires.stream_decoder import StreamDecoder
 
 
 class AnthropicStreamDecoder(StreamDecoder):
-    """Build the content blocks of an answer from the events of a stream.
+    """A decoder that builds the content blocks of an answer from the events of a stream.
 
-    A block is identified by its ``index``. However, a gateway may leave out the index or the end of a block, or use the
-    same index for every block.
+    A block is identified by its ``index``. However, a gateway may leave out the index or the end of a block, or use
+    the same index for every block.
     """
 
     def __init__(self) -> None:

@@ -115,7 +115,7 @@ class BedrockFormat(WireFormat):
         return bool(blocks) and all("type" not in block and block.keys() & _BLOCKS for block in blocks)
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return the tool names. The model is ``None``, because only the URL of the request names the model."""
+        """Return a summary with the tool names. Its model is None, because only the request's URL names the model."""
         tools = as_objects(as_object(document.get("toolConfig")).get("tools"))
         names = [as_text(as_object(tool.get("toolSpec")).get("name")) for tool in tools]
         return RequestSummary(as_text(document.get("modelId")), tuple(name for name in names if name))

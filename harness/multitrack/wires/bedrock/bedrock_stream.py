@@ -28,7 +28,7 @@ from multitrack.wires.stream_decoder import StreamDecoder
 
 
 class BedrockStreamDecoder(StreamDecoder):
-    """Builds the content blocks of an answer from the events of a stream.
+    """A decoder that builds the content blocks of an answer from the events of a stream.
 
     An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
 

@@ -120,7 +120,9 @@ def _edit_calls(
     *,
     is_stream: bool,
 ) -> None:
-    """Replace the ``recorded`` calls with ``calls``. A new call follows the call that precedes it in ``calls``."""
+    """Replace the ``recorded`` calls with ``calls``. A new call is inserted after the call that precedes it in
+    ``calls``.
+    """
     slots = [slot for entries in candidates for slot in _find_calls(entries, is_stream=is_stream)]
     if not slots:
         _add_parts(candidates[0]).extend(write_call({}, call) for call in calls)

@@ -151,7 +151,7 @@ _FILE_URL = re.compile(r"(?:https?|gs)://[^/]+/(?P<path>[^?#]*)", re.IGNORECASE)
 
 
 def _convert_url(url: str, location: str, kind: str | None) -> dict[str, Any]:
-    """Convert a data URL or the address of a file. ``kind`` overrides the type in the URL."""
+    """Convert a data URL or a file URL to a part. ``kind`` overrides the type in the URL."""
     if inline := _DATA_URL.match(url):
         if not (kind := kind or inline["kind"]):
             raise ValueError(f"{location} has a data URL without a type; write the URL as 'data:<type>;base64,...'")

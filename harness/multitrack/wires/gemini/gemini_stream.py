@@ -28,7 +28,10 @@ from multitrack.wires.stream_decoder import StreamDecoder
 
 
 class GeminiStreamDecoder(StreamDecoder):
-    """Collects the parts of a Gemini stream. A call arrives in one part, or as partial arguments in several parts."""
+    """A decoder that collects the parts of a Gemini stream.
+
+    A call arrives in one part, or as partial arguments in several parts.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -246,7 +249,7 @@ def _read_value(partial: Mapping[str, Any]) -> Any:
 
 
 def _insert(target: Any, steps: list[str | int], value: Any) -> Any:
-    """Return ``target`` with ``value`` inserted at ``steps``. Text is appended to text that is already there."""
+    """Return ``target`` with ``value`` inserted at ``steps``. A string is appended to an existing string."""
     if not steps:
         return target + value if isinstance(target, str) and isinstance(value, str) else value
     step, rest = steps[0], steps[1:]

@@ -44,7 +44,7 @@ def build_answer(answer: WireAnswer) -> dict[str, Any]:
 def build_chunks(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> Iterator[dict[str, Any]]:
     """Yield the chunks of a stream, with ``piece_size`` characters of text in each.
 
-    An incomplete answer lacks the last chunk.
+    If the answer is incomplete, the last chunk is left out.
     """
     for piece in split_text(answer.text or "", piece_size):
         yield _build_chunk(answer, {"content": piece})
@@ -131,7 +131,9 @@ def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: Wir
 
 
 def _edit_calls(messages: Sequence[_Fields], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-    """Write ``calls`` in place of the ``recorded`` calls. A new call follows the call before it in ``calls``."""
+    """Replace the ``recorded`` calls with ``calls``. A new call is inserted after the call that precedes it in
+    ``calls``.
+    """
     slots = [entry for message in messages for entry in as_objects(message.get("tool_calls"))]
     new: list[list[Mapping[str, Any]]] = [[] for _ in slots] or [[]]
     for position, source, call in place_calls(recorded, calls, slots):

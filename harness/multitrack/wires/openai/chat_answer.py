@@ -87,7 +87,7 @@ def read_text(content: object) -> str | None:
 
 
 def find_refusal(refusals: Any, finish_reason: str | None) -> str | None:
-    """Return the first refusal, otherwise the filter that the finish reason names, otherwise None."""
+    """Return the first refusal. If there is none, return the filter that the finish reason names, or None."""
     first = next((text for refusal in refusals if (text := as_text(refusal))), None)
     return first or ("content_filter" if finish_reason == "content_filter" else None)
 
@@ -116,6 +116,6 @@ def read_failure(choice: Mapping[str, Any]) -> str | None:
 
 
 def find_failure(errors: Iterable[str | None], finish_reason: str | None) -> str | None:
-    """Return the first of the choices' ``errors``, otherwise the finish reason if it is a failure, otherwise None."""
+    """Return the first error in ``errors``. If there is none, return the finish reason if it is a failure."""
     is_failure = finish_reason is not None and finish_reason.lower() in _FAILURE_REASONS
     return next(filter(None, errors), f"finish reason {finish_reason!r}" if is_failure else None)

@@ -31,7 +31,7 @@ _CALL_KEYS = frozenset({"index", "id", "type", "function", "custom"})
 
 
 class ChatStreamDecoder(StreamDecoder):
-    """Assembles the calls of a chat stream from their deltas."""
+    """A decoder that assembles the calls of a chat stream from their deltas."""
 
     def __init__(self) -> None:
         super().__init__()

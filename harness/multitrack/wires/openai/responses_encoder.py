@@ -72,7 +72,9 @@ def end_type(status: str) -> str:
 def build_output(
     answer: WireAnswer, create_item_id: Callable[[str, int], str], *, is_cut_off: bool
 ) -> list[dict[str, Any]]:
-    """Return the output items: a message if there is text, a refusal or no call, and then the calls.
+    """Return the output items: a message, if the answer has one, and then the calls.
+
+    The answer has a message if it has text or a refusal, or if it has no calls.
 
     Args:
         answer: The answer.

@@ -27,7 +27,7 @@ Observer = Callable[[], None]
 
 
 class RoutedCore:
-    """The core of a call. The call is routed when its caller starts to send; before that, it can only be cancelled.
+    """The core of a gRPC call that is routed when its caller starts to send. Before that, it can only be cancelled.
 
     Args:
         tape: The open tape.

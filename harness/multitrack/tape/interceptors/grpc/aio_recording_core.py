@@ -11,7 +11,7 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording, GrpcS
 
 
 class RecordingCore:
-    """Wraps the core of a live gRPC call, and records the call.
+    """A wrapper that records a live gRPC call. It replaces the call's core.
 
     ``to_json`` converts the last serialized message to protobuf JSON.
     """

@@ -163,7 +163,7 @@ class _BoundCall:
         return None if timeout is None else time.monotonic() + timeout
 
     def make(self) -> Any:
-        """Make the call live."""
+        """Make the call over the network."""
         return self._original(*self._bound.args, **self._bound.kwargs)
 
     def record(self, recording: GrpcCallRecording, serialize: Callable[[Any], bytes] | None) -> Any:
