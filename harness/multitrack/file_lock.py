@@ -39,7 +39,7 @@ def lock(name: str) -> Iterator[None]:
 def try_lock(name: str) -> Iterator[bool]:
     """Hold the lock ``name`` within the block, unless another process or thread holds it.
 
-    Yields whether the block holds the lock. The function ``lock_name`` returns the name for a file.
+    Yields whether the block holds the lock. ``lock_name`` returns the name of the lock for a file.
     """
     with _hold(_find_lock(name), wait=False) as is_held:
         yield is_held
@@ -124,7 +124,10 @@ else:
                 return descriptor
 
     def _is_at(path: Path, descriptor: int) -> bool:
-        """Return whether ``descriptor`` is the file at ``path``, and not a file that was already removed."""
+        """Return whether ``descriptor`` refers to the file at ``path``.
+
+        It does not if that file was removed or replaced.
+        """
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
         except FileNotFoundError:

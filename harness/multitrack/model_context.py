@@ -17,7 +17,10 @@ _models: ContextVar[Models] = ContextVar("multitrack_models")
 
 
 class OfferedModels:
-    """A context manager. Tells the tape which models, by tool name, the requests in its block offer as tools."""
+    """A context manager for requests that offer models as tools.
+
+    It gives the tape the models by their tool names.
+    """
 
     # not a generator with `contextmanager`: that takes three times as long, and every call to `create` enters this
     # block

@@ -1,4 +1,7 @@
-"""Names of tests that a plugin repeats: each repetition uses the cassette and the snapshot of the original test."""
+"""Find the original name of a test that a plugin repeats.
+
+Each repetition uses the cassette and the snapshot of the original test.
+"""
 
 from __future__ import annotations
 

@@ -235,7 +235,7 @@ class RunFacts:
         )
 
     def relative(self, path: Path) -> str:
-        """Return ``path`` in the form that these facts use: relative to ``root``, with forward slashes."""
+        """Return ``path`` relative to ``root``, with forward slashes."""
         return Path(os.path.relpath(path, self.root)).as_posix()
 
     def find_problem(self, path: Path) -> str | None:

@@ -48,8 +48,8 @@ class ShellCommands:
         """Return the pytest command for ``tests``.
 
         Args:
-            tests: Node ids. Other names, such as those of fixtures, cannot be passed to pytest. If there are no node
-                ids, the command runs all tests.
+            tests: Node ids. Other names are left out, for example names of fixtures, because pytest does not accept
+                them. Without any node id, the command runs all tests.
             arguments: Additional options.
         """
         named = [self.format_test(test) for test in tests if "::" in test]

@@ -16,7 +16,7 @@ _MAX_WORDS = 3000
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A part of a string: ``same``, ``removed`` or ``added``."""
+    """A part of a compared string, marked ``same``, ``removed`` or ``added``."""
 
     kind: str
     text: str

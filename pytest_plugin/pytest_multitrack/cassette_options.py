@@ -36,7 +36,7 @@ def resolve_run_settings(config: pytest.Config) -> Settings:
 
 
 def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOptions:
-    """Return the options for the cassette of ``node``, without those from fixtures.
+    """Return the options for the cassette of ``node``, except options from fixtures.
 
     Raises:
         BadOption: An option is invalid.
@@ -49,7 +49,7 @@ def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOpti
 
 
 def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions | None:
-    """Return the options for the requesting test's cassette, including those from fixtures.
+    """Return the options for the requesting test's cassette, including options from fixtures.
 
     Returns None if no fixture sets an option.
 

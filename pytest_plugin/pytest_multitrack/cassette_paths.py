@@ -27,7 +27,7 @@ def load_project(config: pytest.Config) -> project.Project:
 
 
 def cassette_path(item: pytest.Item) -> Path:
-    """Return the cassette path of ``item``, named after the closest marker's ``name=`` or the test itself.
+    """Return the cassette path of ``item``. The file has the ``name=`` of the closest marker, or the name of the test.
 
     Raises:
         BadOption: The name leads out of the cassette folder.
@@ -70,12 +70,13 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 
 
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
-    """Return the name that a cassette stores with the recordings from a class-, module-, package- or session-scoped
-    fixture.
+    """Return the name that a cassette stores with the recordings of a fixture whose scope is wider than a test.
 
-    If a fixture overrides another fixture and requests it, both share a cassette, so their names must differ.
-    Therefore, the name of a class- or module-scoped fixture includes the file that defines it, unless the same module
-    or class both defines and uses it.
+    A fixture may override another fixture and also request it. Both then share a cassette, so their names must
+    differ.
+
+    Therefore, the name of a class- or module-scoped fixture includes the file that defines the fixture. The file is
+    left out if the fixture is used in the module or class that defines it.
     """
     path = fixture_cassette_path(fixturedef, request)
     name = f"fixture {path.stem} of {path.parent.name}"

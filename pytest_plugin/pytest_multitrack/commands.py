@@ -22,7 +22,7 @@ def record_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def pytest_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that runs only ``item``, with those of this run's options that the test requires."""
+    """Return the command that runs only ``item``, with the options of this run that the test requires."""
     commands = shell_commands(item.config, has_doctests=pytest_internals.is_doctest(item))
     return commands.run([pytest_internals.get_test_name(item)], *arguments)
 

@@ -34,7 +34,7 @@ def tape(request: pytest.FixtureRequest) -> Tape:
 def cassette_options() -> dict[str, Any]:
     """The cassette options of all tests that can see this fixture.
 
-    Override this fixture, with any scope, in a conftest, a module or a class.
+    Override this fixture, with any scope, in a ``conftest.py``, a module or a class.
     """
     return {}
 

@@ -113,7 +113,7 @@ def close_after_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def complete_report(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Complete the report of a phase.
+    """Complete pytest's report of a test phase.
 
     Add violations, the diagnosis of a failure, and the results of tapes. Then redact the report.
     """

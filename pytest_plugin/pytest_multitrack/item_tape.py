@@ -27,8 +27,8 @@ class ItemTape:
         Args:
             tape: The tape.
             test: The test.
-            lets_fixtures_go_live: Whether fixtures of wider scope send live requests until they have a cassette, as
-                with pytest-recording, which has no cassettes for fixtures.
+            lets_fixtures_go_live: Whether fixtures of wider scope send live requests until they have a cassette. This
+                is how pytest-recording works, because it has no cassettes for fixtures.
         """
         self.tape = tape
         self.test = test
@@ -58,7 +58,7 @@ class ItemTape:
 
     @contextmanager
     def closing(self, *, failure: str | None) -> Iterator[None]:
-        """Run the block, which tears down the test, and then close the tape.
+        """Close the tape after the block. The block tears down the test.
 
         Args:
             failure: Why an earlier phase failed; None if the test passed so far.
@@ -103,9 +103,10 @@ def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
 
 
 def open_behaviour_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
-    """Open the tape of ``item`` for a recorded behaviour, which answers the test's requests in every mode.
+    """Open a tape for the recorded behaviour that ``item`` uses.
 
-    Fails the test with only the error message if there is no such behaviour.
+    The tape answers the test's requests in every mode. If the behaviour does not exist, the test fails and shows only
+    the error message.
     """
     from multitrack.library.behaviour_answers import BehaviourAnswers
 

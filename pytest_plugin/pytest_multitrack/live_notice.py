@@ -20,7 +20,7 @@ _COUNT_FILE = "multitrack_live_tests"
 
 
 class LiveNotice:
-    """Prints how many tests send requests to the network. Only used with ``--record``."""
+    """A notice of how many tests send requests to the network. Only shown with ``--record``."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

@@ -1,4 +1,4 @@
-"""Add the requests that differ from their recordings to the facts about the run."""
+"""Extend the facts about a run with the requests that differ from their recordings."""
 
 from __future__ import annotations
 

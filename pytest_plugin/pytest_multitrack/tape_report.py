@@ -90,7 +90,7 @@ def add_results(
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Print how to accept the recordings that are pending, or that will be pending when the ``test`` ends.
+    """Print how to accept pending recordings of ``test``, including those that are only saved when it ends.
 
     Recordings with failed requests are useless. For these, print how to record again.
     """

@@ -1,4 +1,4 @@
-"""Replace base64 strings by their length, media type and digest, because nobody can read them."""
+"""Replace base64 strings with their length, media type and digest, because nobody can read base64."""
 
 from __future__ import annotations
 

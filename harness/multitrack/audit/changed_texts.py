@@ -1,4 +1,4 @@
-"""Compare the texts of two requests, apart from values that change in each run."""
+"""Compare the texts of two requests. Values that change in each run are ignored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_only_noise(text: str) -> bool:
 
 
 def find_common_noise(recorded: str, sent: str) -> tuple[str, ...]:
-    """Return the kinds of changing values, such as ``uuid``, that two texts have, if the values differ.
+    """Return the kinds of changing values, such as ``uuid``, whose values differ between two texts.
 
     Returns an empty tuple if the texts do not have the same number of values of each kind.
     """

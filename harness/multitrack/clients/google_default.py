@@ -33,8 +33,8 @@ PROJECT = "project-0"
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
     """Credentials that provide a stand-in token during replay.
 
-    When no cassette is being replayed, they use the credentials that Google's own search finds at that time, and raise
-    ``DefaultCredentialsError`` if the search finds none.
+    When no cassette is being replayed, they use the credentials that Google's own search finds at that time. If the
+    search finds none, they raise ``DefaultCredentialsError``.
     """
 
     def __init__(self) -> None:

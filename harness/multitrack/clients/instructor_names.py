@@ -95,7 +95,7 @@ CLIENT_NAMES = {
 
 
 def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
-    """Return one sentence of advice for instructor's ``name``. None if instructor has no such name."""
+    """Return one sentence of advice about ``name``, a name from instructor. None if instructor has no such name."""
     if name not in MODULE_NAMES:
         return None
     *others, last = (public for public in public_names if public.startswith("from_"))

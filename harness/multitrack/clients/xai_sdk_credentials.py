@@ -1,4 +1,4 @@
-"""A stand-in for the key of an xAI client."""
+"""Give xAI clients without an API key a stand-in key."""
 
 from __future__ import annotations
 

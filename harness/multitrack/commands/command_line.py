@@ -36,7 +36,7 @@ _Force = Annotated[bool, typer.Option("--force", help="also change files that ha
 
 
 def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
-    """Add the commands to ``app``.
+    """Add Multitrack's commands to ``app``.
 
     Args:
         app: The command line.

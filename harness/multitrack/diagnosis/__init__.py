@@ -1,1 +1,4 @@
-"""Find out why a test fails (the request, the reply, the models or the test changed), and find invalid recordings."""
+"""Find out what changed when a test fails: the request, the reply, the models or the test.
+
+Also find invalid recordings.
+"""

@@ -1,7 +1,8 @@
 """The cause of a failed test: the request, the reply, the models or the test changed.
 
 Each request, reply and model is compared with its fingerprint in the snapshot. If the snapshot has no fingerprints,
-those in the cassette are used. Nothing is guessed: if the cause is unknown, the message says what did not change.
+the fingerprints in the cassette are used. Nothing is guessed: if the cause is unknown, the message says what did not
+change.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class _CauseSearch:
 
     @property
     def _has_proof(self) -> bool:
-        """True if a test has passed with the recordings."""
+        """True if a test that uses the recordings has passed."""
         return all(any(interaction.results for interaction in _recorded_interactions(tape)) for tape in self.tapes)
 
     def _describe_request_change(self, gone: int, new: int) -> Diagnosis:
@@ -250,8 +251,8 @@ def _pair_by_request(
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
     """Pair each fingerprint in ``now`` with the fingerprint of the same request in ``then``, or with None.
 
-    A rebound request replaced a recorded request, but kept its reply. If ``then`` has no request that equals a
-    rebound request, the rebound request is paired with an unpaired request that has the same reply.
+    A request is rebound if it replaced a recorded request and kept the recorded reply. ``then`` may not contain a
+    rebound request. The rebound request is then paired by its reply, with a request that is still unpaired.
 
     Args:
         then: The fingerprints from the snapshot or the cassette.

@@ -86,7 +86,7 @@ def _parse(arguments: str | None) -> Any:
 
 
 def _build_path(location: Location, value: Any) -> str:
-    """Return the JSON path of ``location`` in ``value``, without steps that do not exist there."""
+    """Return the JSON path of ``location`` in ``value``. Steps that do not exist in ``value`` are left out."""
     path = "$"
     for position, step in enumerate(location):
         try:

@@ -1,4 +1,4 @@
-"""Compare two versions of a cassette: which requests and which tool calls differ."""
+"""Find the requests and the tool calls that differ between two versions of a cassette."""
 
 from __future__ import annotations
 

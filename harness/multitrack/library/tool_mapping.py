@@ -27,7 +27,8 @@ def map_calls(
 ) -> list[ToolCall]:
     """Return ``calls`` with the names and arguments of the tools in ``offered``.
 
-    A call to a tool that the recorded request did not offer remains a call to a tool that is not offered.
+    If a recorded call names a tool that its request did not offer, the returned call also names a tool that is not
+    offered.
 
     Args:
         calls: The recorded calls.
@@ -37,7 +38,7 @@ def map_calls(
 
     Raises:
         UnsatisfiableError: No value can be generated for a tool's schema.
-        ValueError: A tool accepts all arguments, so that none are invalid.
+        ValueError: Invalid arguments are needed, but the tool accepts all arguments.
     """
     targets = _choose_tools(calls, recorded, offered)
     uses: Counter[str] = Counter()

@@ -84,7 +84,7 @@ def report_request(request: Request) -> ReportedRequest:
 
 
 def report_answer(interaction: Interaction) -> ReportedAnswer:
-    """Return the answer in ``interaction``, recorded or live, as an entry of the JSON report."""
+    """Return the answer in ``interaction`` as an entry of the JSON report."""
     response = interaction.response
     wire = find_wire(interaction)
     common: dict[str, Any] = {"status": response.status, "ending": response.ending, "wire": wire}

@@ -339,7 +339,7 @@ class RunReport(_Part):
 
     @property
     def worst_first(self) -> Sequence[ReportedTest]:
-        """The tests: failures first, then drift; tests with the same cause next to each other."""
+        """The tests, sorted: failures first, then drift. Tests with the same cause follow each other."""
         groups = [*TITLES.values()]
         ranks: tuple[Severity, ...] = ("failed", "drifted", "pending", "passed")
 

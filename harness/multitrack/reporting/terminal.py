@@ -247,7 +247,10 @@ def finding_lines(tests: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 
 def _all_pending_lines(facts: Sequence[TapeSummary]) -> Iterator[str]:
-    """Yield the lines about pending recordings. Recordings with the same reason are counted if there are many."""
+    """Yield the lines about pending recordings.
+
+    If many recordings are pending for the same reason, the lines only say how many.
+    """
     by_file: dict[str, list[TapeSummary]] = {}
     for fact in facts:
         if fact.pending:

@@ -131,7 +131,7 @@ def _rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> 
 
 
 def format_file(path: Path, entries: Mapping[str, str]) -> str:
-    """Return the text of the file ``path`` with these entries."""
+    """Return the text of the snapshot file ``path`` with ``entries`` as its entries."""
     lines = [_VERSION]
     for name, text in sorted(entries.items()):
         if name.splitlines() != [name]:

@@ -168,7 +168,7 @@ class CallsSnapshot(SnapshotAssertion):
         return is_same
 
     def with_defaults(self, **options: Unpack[ComparisonKeywords]) -> CallsSnapshot:  # type: ignore[override]
-        """Return a snapshot that uses these options unless a comparison sets them."""
+        """Return a snapshot whose comparisons use these options by default."""
         defaults: Any = {**self._defaults, **options}
         return type(self)(**self._arguments, **defaults)
 

@@ -70,8 +70,13 @@ def _find_own(activations: Sequence[_Activation]) -> _Activation | None:
 def _find_enclosing(activations: Sequence[_Activation], threads: Sequence[int | None]) -> _Activation | None:
     """Return the innermost of ``activations`` that surrounds the running code.
 
-    An activation surrounds the code if it is the current context's activation, if the current task opened it, or if one
-    of ``threads`` opened it outside of any task. If another task opened it, it is merely open at the same time.
+    An activation surrounds the code in each of these cases:
+
+    - It is the activation of the current context.
+    - The current task opened it.
+    - One of ``threads`` opened it outside of any task.
+
+    An activation that another task opened is merely open at the same time.
     """
     own, task = _of_context.get(), _current_task()
     return next(

@@ -1,7 +1,10 @@
-"""Chunks: where the parts of a streamed body ended and when they arrived, relative to its events.
+"""Chunks: the parts in which a streamed body arrived.
+
+A chunk is stored as the position of its end, relative to the body's events, and the time of its arrival. If every
+event arrived as one chunk, there is nothing to store.
 
 An event is what a reader of the body consumes in one step: a server-sent event, a line of a JSON Lines body or, in
-any other format, the whole body. If every event arrived as one chunk, there is nothing to store.
+any other format, the whole body.
 """
 
 from __future__ import annotations
@@ -33,8 +36,9 @@ _STEP = 10
 """Times are rounded to multiples of this many milliseconds."""
 _MIN_WAIT = 500
 _MIN_GRPC_WAIT = 100
-"""The milliseconds from which the wait for a response that arrives at once is stored. Shorter waits are due to the
-network. The limit for gRPC is lower, because its callers set deadlines.
+"""The milliseconds from which the wait for a response that arrives at once is stored.
+
+Shorter waits are due to the network. The limit for gRPC is lower, because its callers set deadlines.
 """
 
 
@@ -73,7 +77,7 @@ class Chunks:
         return len(self._find_ends(body, content_type))
 
     def adapt(self, before: bytes, after: bytes, content_type: str | None) -> Chunks:
-        """Return the chunks for ``after``, a body that was made by changing the events of ``before``."""
+        """Return the chunks for ``after``, which is ``before`` with some events changed."""
         if before == after or self == _EVENTS:
             return self
         old, new = (_split(body, self._find_ends(body, content_type)) for body in (before, after))

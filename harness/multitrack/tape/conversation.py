@@ -1,8 +1,8 @@
-"""A conversation: a streaming request, and the recording with the same messages that answers it.
+"""A conversation: a streaming request, and the recording that answers it.
 
 When the call begins, it is unknown which recording matches, so all recordings of the method are candidates. Each
-message that the client sends rules out the candidates that lack this message. The client receives the responses of the
-first remaining candidate.
+message that the client sends rules out the candidates that lack this message. The client receives the responses of
+the first remaining candidate.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class RecordedConversation:
 
 
 class DroppedConversation:
-    """Answers a streaming request that is dropped because of its host.
+    """The conversation of a streaming request that is answered with success and never sent, because of its host.
 
     The response is available once the client has sent everything, or has waited for a while.
     """

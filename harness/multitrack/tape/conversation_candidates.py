@@ -38,7 +38,7 @@ class ConversationCandidates:
 
     @property
     def nearest(self) -> ConversationCandidate:
-        """The first candidate, even if another conversation has replayed it."""
+        """The first candidate in the list, even if another conversation has already replayed it."""
         return self._candidates[0]
 
     @property
@@ -48,7 +48,7 @@ class ConversationCandidates:
 
     @property
     def unplayed(self) -> Sequence[ConversationCandidate]:
-        """The candidates that have not been replayed by a different conversation since this one began."""
+        """The candidates that no other conversation has replayed since this conversation began."""
         return [one for one in self._candidates if not one.entry.played or one.entry is self._chosen]
 
     def explain_played(self) -> Mismatch:

@@ -124,7 +124,7 @@ def encode_events(chunks: Sequence[bytes], framing: str) -> Iterator[bytes]:
 
 
 def _fits_header(name: str) -> bool:
-    """Return whether ``name`` fits into a message's header. A name in an edited cassette may not."""
+    """Return whether ``name`` fits into a message's header. An edited cassette may contain a name that does not fit."""
     return len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_HEADER and not _SURROGATE.search(name)
 
 

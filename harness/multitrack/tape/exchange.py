@@ -77,7 +77,7 @@ class Request:
 
     @property
     def without_messages(self) -> Request:
-        """A copy of a streaming request without its messages. Other requests are returned unchanged."""
+        """A copy of a streaming request without its messages. For any other request, the request itself."""
         return replace(self, body=b"[]") if self.streams_messages else self
 
     @property
@@ -111,9 +111,11 @@ class Response:
     """The error that ended a ``broken`` or ``unanswered`` response. ``None`` if the connection was closed, or if
     the caller went away."""
     encoding: str = ""
-    """The ``content-encoding`` header of the received body. Empty if the body was not encoded. Also empty if the body
-    could not be decoded; ``headers`` then contains the header. For an AWS event stream, this text begins with the
-    framing, which is not part of the header (see ``event_framing``).
+    """The ``content-encoding`` header of the received body.
+
+    Empty if the body was not encoded. Also empty if the body could not be decoded; ``headers`` then contains the
+    header. For an AWS event stream, this text begins with the framing, which is not part of the header (see
+    ``event_framing``).
     """
     is_encoding_requested: bool = True
     """True if the request accepted the ``encoding``."""
@@ -127,7 +129,7 @@ class Response:
         return _find_header(self.headers, name)
 
     def with_body(self, body: bytes) -> Response:
-        """Return the same response with a different body."""
+        """Return a copy of this response with a different body."""
         return replace(self, body=body, encoded_body=None)
 
 
@@ -220,7 +222,7 @@ class Passthrough:
 
 
 class ResponseRecorder(Protocol):
-    """Records the response to a request that the interceptor sends to the network.
+    """A recorder for the response to one request that the interceptor sends to the network.
 
     The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and then exactly one of
     ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives,
@@ -267,7 +269,7 @@ class Conversation(Protocol):
     """
 
     def match_message(self) -> None:
-        """Compare the last message of the request.
+        """Compare the last message of the request with the recordings.
 
         Raises ``CassetteMiss`` if no recording has this message at the same position.
         """

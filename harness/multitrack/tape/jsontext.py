@@ -61,8 +61,7 @@ def is_json(text: str | bytes) -> bool:
 def replace_in_tokens(text: str, replace: Callable[[str], str]) -> str:
     """Return the JSON document ``text`` with ``replace`` applied to the content of each string, and to each number.
 
-    If a number, ``true``, ``false`` or ``null`` changes, it becomes a string, unless the new text is also a valid
-    token.
+    A changed number, ``true``, ``false`` or ``null`` becomes a string, unless it is still a valid JSON token.
     """
 
     def replace_token(match: re.Match[str]) -> str:

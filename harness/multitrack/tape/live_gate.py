@@ -12,7 +12,7 @@ from multitrack.tape.violations import Violations
 
 
 class LiveGate:
-    """Stops requests that contain a stand-in for a credential, which must never be sent."""
+    """A gate that stops requests with a stand-in credential, because stand-ins must never be sent."""
 
     def __init__(self, violations: Violations, redact: Callable[[str], str], shown_path: Path, mode: str) -> None:
         """Create the gate.

@@ -219,8 +219,9 @@ class RecordingSearch:
     def _list_candidates(self) -> Iterator[Path]:
         """Yield the project's other cassettes, the most likely ones first.
 
-        The first candidates have the same name. The others follow in this order: in the same folder, in folders next to
-        it, and elsewhere in the project. Within each group, similar names come first.
+        Cassettes with the file name of this cassette come first. The others follow in this order: cassettes in the
+        same folder, cassettes in sibling folders, and all others in the project. Within each group, similar names
+        come first.
         """
         own = self.path.parent
         found = [
@@ -251,7 +252,10 @@ class RecordingSearch:
 
     @property
     def _cassettes_root(self) -> Path | None:
-        """The folder of all cassettes. None if they are stored next to their tests, or elsewhere."""
+        """The root folder of all cassettes.
+
+        None if there is none, for example because cassettes are stored next to their tests.
+        """
         module = Path((self.test or "").partition("::")[0])
         steps = (*module.parent.parts, paths.file_name(module.stem))
         parts = self.path.parent.parts
@@ -316,7 +320,7 @@ class RecordingSearch:
 
 
 def _has_snapshot(files: OwnedFiles, test: NodeId) -> bool:
-    """Return whether ``test`` already has a snapshot, so that ``multitrack mv`` cannot give another test its name.
+    """Return whether ``test`` already has a snapshot. If it does, ``multitrack mv`` cannot give another test its name.
 
     If ``test`` is not in a class, any snapshot in its file counts.
     """

@@ -1,8 +1,8 @@
 """Threads that are still alive after the end of the test that started them.
 
 Such a thread may send a request while another test runs. Without this module, the consequences would depend on the
-other test. If it had no tape, the request would be sent to the network. If it had a tape, the request would make it
-fail, although it did not send the request.
+other test. If the other test had no tape, the request would be sent to the network. If the other test had a tape, it
+would fail because of a request that it did not send.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class OwnedFiles:
 
     Args:
         root: pytest's root folder.
-        cassettes_dir: The root of all cassettes. None if they are stored next to their tests.
+        cassettes_dir: The root of all cassettes. None if cassettes are stored next to their tests.
     """
 
     root: Path

@@ -12,7 +12,10 @@ _INHERITED = object()
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Replace the attribute ``name`` of ``owner`` with ``wrap(original)``. The attribute may be inherited."""
+    """A patch that replaces the attribute ``name`` of ``owner`` with ``wrap(original)``.
+
+    The attribute may be inherited.
+    """
 
     owner: Any
     name: str

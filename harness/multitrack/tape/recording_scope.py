@@ -127,7 +127,7 @@ class RecordingScope:
         return any(one is tape for one in self._tapes)
 
     def add_closed_block(self, tape: Tape, failure: str | None) -> None:
-        """Add the ``tape`` of a block that ended. If the block failed, ``failure`` is the reason.
+        """Add the tape of a finished ``with`` block. If the block failed, ``failure`` is the reason.
 
         A tape that was not opened for this scope is saved immediately.
         """

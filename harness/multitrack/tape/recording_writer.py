@@ -67,9 +67,12 @@ class RecordingWriter:
     def save(self, recorders: Sequence[Recorder], failure: str | None) -> SavedRecording | None:
         """Join the recordings of ``recorders``, which were used one after the other, and save the result.
 
-        The recording is pending if the test failed, if a request got no response, or if a response is a temporary
-        error. It is also pending if a value still looks like a secret after redaction. The value itself is not
-        written.
+        The recording is pending in each of these cases:
+
+        - The test failed.
+        - A request got no response.
+        - A response is a temporary error.
+        - A value still looks like a secret after redaction. The value itself is not written.
 
         Returns:
             The saved recording. ``None`` if nothing was recorded, or if the test failed and no response arrived.

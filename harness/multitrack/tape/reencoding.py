@@ -1,4 +1,4 @@
-"""Content encodings of replayed bodies: a cassette stores a body decoded, and a client may expect it encoded.
+"""Encode replayed bodies. A cassette stores the decoded body, but a client may expect an encoded one.
 
 The encoders do not compress. They need no library, take no time, and produce valid data in which each chunk can be
 decoded when it arrives. The data differs from the provider's; only its decoded form is the same.
@@ -27,7 +27,7 @@ def without_framing(encoding: str) -> str:
 
 
 def keep_framing(encoding: str) -> str:
-    """Return only the framing of an event stream from ``encoding``. Empty if ``encoding`` has no framing."""
+    """Return the part of ``encoding`` that names the framing of an event stream. Empty if there is none."""
     return ", ".join(name for name in split_encodings(encoding) if name in event_framing.FRAMINGS)
 
 

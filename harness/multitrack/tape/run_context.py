@@ -26,9 +26,9 @@ class RunContext:
 
     Attributes:
         mode: The mode of tapes that do not set one.
-        rebinding: With ``--calls-rebind``, a function that takes the path of a cassette, and returns a context
-            manager. While new requests are stored in the cassette, the context manager keeps its earlier content.
-            ``None`` without the flag.
+        rebinding: With ``--calls-rebind``, a function that takes the path of a cassette and returns a context
+            manager. While new requests are stored in the cassette, the context manager keeps the cassette's earlier
+            content. ``None`` without ``--calls-rebind``.
         root: The root of the project whose settings apply. ``None`` for the project that contains the current
             directory.
         command_line_options: The options set on the command line, each group with the flag that set it.
@@ -36,8 +36,8 @@ class RunContext:
         tape_results: Closed tapes that no report has mentioned yet.
         played_positions: The positions of the interactions that were replayed, for each cassette of a closed tape.
         tapes_to_compare: Closed tapes whose live responses have yet to be compared with the recorded ones.
-        late_violations: Violations that belong to a finished test or to no test, each with the node id of the test,
-            or with the cassette if there is no test.
+        late_violations: Violations that belong to a finished test or to no test. Each has the node id of the test, or
+            the cassette if there is no test.
         threads: The threads that outlive the test that started them.
     """
 

@@ -52,13 +52,13 @@ class Sent:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers, or the metadata of a gRPC call, by lower-case name; the last value of a repeated header."""
+        """The headers by lower-case name. For gRPC, the call's metadata. A repeated header has its last value."""
         credentials = secrets.credential_headers()
         return {name: _HiddenText(value) if name in credentials else value for name, value in self.request.headers}
 
     @property
     def body(self) -> bytes:
-        """The body without its content encoding; protobuf JSON for gRPC."""
+        """The decoded body, without its content encoding. For gRPC, the message as protobuf JSON."""
         return self.request.with_sent_messages.body
 
     @cached_property

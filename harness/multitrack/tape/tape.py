@@ -315,7 +315,7 @@ class Tape:
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to this test alone.
 
-        In a shared cassette, an interaction that names no test belongs to no test.
+        An interaction that names no test belongs to this test, unless the cassette is shared.
         """
         return self._cassette.is_own(entry)
 
@@ -381,17 +381,20 @@ class Tape:
     def save(self, *, failure: str | None = None, earlier: Sequence[Tape] = ()) -> SavedRecording | None:
         """Write the recording to the cassette, or next to it as a pending recording.
 
-        The recording is pending if the test failed, if a request got no response, or if a response is a temporary
-        error.
+        The recording is pending in each of these cases:
+
+        - The test failed.
+        - A request got no response.
+        - A response is a temporary error.
 
         Args:
             failure: Why the test failed, if it did.
-            earlier: Tapes that were open before this one for the same test and the same cassette. Their recordings are
-                saved together with the recording of this tape.
+            earlier: Tapes that were open before this one for the same test and the same cassette. Their recordings
+                are saved together with the recording of this tape.
 
         Returns:
-            The saved recording. ``None`` if the cassette is unchanged. This is the case if nothing was recorded, if the
-            test failed and no response arrived, or if the mode writes nothing.
+            The saved recording. ``None`` if the cassette is unchanged: nothing was recorded, no response of a failed
+            test arrived, or the mode writes nothing.
         """
         tapes = (*earlier, self)
         for tape in tapes:

@@ -57,14 +57,15 @@ def __getattr__(name: str) -> Any:
 
 
 def decode(body: Body, wire: str | None = None) -> list[ToolCall]:
-    """Return the tool calls in an answer in order, including those with broken arguments.
+    """Return an answer's tool calls in order, including those with broken arguments.
 
     Args:
         body: The body as received (bytes or text), or parsed JSON: an object, or the list of a stream's chunks.
         wire: The wire format, one of ``WIRES``. Default: recognize it from the body.
 
     Raises:
-        ValueError: If ``body`` is not an answer in that wire format, or in any known one.
+        ValueError: If ``body`` is not an answer in that wire format. Without ``wire``: if no wire format is
+            recognized.
     """
     return list(read_answer(body, wire).calls)
 
@@ -121,8 +122,8 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
 def encode_stream(answer: WireAnswer, wire: str, original: bytes | None = None) -> list[bytes]:
     """Return the frames of a streamed answer: its server-sent events, or the items of its JSON array.
 
-    Takes the same arguments and raises the same errors as ``encode_answer``. Without an original, the stream consists
-    of server-sent events. If one call in a choice of a chat completion changes, all calls in that choice are written
+    Takes the same arguments and raises the same errors as ``encode_answer``. Without ``original``, the stream
+    consists of server-sent events. If a call in a chat completion changes, all calls in the same choice are written
     again, one after the other.
     """
     from multitrack.wires import encoding
@@ -165,14 +166,13 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
 
     Args:
         tools: The tools to offer.
-        wire: The wire format, one of ``WIRES``; the streaming and the plain format of an API take the same tools.
-        strict: Write strict schemas. The provider then guarantees that calls match the schema.
+        wire: The wire format, one of ``WIRES``. The streaming and the plain format of an API take the same tools.
+        strict: Whether to write strict schemas. The provider then guarantees that calls match the schema.
 
     Raises:
         ValueError: If ``wire`` is not known.
-        TypeError: If the schema language of the wire format cannot express a tool's parameters, or if ``strict`` is
-            set
-            and the format has no strict schemas.
+        TypeError: If the schema language of the wire format cannot express a tool's parameters. Also if ``strict`` is
+            set, but the format has no strict schemas.
     """
     return registry.get_format(wire).write_tools(tools, strict=strict)
 

@@ -19,13 +19,14 @@ class WireAnswer:
         text: The text that the model wrote next to its calls or instead of them. None if there is none.
         finish_reason: Why the answer ended, in the provider's own word.
         refusal: The model's refusal, or the provider's word for the filter that withheld the answer.
-        error: The error that the provider sent instead of an answer or in the middle of a stream, or the finish
-            reason if it reports a failure.
+        error: The error that the provider sent instead of an answer or in the middle of a stream. If the finish
+            reason reports a failure, that finish reason.
         model: The model that the answer names.
         usage: The provider's own usage object.
         is_complete: False if the answer ended before the provider had finished it.
-        has_cut_off_call: True if a length limit cut the last call off. Even then, its arguments may be valid JSON.
-        is_truncated: True if a length limit cut the answer off.
+        has_cut_off_call: True if a length limit truncated the last call. The arguments of a truncated call may still
+            be valid JSON.
+        is_truncated: True if a length limit truncated the answer.
     """
 
     calls: tuple[ToolCall, ...] = ()

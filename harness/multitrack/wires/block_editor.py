@@ -31,8 +31,8 @@ class BlockEvent(NamedTuple):
         holder: The object that contains the block's index.
         is_start: Whether the event starts the block.
         is_stop: Whether the event ends the block.
-        block: The fields of the block if the event starts it. For any other event, the fields that a block gets if
-            the event that should have started it is missing.
+        block: The fields of the block if the event starts it. For any other event, the fields to use if the block's
+            start event is missing.
     """
 
     holder: Any
@@ -118,7 +118,7 @@ class BlockSyntax(ABC):
 
 
 def edit_text(syntax: BlockSyntax, content: list[Any], text: str | None) -> list[Any]:
-    """Spread ``text`` over the text blocks. If there is no text, delete these blocks."""
+    """Spread ``text`` over the text blocks in ``content``. If ``text`` is None, delete the text blocks."""
     if text is None:
         return [block for block in content if not syntax.find_texts(as_object(block))]
     found: list[Any] = [part for block in as_objects(content) for part in syntax.find_texts(block)]
@@ -293,7 +293,7 @@ class EventList:
         return block
 
     def _insert(self, block: _RecordedBlock, before: _RecordedBlock | None = None) -> None:
-        """Insert a new block before another one, or after all others."""
+        """Insert a new block before the block ``before``, or at the end if ``before`` is None."""
         if before is not None:
             self._replace({id(before): [block, before]})
             return

@@ -9,7 +9,10 @@ _INSIDE_STRING = re.compile(r'["\\]')
 
 
 class BracketCounter:
-    """Finds the end of a JSON value that arrives in pieces by counting brackets. Reads each character only once."""
+    """Finds the end of a JSON value by counting brackets.
+
+    The value may arrive in pieces. Reads each character only once.
+    """
 
     def __init__(self) -> None:
         self._depth = 0

@@ -130,7 +130,7 @@ def _read_stream(wire_format: WireFormat, frames: Sequence[bytes]) -> WireAnswer
 
 
 def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
-    """Raise ValueError if a part of ``answer`` was lost when it was encoded.
+    """Raise ValueError if encoding lost a part of ``answer``.
 
     ``encoded`` is the answer after encoding and decoding.
     """
@@ -192,12 +192,15 @@ def place_calls(
 ) -> list[tuple[int, int | None, ToolCall]]:
     """Return each call with two positions in ``recorded``: its place and its source.
 
-    The place is the position of the recorded call that the call replaces or follows. The source is the position of the
-    recorded call that the call comes from (see ``match_calls``), or None for a new call.
+    The place is the position of the recorded call that the call replaces or follows. The source is the position of
+    the recorded call that the call comes from (see ``match_calls``), or None for a new call.
 
-    Places never decrease, so that the calls keep their order. A call takes the place of its source. A call that is new,
-    or whose source precedes the place of the call before it, takes that call's place. The place of a new first call
-    is 0. If nothing was recorded, every place is 0.
+    Places never decrease, so that the calls keep their order:
+
+    - The place of a call is its source, unless this would be less than the place of the previous call.
+    - Otherwise, the place is that of the previous call. This is also the place of a new call.
+    - The place of a new first call is 0.
+    - If nothing was recorded, every place is 0.
 
     Args:
         recorded: The recorded calls.

@@ -22,11 +22,13 @@ _BYTES, _STRING = 6, 7
 
 
 class EventStreamParser:
-    """Parse messages as their bytes arrive.
+    """A parser for AWS event-stream messages whose bytes arrive in pieces.
 
     The data of each event is a JSON object in the form that botocore returns: the only key is the name of the event,
-    and its value is the payload. For ``InvokeModelWithResponseStream``, the payload contains a chunk of the model's own
-    answer, and the data is that chunk. An exception becomes an event with the name ``error``.
+    and its value is the payload. An exception becomes an event with the name ``error``.
+
+    For ``InvokeModelWithResponseStream``, the payload contains a chunk of the model's own answer. The data is that
+    chunk alone.
     """
 
     def __init__(self) -> None:
@@ -149,7 +151,7 @@ def parse_message(message: bytes) -> ServerSentEvent | None:
 
 
 def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
-    """Return a copy of the complete ``message`` that contains the ``document`` event."""
+    """Return a copy of ``message`` whose event is ``document``. ``message`` must be complete."""
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 

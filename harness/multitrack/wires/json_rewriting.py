@@ -97,7 +97,10 @@ class _Rewriter:
         self._colon = next(self._find_colons(root), ":")
 
     def rewrite(self, node: _Node, new: Any, margin: str) -> str:
-        """Return the text of ``node`` with the value ``new``. ``margin`` is the indentation of its first line."""
+        """Return the text of ``node`` with the value ``new``.
+
+        ``margin`` is the indentation of the node's first line.
+        """
         if _is_same(node.value, new):
             return self._text[node.start : node.end]
         if not node.items or not new or type(node.value) is not type(new):

@@ -21,7 +21,7 @@ class ServerSentEvent(NamedTuple):
 
 
 class SseParser:
-    """Parse server-sent events as their bytes arrive."""
+    """A parser for server-sent events whose bytes arrive in pieces."""
 
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode

@@ -15,14 +15,14 @@ from multitrack.wires.sse import ServerSentEvent
 
 
 class StreamDecoder(ABC):
-    """Decode a streamed answer as it arrives, and return each tool call as soon as it is complete.
+    """A decoder for a streamed answer. It returns each tool call as soon as the call is complete.
 
     Pass the stream to ``feed`` as bytes, in pieces of any size, or to ``feed_chunk`` as parsed chunks. Call ``close``
     at the end.
 
     Each call is returned once, in the order of the answer, so a complete call is only returned after all calls before
-    it. The returned calls are the first calls of ``answer``, unchanged. If the stream ends in the middle of a
-    call, that call is not returned, but ``answer`` contains it.
+    it. The returned calls are the first calls of ``answer``, unchanged. If the stream ends in the middle of a call,
+    that call is not returned, but ``answer`` contains it.
     """
 
     def __init__(self) -> None:

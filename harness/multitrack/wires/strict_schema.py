@@ -25,9 +25,8 @@ class StrictSchemaWriter(ABC):
     """Writes the parameters of ``tool`` in the subset of JSON Schema that a provider accepts for strict tools.
 
     Raises:
-        TypeError: If the subset cannot express something, such as a dictionary, a tuple of several types or a value
-            of
-            any type. The error names the tool and the path in its schema.
+        TypeError: If the subset cannot express a parameter, such as a dictionary, a tuple of several types or a value
+            of any type. The error names the tool and the path in its schema.
     """
 
     subset: ClassVar[str]
@@ -118,7 +117,8 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def describe(self, keyword: str, value: Any) -> list[str] | None:
-        """Return the notes for the description that replace ``keyword``, which the provider's subset lacks.
+        """Return notes that replace ``keyword`` in the description, because the provider's subset of JSON Schema lacks
+        it.
 
         Returns None if no note can replace the keyword.
         """

@@ -1,8 +1,8 @@
 """Observe which recorded request vcrpy chooses for each live one.
 
 The observer changes nothing that a test can see. While a test runs, it only keeps references. It opens no files, does
-not ask for the current directory, and waits for no lock, because some applications forbid that in their event loop. A
-client would turn the resulting error into a failed connection.
+not ask for the current directory, and waits for no lock, because some applications forbid these operations in their
+event loop. A client would turn the resulting error into a failed connection.
 """
 
 from __future__ import annotations

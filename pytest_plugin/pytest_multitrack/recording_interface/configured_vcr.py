@@ -58,7 +58,7 @@ class ConfiguredVcr:
         self._initial_serializers = dict(self.vcr.serializers)
 
     def call_hook(self, config: pytest.Config) -> None:
-        """Call the project's hook ``pytest_recording_configure``, which may change vcrpy's settings."""
+        """Call the project's ``pytest_recording_configure`` hook, which may change vcrpy's settings."""
         config.hook.pytest_recording_configure(config=config, vcr=self.vcr)
 
     @property
@@ -82,12 +82,12 @@ class ConfiguredVcr:
         return VcrMatcher(name, function)
 
     def list_functions(self, options: Mapping[str, Any]) -> Sequence[Callable[[Any, Any], Any]]:
-        """Return the functions that the options ``match_on`` and ``additional_matchers`` name."""
+        """Return the functions that the ``match_on`` and ``additional_matchers`` options name."""
         names = [*options.get("match_on", self.vcr.match_on), *options.get("additional_matchers", ())]
         return [self.vcr.matchers[name] for name in names if name in self.vcr.matchers]
 
     def build_filters(self, options: Mapping[str, Any]) -> VcrFilters:
-        """Return the filters that vcrpy builds from ``options`` and from its settings."""
+        """Return the filters that vcrpy builds from ``options`` and from the project's configuration."""
         known = {name: value for name, value in options.items() if name in _ATTRIBUTES}
         merged = self.vcr.get_merged_config(**{**known, "match_on": (), "serializer": "yaml"})
         changing = ("before_record_response", "decode_compressed_response")

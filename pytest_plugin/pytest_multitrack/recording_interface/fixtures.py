@@ -38,13 +38,13 @@ def disable_recording(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def vcr_config() -> dict[str, Any]:
-    """The options of vcrpy for all tests that can see this fixture. Override this fixture, with any scope."""
+    """The vcrpy options of all tests that can see this fixture. Override this fixture, with any scope."""
     return {}
 
 
 @pytest.fixture
 def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
-    """The markers ``vcr`` of this test, the closest first."""
+    """The ``vcr`` markers of this test, the closest first."""
     return list(request.node.iter_markers("vcr"))
 
 

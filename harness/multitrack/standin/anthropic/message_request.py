@@ -63,7 +63,10 @@ def has_thinking(body: Mapping[str, Any]) -> bool:
 
 
 def sign_thinking(text: str) -> str:
-    """Return a signature for a thought. Anthropic rejects later requests that contain the unsigned thought."""
+    """Return a signature for a thought.
+
+    Anthropic rejects a later request if it contains the thought without its signature.
+    """
     return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 
 
@@ -129,7 +132,7 @@ def _read_tools(body: Mapping[str, Any]) -> Iterator[OfferedTool]:
 
 
 def _find_strict_problems(schema: Any) -> Iterator[str]:
-    """Yield a message for each part of ``schema`` that ``strict`` does not allow."""
+    """Yield a message for each part of ``schema`` that is invalid in a strict tool."""
     if isinstance(schema, list):
         for item in schema:
             yield from _find_strict_problems(item)

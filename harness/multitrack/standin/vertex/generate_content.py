@@ -171,7 +171,7 @@ def error_status(error: ScriptedError) -> str:
 
 
 def error_message(error: ScriptedError) -> str:
-    """Return the message of ``error``; by default Google's usual one for the status."""
+    """Return the message of ``error``. The default is Google's usual message for the status."""
     return error.message if error.message is not None else _ERRORS.get(error.status, ("", "Unknown error."))[1]
 
 

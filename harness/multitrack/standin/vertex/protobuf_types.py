@@ -1,4 +1,4 @@
-"""Converts Vertex AI's messages to and from JSON, with the protobuf types of google-cloud-aiplatform.
+"""Convert Vertex AI's messages to and from JSON, with the protobuf types of google-cloud-aiplatform.
 
 The types are imported at the first use, because importing them takes about a second.
 """
@@ -43,7 +43,7 @@ def supports_signatures() -> bool:
 def decode_request(version: Version, content: bytes) -> dict[str, Any]:
     """Return a serialized ``GenerateContentRequest`` as protobuf JSON.
 
-    Raises ``InvalidMessageError`` if the bytes are not such a message.
+    Raises ``InvalidMessageError`` if the bytes are not a ``GenerateContentRequest``.
     """
     request = _import_types(version)[0]()
     try:
@@ -54,7 +54,7 @@ def decode_request(version: Version, content: bytes) -> dict[str, Any]:
 
 
 def parse_request_body(version: Version, body: Any, model: str) -> dict[str, Any]:
-    """Return the ``GenerateContentRequest`` in a JSON body as protobuf JSON, with the name of the model.
+    """Convert a JSON body to a ``GenerateContentRequest`` as protobuf JSON, and add the name of the model.
 
     Raises ``InvalidMessageError`` for an unknown field or a wrong type, which the service would reject.
     """

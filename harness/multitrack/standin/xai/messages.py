@@ -92,7 +92,7 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, str]]] = {
 
 
 class InvalidXaiMessageError(ValueError):
-    """Bytes or a JSON document that are not a valid message."""
+    """The bytes or the JSON document are not a valid xAI message."""
 
 
 def decode_message(name: str, content: bytes) -> dict[str, Any]:

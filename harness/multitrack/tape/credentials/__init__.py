@@ -88,7 +88,7 @@ def is_replaying() -> bool:
 
 
 def raise_missing(missing: Exception) -> NoReturn:
-    """Raise the SDK's error for a missing credential, because a stand-in must not be sent to the provider."""
+    """Raise the SDK's error for a missing credential, because a stand-in credential must not be sent."""
     # a copy, because an error that is raised twice shows both tracebacks
     error = copy.copy(missing)
     error.add_note(NOTE)

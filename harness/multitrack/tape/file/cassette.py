@@ -77,17 +77,21 @@ class Cassette:
     ) -> Cassette:
         """Return this cassette with ``recorded`` instead of the interactions that ``test`` had recorded before.
 
-        Other tests' interactions stay. If ``test`` shared an interaction with other tests, it now belongs to the other
-        tests only. An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its request
-        was recorded again. It would otherwise be replayed instead of the new interaction. If a response's content did
-        not change, its previous chunks stay, because chunk times differ between recordings.
+        Other tests' interactions stay. If ``test`` shared an interaction with other tests, it now belongs to the
+        other tests only.
+
+        An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its request was
+        recorded again. Otherwise, it would be replayed instead of the new interaction.
+
+        If a response's content did not change, its previous chunks stay, because chunk times differ between
+        recordings.
 
         Args:
             recorded: The new interactions.
             test: The test that recorded them. ``None`` to replace the interactions that belong to no test.
             metadata: The recording's metadata.
-            is_own: Whether this is the default cassette of ``test`` alone. Other names in it are then earlier names of
-                ``test``.
+            is_own: Whether this is the default cassette of ``test`` and of no other test. If so, any other test name
+                in the cassette is an earlier name of ``test``.
         """
         recorded = tuple(self._keep_chunks(recorded, test))
         recorded_keys = {MatchingKey.from_request(interaction.request) for interaction in recorded}

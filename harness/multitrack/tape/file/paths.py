@@ -79,7 +79,7 @@ def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readab
 
 
 def is_default_path(path: Path, test: str) -> bool:
-    """Return whether ``path`` is the default cassette of ``test`` (a node id), whatever the test's parameters."""
+    """Return whether ``path`` is the default cassette of ``test``, a node id. The test's parameters are ignored."""
     module, _, name = test.partition("::")
     function = name.partition("[")[0].replace("::", ".")
     return path.parent.name == file_name(Path(module).stem) and path.name.removesuffix(".yaml").partition("[")[

@@ -78,7 +78,7 @@ def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and the end of each interaction in ``content``, the text of a cassette.
 
     Raises:
-        UnknownLayout: The text has a different layout.
+        UnknownLayout: The text is not laid out as Multitrack writes it.
     """
     head = _HEAD.match(content)
     if not head:
@@ -97,7 +97,7 @@ def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
     A long string is returned as UTF-8. The interaction's text is not copied, because it may be large.
 
     Raises:
-        UnknownLayout: The interaction has a different layout.
+        UnknownLayout: The interaction is not laid out as Multitrack writes it.
         yaml.YAMLError: The interaction is not valid YAML.
     """
     request = _match(_REQUEST, content, start, end)

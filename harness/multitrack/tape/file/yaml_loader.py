@@ -41,7 +41,7 @@ class Loader(_Base):  # type: ignore[misc]
     _depth = 0
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
-        """Count the depth of the node that the parser reads next. Raises an error if it is nested too deeply."""
+        """Count the depth of the node that the parser reads next. Raises an error if the node is nested too deeply."""
         del current_index
         self._depth += 1
         if self._depth > _DEEPEST:
@@ -105,9 +105,11 @@ def _explain(error: Exception, node: Any) -> yaml.constructor.ConstructorError:
 class ForeignLoader(Loader):
     """The loader for other recorders' cassettes, which may have aliases.
 
-    PyYAML writes an alias if the same object is stored twice: vcrpy stores the arguments that were passed to aiohttp,
-    and a test may send the same payload several times. With a few aliases of aliases, a file of one kilobyte could fill
-    the memory, so the loader raises ``AliasError`` if the aliases expand to more than ``MAX_ALIASED_VALUES`` values.
+    PyYAML writes an alias if the same object is stored twice. For example, vcrpy stores the arguments that were
+    passed to aiohttp, and a test may send the same payload several times.
+
+    With aliases of aliases, a file of one kilobyte could fill the memory. The loader therefore raises ``AliasError``
+    if the aliases expand to more than ``MAX_ALIASED_VALUES`` values.
     """
 
     MAX_ALIASED_VALUES = 1_000_000

@@ -1,8 +1,15 @@
 """Convert protobuf messages to protobuf JSON, and back to their wire bytes without loss.
 
-The JSON follows https://protobuf.dev/programming-guides/json/, with names in lowerCamelCase as in Google's REST bodies.
-If JSON cannot represent the whole message (unknown fields, a ``Value`` without a kind, an ``Any`` of an unknown type,
-a message of an unknown class), the wire bytes are stored next to the readable part, in base64 under ``@wire``.
+The JSON follows https://protobuf.dev/programming-guides/json/, with names in lowerCamelCase as in Google's REST
+bodies.
+
+If JSON cannot represent the whole message, the wire bytes are stored next to the readable part, in base64 under
+``@wire``. JSON cannot represent:
+
+- unknown fields
+- a ``Value`` without a kind
+- an ``Any`` of an unknown type
+- a message of an unknown class
 """
 
 from __future__ import annotations

@@ -32,7 +32,10 @@ def pack_details(code: int, message: str, details: Iterable[Any]) -> str | None:
 
 
 def read_details(value: str) -> list[dict[str, Any]]:
-    """Decode the details in a ``grpc-status-details-bin`` header to protobuf JSON. Skips details of unknown types."""
+    """Decode the details in a ``grpc-status-details-bin`` header to protobuf JSON.
+
+    Details of unknown types are skipped.
+    """
     details: list[dict[str, Any]] = []
     for detail in _parse_status(value).details:
         with suppress(json_format.Error, TypeError, ValueError):

@@ -1,8 +1,12 @@
 """Normalize the protobuf JSON of Vertex AI's messages.
 
-Clients write the same message in several ways: enums by number, or by name in upper or lower case; 64-bit integers as
-strings or as numbers; fields in camel case or in snake case (https://protobuf.dev/programming-guides/json/). Only the
-class of the message shows which forms are equivalent.
+Clients may write the same message in several ways (https://protobuf.dev/programming-guides/json/):
+
+- enums by number, or by name in upper or lower case
+- 64-bit integers as strings or as numbers
+- fields in camel case or in snake case
+
+Only the class of the message shows which forms are equivalent.
 """
 
 from __future__ import annotations

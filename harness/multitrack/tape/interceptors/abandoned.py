@@ -19,7 +19,7 @@ def is_abandoned(response: Response) -> bool:
 
 
 def seconds_to_wait(response: Response) -> float:
-    """Return how many seconds a caller that abandoned the recorded request may wait on replay before it gets a miss."""
+    """Return how many seconds a caller waits for the replay of an abandoned request before it gets a miss."""
     return sum(response.chunks.gaps) / 1000 + _GRACE_SECONDS
 
 
@@ -30,7 +30,10 @@ def find_record_hint(tape: Router | None) -> str:
 
 
 def report_miss(tape: Router | None) -> CassetteMiss:
-    """Report a miss to ``tape``, which fails the test, and return the miss. Call this if the caller keeps waiting."""
+    """Report a miss to ``tape``, so that the test fails, and return the miss.
+
+    Call this function when the caller keeps waiting.
+    """
     violation = CassetteMiss(
         "no response was recorded for this request, because its caller stopped waiting during the recording; "
         "this time the caller waited longer\n"

@@ -11,7 +11,7 @@ from multitrack.tape.interceptors import http1
 
 
 class HttpResponseListener:
-    """Records one response by parsing the bytes that arrive on its connection.
+    """A listener that records one response by parsing the bytes that arrive on its connection.
 
     It ignores bytes after the end of the response, because the connection may be used for another request.
 
@@ -57,7 +57,8 @@ class HttpResponseListener:
     def end_connection(self, error: BaseException | None) -> None:
         """Record that the connection ended.
 
-        If the response had not started, nothing is recorded; call ``fail`` with the error that the client raises.
+        If the response had not started, this method records nothing. In that case, call ``fail`` with the error that
+        the client raises.
 
         Args:
             error: The reason; None if the server closed the connection.

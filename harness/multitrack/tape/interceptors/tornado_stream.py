@@ -1,4 +1,4 @@
-"""Ends the connection of Tornado's client if the tripwire blocks it.
+"""End the connection of Tornado's client if the tripwire blocks it.
 
 Tornado connects in a separate task, which only handles errors that are an ``Exception``. A violation is not an
 ``Exception``, so the client would wait until its timeout, or forever if it has no timeout.
@@ -17,7 +17,10 @@ from multitrack.tape.patching import Patch
 
 
 def patches(module: ModuleType, _: CurrentTape) -> list[Patch]:
-    """Return the patch for ``tornado.iostream``. It makes the client raise the violation in the waiting caller."""
+    """Return the patch for ``tornado.iostream``.
+
+    The patch makes tornado's client raise a tape violation in the caller that waits for the response.
+    """
 
     def end_if_blocked(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

@@ -1,4 +1,4 @@
-"""Compare two JSON documents: the paths at which they differ, with both values."""
+"""Find the paths at which two JSON documents differ, with the value from each document."""
 
 from __future__ import annotations
 

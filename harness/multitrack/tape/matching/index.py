@@ -96,7 +96,7 @@ def _adopt_part(target: str, recorded: str, pattern: str) -> str:
 class Index:
     """The recorded interactions of one tape. Each is replayed once; equal interactions are replayed in order.
 
-    The messages of a streaming request are not part of its key. They are compared one by one while the client sends
+    The key of a streaming request does not include its messages. They are compared one by one while the client sends
     them.
     """
 

@@ -25,7 +25,7 @@ _STEP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _PathStep:
-    """One step of a path. The ``key`` None matches all members."""
+    """One step of a path. If ``key`` is None, the step matches all members."""
 
     key: str | int | None
     is_deep: bool = False

@@ -96,7 +96,10 @@ def key_of_recording(
     pseudonyms: Collection[str],
     make_key: KeyFunction = MatchingKey.from_request,
 ) -> MatchingKey:
-    """Return the key of a ``recorded`` request. The key only has an origin if a provider answered the request."""
+    """Return the matching key of a ``recorded`` request.
+
+    The key contains an origin only if a provider answered the request.
+    """
     key = make_key(recorded, pseudonyms)
     return key if provenance == "live" else key.without_origin
 

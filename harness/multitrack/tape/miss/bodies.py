@@ -1,4 +1,4 @@
-"""Parse bodies into documents, so that a difference can be named: by form field, part, line or JSON path."""
+"""Parse bodies into documents. A difference between documents can be named by form field, part, line or JSON path."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class FormFields(dict[str, Any]):
 
 
 class MultipartParts(dict[str, Any]):
-    """The parts of a multipart body, by name. Parts with the same name have a position, too: ``image[0]``,
-    ``image[1]``.
+    """The parts of a multipart body, by name.
+
+    Parts with the same name have a position, too: ``image[0]``, ``image[1]``.
     """
 
 

@@ -84,7 +84,10 @@ class Placeholders:
         return text
 
     def _replace_in_pairs(self, encoded: str) -> str:
-        """Insert the placeholders into a query or form, even if a value matches its pattern only after decoding."""
+        """Insert placeholders into a query or a form.
+
+        A value is replaced even if it matches a pattern only after it is decoded.
+        """
         pairs = [pair.partition("=") for pair in self._replace_in_text(encoded).split("&")]
         return "&".join(name + equals + self._replace_in_value(value) for name, equals, value in pairs)
 

@@ -13,11 +13,13 @@ _DELETED = re.compile(r"\b19[67]\d\b")
 
 
 def redact_set_cookie(header: str) -> str | None:
-    """Return the header with a harmless value, so that code that looks up the cookie by its name finds it.
+    """Return the header with a harmless value in place of the cookie's value.
 
-    The time at which the cookie expires is removed, because a replay usually happens after that time. The time stays
-    if the header deletes the cookie. ``None`` if the header is not recorded, because it sets an infrastructure cookie
-    or a cookie without a name.
+    The cookie's name is kept, because code may look up the cookie by its name. The expiry time is removed, because a
+    replay usually happens after that time. It is only kept if the header deletes the cookie.
+
+    Returns ``None`` if the header is not recorded. Headers that set infrastructure cookies or cookies without a name
+    are not recorded.
     """
     pair, *attributes = header.split(";")
     name, _, content = pair.partition("=")

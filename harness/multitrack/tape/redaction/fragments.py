@@ -137,8 +137,8 @@ class _Documents:
     def _walk(self, value: Any, place: _Place, visit: _Visit) -> None:
         """Call ``visit`` for each string in ``value``, which is at ``place``.
 
-        In an object with any of the ``fragment_keys``, such as ``index``, the values of these keys identify the
-        object, so they become part of its place. In a list, they are used instead of the object's position.
+        The ``fragment_keys``, such as ``index``, identify an object. If an object has any of these keys, their values
+        become part of its place. In a list, they are used instead of the object's position.
         """
         keys = self._keys
         is_list = type(value) is list

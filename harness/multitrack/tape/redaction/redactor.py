@@ -168,7 +168,7 @@ class Redactor:
         return text
 
     def _redact_pieces(self, pieces: Sequence[str]) -> Sequence[str]:
-        """Redact the joined ``pieces`` of a string. Return them unchanged if each secret is within one piece."""
+        """Redact the joined ``pieces`` of a string. Return the pieces unchanged if no secret spans several of them."""
         text = "".join(pieces)
         if self.redact_text(text) == text:
             return pieces
@@ -231,8 +231,8 @@ class Redactor:
     def _redact_message(self, redact: Callable[[], T]) -> T:
         """Return the result of ``redact``.
 
-        If the body of a message contains a private name that was unknown before, the message is redacted again, because
-        the URL and the headers may contain the name, too.
+        ``redact`` is called again if it found a private name in the body that was unknown before. The URL and the
+        headers of the message may contain this name, too.
         """
         while True:
             count = len(self._pseudonyms)

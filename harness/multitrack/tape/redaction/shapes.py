@@ -119,7 +119,7 @@ def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
     """Find where a secret may begin in ``word``.
 
     Returns:
-        The positions with the rules to try there, and whether ``word`` contains a digit.
+        The positions, each with the rules to try at it, and whether ``word`` contains a digit.
     """
     return _examine_span(word, 0, len(word))
 

@@ -76,6 +76,6 @@ def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[st
 
 
 def has_divided(pieces: Sequence[str], changes: Sequence[Change]) -> bool:
-    """Return whether the span of any change extends over several ``pieces``. Spans refer to the joined text."""
+    """Return whether a change spans several ``pieces``. The spans of ``changes`` refer to the joined text."""
     ends = list(accumulate(map(len, pieces)))
     return any(end > ends[bisect_right(ends, start)] for start, end, _ in changes if start < ends[-1])

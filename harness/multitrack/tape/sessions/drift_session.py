@@ -13,7 +13,7 @@ from multitrack.tape.sessions.record_session import RecordSession
 
 
 class DriftSession(RecordSession):
-    """Records all requests in memory, and does not change the cassette."""
+    """A session that records all requests in memory, and does not change the cassette."""
 
     writes = False
     is_compared = True

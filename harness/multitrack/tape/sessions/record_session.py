@@ -13,7 +13,7 @@ from multitrack.tape.sessions.session import Session
 
 
 class RecordSession(Session):
-    """Records all requests."""
+    """A session that records all requests."""
 
     writes = True
 

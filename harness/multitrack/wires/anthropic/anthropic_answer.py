@@ -55,7 +55,7 @@ def _read_error(document: Mapping[str, Any]) -> str | None:
 def is_call(block: Mapping[str, Any]) -> bool:
     """Return whether a content block is a call that the client executes.
 
-    The blocks ``server_tool_use`` and ``mcp_tool_use`` report calls that Anthropic or an MCP server executes.
+    The ``server_tool_use`` and ``mcp_tool_use`` blocks report calls that Anthropic or an MCP server executes.
     """
     return block.get("type") == "tool_use"
 
@@ -66,7 +66,10 @@ def read_input(block: Mapping[str, Any]) -> str | None:
 
 
 def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the text of all blocks, or ``None`` if they contain no text. A text with citations has several blocks."""
+    """Return the text of all blocks, or ``None`` if they contain no text.
+
+    A text with citations is split into several blocks.
+    """
     texts = (block["text"] for block in blocks if block.get("type") == "text" and isinstance(block.get("text"), str))
     return "".join(texts) or None
 

@@ -73,7 +73,10 @@ def read_input(use: Mapping[str, Any]) -> str | None:
 
 
 def find_texts(block: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the objects that contain the text of a content block. Text with citations is split into several."""
+    """Return the objects that contain the text of a content block.
+
+    Text with citations is split into several objects.
+    """
     parts = [block]
     if "citationsContent" in block:
         parts += as_objects(as_object(block["citationsContent"]).get("content"))

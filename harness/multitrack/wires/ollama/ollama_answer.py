@@ -73,7 +73,7 @@ def read_usage(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 class OllamaStreamDecoder(StreamDecoder):
-    """Join the chunks of a stream. Each chunk has new text, new thoughts, or whole calls.
+    """A decoder that joins the chunks of a stream. Each chunk has new text, new thoughts, or whole calls.
 
     The calls stay in the order of their arrival, because some releases send the same ``index`` with every call.
     """

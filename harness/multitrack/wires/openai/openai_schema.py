@@ -1,4 +1,4 @@
-"""Convert JSON Schema for OpenAI, which accepts almost any schema. With ``strict``, it accepts only a subset.
+"""Convert JSON Schema for OpenAI, whose API accepts almost any schema. With ``strict``, the API only accepts a subset.
 
 https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
 """

@@ -1,8 +1,8 @@
 """Decode answers of xAI's gRPC API, which have been converted to protobuf JSON.
 
-https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto defines their messages,
-``GetChatCompletionResponse`` and ``GetChatCompletionChunk``. Protobuf JSON omits each field that has its default
-value, such as an index of 0.
+The messages ``GetChatCompletionResponse`` and ``GetChatCompletionChunk`` are defined in
+https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto. Protobuf JSON omits each field that has
+its default value, such as an index of 0.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def read_index(output: Mapping[str, Any]) -> int:
 def find_texts(outputs: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
     """Return the outputs that have text. Each is paired with the messages that contain pieces of its text.
 
-    If any of these outputs has a finish reason, the others are left out, because they precede the results of a tool
-    that xAI executes.
+    Some outputs precede the results of a tool that xAI executes. These have no finish reason, and are left out if
+    another output with text has one.
     """
     found: dict[int, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     ended: set[int] = set()

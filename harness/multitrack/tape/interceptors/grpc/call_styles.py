@@ -41,11 +41,11 @@ class CallStyle(ABC):
 
     @abstractmethod
     def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        """Make a live call, record it, and return what the method returns to its caller."""
+        """Make a live call and record it. Return the result of the gRPC method, for its caller."""
 
 
 class ResponseAndCallStyle(CallStyle):
-    """The style of ``with_call``, which returns the response and the call."""
+    """The call style of ``with_call``, which returns the response and the call."""
 
     def __init__(self, with_call: Function) -> None:
         self.call_live = with_call
@@ -66,7 +66,7 @@ class ResponseAndCallStyle(CallStyle):
 
 
 class ResponseStyle(ResponseAndCallStyle):
-    """The style of ``__call__`` for a method with a single response. It returns this response."""
+    """The call style of ``__call__`` for a method with a single response. It returns this response."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
@@ -78,7 +78,7 @@ class ResponseStyle(ResponseAndCallStyle):
 
 
 class FutureStyle(CallStyle):
-    """The style of ``future``, which returns a future for the response."""
+    """The call style of ``future``, which returns a future for the response."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
@@ -91,7 +91,7 @@ class FutureStyle(CallStyle):
 
 
 class StreamStyle(CallStyle):
-    """The style of ``__call__`` for a method that streams its responses. It returns an iterator."""
+    """The call style of ``__call__`` for a method that streams its responses. It returns an iterator."""
 
     streams_responses = True
 

@@ -149,7 +149,7 @@ class AioCallArguments:
 
     @property
     def channel(self) -> Any:
-        """The Cython object of the channel. Its method ``call`` creates the Cython object of a call."""
+        """The Cython object of the channel. Its ``call`` method creates the Cython object of a call."""
         return self.by_name["channel"]
 
     @property

@@ -64,7 +64,7 @@ class GrpcMethod:
     streams_responses: bool
 
     def create_request(self, wire: bytes, kind: type[Message] | None, metadata: Pairs | None) -> Request:
-        """Return the request that sends one message of class ``kind``, serialized as ``wire``."""
+        """Return a request with one message of class ``kind``, which is serialized as ``wire``."""
         message = wire_to_json(wire, kind)
         # an array would look like a stream of messages
         body = f'{{"value": {message}}}' if message.startswith("[") else message
@@ -192,10 +192,11 @@ class GrpcCallRecording:
                 self._sent_counts.append(self._sent_count)
 
     def record_call(self, call: GrpcCall) -> None:
-        """Record the status of a finished call, whether the server or the client library set it.
+        """Record the status of a finished call.
 
-        A call does not show which of them did. A status with one of ``_CLIENT_CODES`` and without metadata from the
-        server is assumed to come from the client. In that case, the response never arrived or was cut off.
+        Either the server or the client library set the status, but the call does not show which one. If the status is
+        one of ``_CLIENT_CODES`` and has no metadata from the server, it is assumed to come from the client library.
+        In that case, the response never arrived or was cut off.
         """
         self.record_status(GrpcStatus.from_call(call))
 

@@ -113,7 +113,7 @@ def _find_delays(replay: Replay, count: int) -> list[float]:
 
 
 class GrpcReplay(Protocol):
-    """The replay of one call."""
+    """The replay of one gRPC call."""
 
     @property
     def response(self) -> RecordedGrpcResponse | None:
@@ -133,7 +133,10 @@ class GrpcReplay(Protocol):
         """Signal that the caller gave up."""
 
     def resolve_stall(self) -> CassetteMiss | None:
-        """Return the error for a caller that is waiting in vain for another step. None if there is a step by now."""
+        """Return the error for a caller that is waiting in vain for another step.
+
+        None if another step has become available.
+        """
 
 
 class UnaryRequestReplay:

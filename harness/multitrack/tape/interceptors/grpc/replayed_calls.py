@@ -179,14 +179,17 @@ class ReplayedStream(ReplayedCall):
         raise StopIteration
 
     def _await_step(self) -> Step | None:
-        """Return the next step. If it returns None, check whether the call has ended, and try again."""
+        """Return the next step. If the result is None, check whether the call has ended, and try again."""
         step = self._next_step()
         if step is None and self.is_active():
             self._wait_for_more()
         return step
 
     def _apply_step(self, step: Step) -> bytes | None:
-        """Return the message in ``step`` after its delay. None if ``step`` has no message, or the call has ended."""
+        """Wait for the delay of ``step``, and return its message.
+
+        None if ``step`` has no message, or the call has ended.
+        """
         seconds, content = step
         due = time.monotonic() + seconds
         while self.is_active() and (remaining := due - time.monotonic()) > 0:
