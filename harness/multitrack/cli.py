@@ -160,7 +160,9 @@ def _make_text_redactor() -> Callable[[str], str]:
 
 
 def _require_cassettes(command: str, path: Path) -> None:
-    """Raise ``CassetteMissing`` unless ``path`` is a file with a cassette's suffix, or a folder with such files."""
+    """Raise ``CassetteMissing`` unless ``path`` is a cassette or a folder with cassettes. Only file suffixes are
+    checked.
+    """
     from multitrack.errors import CassetteMissing
     from multitrack.reporting.check import find_cassettes
     from multitrack.tape.file import paths

@@ -1,4 +1,4 @@
-"""The class of a tool call. It imports no other part of the package."""
+"""The class of a tool call. This module imports no other part of the package."""
 
 from __future__ import annotations
 

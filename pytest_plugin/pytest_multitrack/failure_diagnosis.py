@@ -27,7 +27,7 @@ class PhaseFailure(NamedTuple):
 
 
 def fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
-    """Return the fingerprints of the validated results of a response, as a cassette stores them."""
+    """Return the fingerprints of a response's validated results, as a cassette stores them."""
     return _response_validator(config).result_fingerprints(interaction)
 
 

@@ -110,7 +110,7 @@ def is_builtin_fixture(fixturedef: pytest.FixtureDef[object]) -> bool:
 def discard_failed_fixture(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
     """Tear down a fixture whose setup raised a ``BaseException`` that is not an ``Exception``.
 
-    pytest assumes that such a fixture is already torn down. Because of this, the next test that uses the fixture would
+    pytest assumes that the fixture is already torn down. Because of this, the next test that uses the fixture would
     fail.
     """
     fixturedef.cached_result = (None, None, None)
@@ -129,7 +129,7 @@ def replace_failure_text(report: pytest.TestReport, text: str) -> None:
     """Make ``text`` the whole text of the failed ``report``, without a traceback.
 
     The text is stored in pytest's own representation, because pytest-xdist transfers any other representation as a
-    plain string. ``--tb=line`` only shows 50 characters of such a string, and the summary in pytest before 9 shows
+    plain string. ``--tb=line`` only shows 50 characters of a plain string, and the summary in pytest before 9 shows
     nothing.
     """
     from multitrack.printable import escape_controls

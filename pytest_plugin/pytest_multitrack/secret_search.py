@@ -1,8 +1,13 @@
 """Find known secrets in printed text that is split over lines, escaped, marked as a difference, or truncated.
 
-``Redactor`` finds a secret that is written in one piece. pytest prints values in other forms: it puts ``E`` before each
-line of an error, ``+`` and ``-`` before each line of a difference, writes long values as several literals, and replaces
-the middle of a long value with ``...``. All of these forms keep the letters and the digits of the secret, in order.
+``Redactor`` finds a secret that is written in one piece. pytest prints values in other forms:
+
+- It puts ``E`` before each line of an error.
+- It puts ``+`` and ``-`` before each line of a difference.
+- It writes long values as several literals.
+- It replaces the middle of a long value with ``...``.
+
+All of these forms keep the letters and the digits of the secret, in order.
 """
 
 from __future__ import annotations
@@ -77,9 +82,9 @@ class SecretSearch:
 
         Args:
             text: The printed text.
-            may_be_cut: Whether to look for parts of secrets, too. The minimum length of a part, in letters and digits,
-                is 8 next to an ellipsis or another sign that pytest truncated the value, 12 at the start or the end of
-                a line, and 16 anywhere else.
+            may_be_cut: Whether to look for parts of secrets, too. A part must have at least 16 letters and digits. At
+                the start or the end of a line, 12 are enough. Next to an ellipsis or another sign of truncation, 8
+                are enough.
         """
         if "PRIVATE KEY" in text:
             text = _PRIVATE_KEY.sub(REDACTED, text)

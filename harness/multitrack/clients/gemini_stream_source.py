@@ -16,7 +16,7 @@ AnyR = TypeVar("AnyR", contravariant=True)
 
 
 class ResponseConverter(Protocol[AnyR]):
-    """Converts the responses of an SDK."""
+    """A converter for the responses of an SDK."""
 
     def dump_response(self, raw: AnyR) -> Mapping[str, Any]:
         """Convert ``raw`` to JSON in the wire format."""

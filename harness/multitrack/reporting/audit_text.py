@@ -350,8 +350,7 @@ def _list_tests(tests: Sequence[str]) -> str:
 def group_variants(tests: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Group tests by their first variant.
 
-    Two tests are variants if they are the same test with different parameters, or if the name of one is the name of
-    the other followed by ``_with_`` and more words.
+    The variants of ``test_a`` are ``test_a`` with other parameters, and tests such as ``test_a_with_b``.
     """
     groups: dict[str, list[str]] = {}
     for test in sorted(tests, key=lambda name: (len(name.partition("[")[0]), name)):

@@ -59,8 +59,12 @@ def find_problems(
 ) -> Iterator[CassetteProblem]:
     """Yield the problems with the cassettes.
 
-    It is a problem if a cassette is missing or damaged, contains a secret, is older than the ``max_age`` setting, or
-    belongs to a test that no longer exists.
+    It is a problem if a cassette
+
+    - is missing or damaged
+    - contains a secret
+    - is older than the ``max_age`` setting
+    - belongs to a test that no longer exists
 
     Args:
         found: The cassettes.

@@ -1,7 +1,7 @@
 """Collect a project's tests with pytest in a separate process, without running them.
 
-The node ids of tests cannot be read from the source, because parameter ids are made at run time, and conftest files
-add and remove tests.
+The node ids of tests cannot be read from the source. Parameter ids are made at run time, and conftest files add and
+remove tests.
 """
 
 from __future__ import annotations

@@ -121,7 +121,8 @@ def to_call(
     replace: ReplaceValue = replace_nothing,
     convert_unknown: ConvertUnknown = reject_unknown,
 ) -> SnapshotCall:
-    """Convert a model or dataclass, or a mapping of arguments for the tool ``name``, to a call.
+    """Convert a model, a dataclass or a mapping to a call. A mapping contains the arguments for the tool called
+    ``name``.
 
     Takes the same arguments as ``to_expression``, but calls ``replace`` only for the values in ``value``, not for
     ``value`` itself.

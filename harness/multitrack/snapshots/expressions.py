@@ -1,8 +1,8 @@
 """A Python value as a tree of literals, and its source text as a person would write it.
 
-``multitrack.snapshots.conversion`` creates such a tree from a Python value, and ``multitrack.snapshots.parsing``
-creates it from source text. Two values are equal in a snapshot if they have the same ``canonical_text``. Therefore
-``1``, ``1.0`` and ``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
+``multitrack.snapshots.conversion`` creates the tree from a Python value, and ``multitrack.snapshots.parsing`` creates
+it from source text. Two values are equal in a snapshot if they have the same ``canonical_text``. Therefore ``1``,
+``1.0`` and ``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
 """
 
 from __future__ import annotations

@@ -87,12 +87,12 @@ def _compute_worths(row: _Traits, columns: Sequence[_Traits], counts: Sequence[i
 
 
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
-    """Return the number of report lines that are saved if two calls with different arguments are shown as one changed
-    call.
+    """Return how many report lines are saved if two calls are shown as one changed call. All arguments of the calls
+    differ.
 
     The first number applies if the calls have an equal or similar value, the second if they do not. The second number
-    is 0 if either call has more than one argument, so that such calls are not paired. If the arguments of exactly one
-    call could not be parsed, both numbers are half a line.
+    is 0 if either call has more than one argument, so that these calls are not paired. If the arguments of exactly
+    one call could not be parsed, both numbers are half a line.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE

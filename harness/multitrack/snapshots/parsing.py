@@ -45,7 +45,7 @@ def parse_expression(text: str) -> Expression:
     """Parse an expression that consists of literals.
 
     Raises:
-        UnreadableCalls: The text is not such an expression.
+        UnreadableCalls: The text is not an expression, or does not consist of literals.
     """
     try:
         return _parse(ast.parse(text, mode="eval").body)

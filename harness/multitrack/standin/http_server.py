@@ -1,7 +1,10 @@
 """Serve HTTP: read requests from connections, and write the provider's replies, chunk by chunk.
 
-One port serves three protocols: plain HTTP for clients with a base URL, the CONNECT proxy for clients that use the
-provider's own host name, and HTTPS inside such a tunnel.
+One port serves three protocols:
+
+- plain HTTP for clients with a base URL
+- the CONNECT proxy for clients that use the provider's own host name
+- HTTPS inside a tunnel of the proxy
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Find secrets that redaction did not remove, before a recording is written.
 
-One of the project's functions or placeholders may put a secret into a request or a response after redaction, and a
-test's name may contain one.
+One of the project's functions or placeholders may put a secret into a request or a response after redaction. A test's
+name may contain a secret, too.
 """
 
 from __future__ import annotations

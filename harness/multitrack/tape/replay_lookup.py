@@ -107,7 +107,7 @@ class ReplayLookup:
         return ConversationCandidates(entries, self.index.pseudonyms, self._make_key) if entries else None
 
     def find_over_other_transports(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
-        """Return the recordings of the same method as ``sent`` over other transports, or None."""
+        """Return the recordings that call the same method over other transports. None if there are none."""
         return self._calls.find_candidates(sent)
 
     def find_recording_of(self, sent: Request, *, has_ended: bool = True) -> RecordedEntry | None:

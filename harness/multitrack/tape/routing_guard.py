@@ -1,6 +1,6 @@
-"""Turn routing errors into violations.
+"""Turn errors in the routing of a request into violations.
 
-Otherwise, the code under test would treat such an error like an error of its client: it might ignore the error, or
+Otherwise, the code under test would mistake a routing error for an error of its client: it might ignore the error, or
 repeat the request.
 """
 

@@ -1,9 +1,11 @@
 """Convert calls to Vertex AI models, and their responses, between gRPC and REST.
 
 Both transports carry the same message. In REST, the model's name is in the path, and the other fields are in the body
-as protobuf JSON (https://google.aip.dev/127). REST sends streams as a JSON array or as server-sent events, and errors
-with an HTTP status (https://cloud.google.com/apis/docs/system-parameters). The HTTP rules are hard-coded here because
-Google's generated clients do not contain the service descriptors that define them.
+as protobuf JSON (https://google.aip.dev/127). A REST stream is a JSON array or consists of server-sent events. A REST
+error has an HTTP status (https://cloud.google.com/apis/docs/system-parameters).
+
+The HTTP rules are hard-coded here because Google's generated clients do not contain the service descriptors that
+define them.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ class VertexUrl:
 
     @property
     def message_prefix(self) -> str:
-        """The prefix of the names of the method's messages, such as ``GenerateContent``."""
+        """The prefix of the method's message names, such as ``GenerateContent``."""
         name = self.method.removeprefix("stream")
         return name[0].upper() + name[1:]
 

@@ -81,7 +81,7 @@ class _DeferredSocket:
     """The socket of a connection during one request.
 
     It collects the request until it is complete, then asks the tape how to route it. When the client is about to read
-    the response, the connection gets its real socket, if there is one, and this object is no longer used.
+    the response, the connection gets its real socket, if there is one. From then on, this object is not used.
     """
 
     def __init__(self, connection: Connection, current_tape: CurrentTape) -> None:

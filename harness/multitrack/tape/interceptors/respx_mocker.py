@@ -53,7 +53,7 @@ def ask() -> Iterator[None]:
 
 @contextmanager
 def skip() -> Iterator[None]:
-    """Do not ask respx within the block, because respx would count the request again."""
+    """Skip respx within the block, because respx would count the request again."""
     token = _may_respx_answer.set(False)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Recognize values that change from run to run: those that clients generate, and those that look random."""
+"""Recognize values that change from run to run: values that clients generate, and values that look random."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def _describe_request(request: Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Explanation:
-    """Why no recording matches: the lines of the message, and the same facts as data."""
+    """The explanation of a miss: the lines of the message, and the same facts as data."""
 
     kind: MissKind
     lines: Sequence[str]

@@ -18,7 +18,7 @@ from multitrack.tape.redaction.redactor import Redactor
 
 
 class RequestNormalizer:
-    """Normalizes one tape's requests. Thread-safe."""
+    """A normalizer for one tape's requests. Thread-safe."""
 
     def __init__(
         self, redactor: Redactor, placeholders: Placeholders | None = None, filters: InteractionFilter | None = None

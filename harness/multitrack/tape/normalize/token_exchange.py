@@ -1,7 +1,7 @@
 """Recognize token exchanges and lookups of the machine's identity, and answer them on replay.
 
-They are never recorded. Whether they are sent depends on the machine (a key file, a metadata server, a cached token),
-so a cassette from one machine would miss on the next. In addition, everything in them is secret.
+They are never recorded. Everything in them is secret. In addition, whether they are sent depends on the machine (a
+key file, a metadata server, a cached token), so a cassette from one machine would miss on another.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The secrets in the environment.
 
-A variable holds a secret if a part of its name says so (``KEY``, ``TOKEN``, ``DSN``), or if its value is a URL or a
-connection string with a credential in it. In a URL or a connection string, only the credential is secret.
+A variable holds a secret in two cases:
+
+- A part of its name says so (``KEY``, ``TOKEN``, ``DSN``).
+- Its value is a URL or a connection string with a credential in it. Only the credential is secret.
 """
 
 from __future__ import annotations

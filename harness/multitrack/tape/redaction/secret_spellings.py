@@ -1,8 +1,12 @@
 r"""Find a secret whose value is known, in all its spellings.
 
-The search finds the secret itself, its spelling in JSON and in Python's ``repr`` (also several levels deep), in URLs
-and forms, in HTML and XML, with line breaks, and in base64. In base64, a secret has three spellings, which depend on
-the position of its first byte.
+The search finds the secret itself and these spellings:
+
+- in JSON and in Python's ``repr``, also several levels deep
+- in URLs and forms
+- in HTML and XML
+- with line breaks
+- in base64, where a secret has three spellings, which depend on the position of its first byte
 
 No spelling changes ASCII letters and digits. Therefore, the search first compares only letters and digits, and then
 the characters between them. A pattern with all spellings of each character would take a tenth of a second to compile.

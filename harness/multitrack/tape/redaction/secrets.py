@@ -1,7 +1,10 @@
 """Find secrets.
 
-A value is a secret if a request sent it as a credential, if an environment variable for credentials holds it, or if it
-has the shape of a known credential.
+A value is a secret if one of these is true:
+
+- A request sent it as a credential.
+- An environment variable for credentials holds it.
+- It has the shape of a known credential.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rules that recognize secrets, such as API keys, by their shape.
 
-Most rules come from gitleaks, in the file ``gitleaks_rules.json``. ``_OWN`` and the other lists add shapes that
-gitleaks lacks or describes more narrowly.
+Most rules come from gitleaks, in ``gitleaks_rules.json``. ``_OWN`` and the other lists add shapes that gitleaks lacks
+or describes more narrowly.
 """
 
 from __future__ import annotations

@@ -185,8 +185,11 @@ class _Choice:
         """Return the call that ``fragment`` belongs to. Create it if the fragment begins a new call.
 
         Some providers leave ``index`` out or send 0 for every call. Therefore, a call is identified by its id and its
-        index. A fragment with the index of an earlier call begins a new call if it is in the same delta, if it has a
-        different id, or if it has a name and the earlier call is complete.
+        index. A fragment with the index of an earlier call begins a new call in these cases:
+
+        - It is in the same delta as the earlier call.
+        - It has a different id.
+        - It has a name, and the earlier call is complete.
         """
         index = fragment.get("index")
         index = index if isinstance(index, int) else None

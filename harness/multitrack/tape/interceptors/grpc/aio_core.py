@@ -1,7 +1,7 @@
 """The core object inside a call on an asyncio channel. It asks the tape how to route the call.
 
-The caller gets grpc's own calls, ``grpc.aio.UnaryUnaryCall`` and its siblings. Their methods call a core's methods,
-so the methods here have the same names, results and errors as those of grpc's core
+The caller gets one of grpc's own calls, such as ``grpc.aio.UnaryUnaryCall``. Its methods call a core's methods, so
+the methods here have the same names, results and errors as those of grpc's core
 (https://github.com/grpc/grpc/blob/master/src/python/grpcio/grpc/_cython/_cygrpc/aio/call.pyx.pxi).
 """
 

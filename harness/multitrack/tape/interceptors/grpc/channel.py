@@ -1,8 +1,8 @@
 """The interceptor for gRPC's synchronous channels. It patches the classes of their multi-callables.
 
-Channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run above this one. Each streamed
-request is sent and matched when the caller produces it, because the caller may wait for a response before it produces
-the next request.
+Channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run above this one. Each
+streamed request is sent and matched when the caller produces it. The caller may wait for a response before it
+produces the next request.
 """
 
 from __future__ import annotations
