@@ -154,3 +154,35 @@ def test_a_client_for_another_platform_requires_its_configuration_without_a_cass
     skip_if_missing(platform)
     with pytest.raises(Exception, match=r"Missing credentials|No AWS region"):
         make_client(platform)
+
+
+GOOGLE_CLOUD = {
+    "ANTHROPIC_GOOGLE_CLOUD_PROJECT": GOOGLE_PROJECT,
+    "ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID": "wrkspc_01JwQBfRk2XmWq5Vb8Tz",
+}
+
+
+@pytest.fixture
+def has_google_cloud():
+    if not hasattr(anthropic, "AnthropicGoogleCloud"):
+        pytest.skip("this version of the SDK has no AnthropicGoogleCloud")
+    pytest.importorskip("google.auth")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [pytest.param({}, id="global"), pytest.param({"ANTHROPIC_GOOGLE_CLOUD_LOCATION": "us-east5"}, id="region")],
+)
+def test_google_cloud_replays_without_configuration(has_google_cloud, record, tmp_path, location):
+    cassette = record("AnthropicGoogleCloud", "claude-sonnet-5", {**GOOGLE_CLOUD, **location})
+    for private in (*GOOGLE_CLOUD.values(), *location.values()):
+        assert private not in cassette
+    assert "/workspaces/project-1/invoke/v1/messages" in cassette
+    with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+        client = make_client("AnthropicGoogleCloud", project="acme-prod-7")
+        ask(client, "claude-sonnet-5")
+    with pytest.raises(anthropic.AnthropicError, match="No workspace ID found"):
+        client.messages.create(model="claude-sonnet-5", **ARGUMENTS)
+    for options in ({}, {"workspace_id": "wrkspc_2"}, {"skip_auth": True}):
+        with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
+            ask(make_client("AnthropicGoogleCloud", **options).with_options(timeout=3), "claude-sonnet-5")

@@ -102,6 +102,9 @@ def copy_with_extraction(client: Any, mode: Mode | None) -> Any:
         )
     extracting: Any = copy.copy(client)
     attributes = vars(extracting)
+    # on replay, the guards of the original client read the project and the workspace of the original client
+    if (guard := attributes.get("_guard_copy")) is not None:
+        guard(extracting)
     resource: Any = (AsyncMessages if _is_async(client) else Messages)(extracting)
     attributes["messages"] = resource
     attributes["create"] = resource.create

@@ -7,8 +7,8 @@ clients for other platforms look for credentials at their first request, which t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
-from types import ModuleType
+from functools import partial, wraps
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from multitrack.tape import credentials
@@ -24,6 +24,8 @@ class _StandInName(str):
 
 
 _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
+# a workspace is stored with the pseudonym of a project, and follows the project in the URL
+_WORKSPACE = _StandInName("project-1")
 
 
 class _Platform(NamedTuple):
@@ -33,10 +35,12 @@ class _Platform(NamedTuple):
         defaults: Stand-ins for missing arguments. Each key is a word in the error that the SDK raises if these
             arguments are missing.
         credentials: Groups of arguments. A client with all arguments of one group does not look for credentials.
+        names: Stand-ins for attributes of the client that the SDK only requires at the first request.
     """
 
     defaults: Mapping[str, Mapping[str, Any]]
     credentials: tuple[tuple[str, ...], ...]
+    names: Mapping[str, _StandInName] = MappingProxyType({})
 
 
 _AWS_CREDENTIALS = (("api_key",), ("aws_access_key", "aws_secret_key"))
@@ -49,8 +53,15 @@ _PLATFORMS = {
         {"region": {"aws_region": _REGION, "base_url": ENDPOINT}, "workspace": {"workspace_id": "workspace-0"}},
         _AWS_CREDENTIALS,
     ),
+    "AnthropicGoogleCloud": _Platform(
+        {"project": {"project": _PROJECT}},
+        (("_token_provider",), ("google_credentials",)),
+        {"_project": _PROJECT, "workspace_id": _WORKSPACE},
+    ),
     "AnthropicVertex": _Platform(
-        {"region": {"region": _REGION, "base_url": f"{ENDPOINT}/v1"}}, (("access_token",), ("credentials",))
+        {"region": {"region": _REGION, "base_url": f"{ENDPOINT}/v1"}},
+        (("access_token",), ("credentials",)),
+        {"project_id": _PROJECT},
     ),
     "AnthropicFoundry": _Platform(
         {"credentials": {"api_key": None}, "resource": {"base_url": f"{ENDPOINT}/anthropic/"}},
@@ -131,7 +142,7 @@ def _wrap_platform(platform: _Platform) -> Callable[[Init], Init]:
                         raise missing from None
                     given = completed
             if credentials.is_active():
-                _guard(self, platform.credentials, missing and missing.with_traceback(None))
+                _guard(self, platform, missing and missing.with_traceback(None))
 
         return __init__
 
@@ -150,50 +161,62 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
     return None
 
 
-def _guard(client: Any, known: tuple[tuple[str, ...], ...], missing: Exception | None) -> None:
+def _guard(client: Any, platform: _Platform, missing: Exception | None) -> None:
     """Keep ``client`` from signing requests while a cassette is being replayed.
 
     If credentials are missing, a request that is sent at any other time raises ``missing``.
 
     The guards are set on the client itself, because the client may outlive the block in which it was created.
     """
-    prepare_options, prepare_request = client._prepare_options, client._prepare_request
+    # the methods of the class, because a copy of a guarded client has the guards of the original as attributes
+    prepare_options = type(client)._prepare_options.__get__(client)
+    prepare_request = type(client)._prepare_request.__get__(client)
     is_async = any(base.__name__.startswith("AsyncAnthropic") for base in type(client).__mro__)
 
     @wraps(prepare_options)
     def prepare_options_for_replay(options: Any) -> Any:
-        if credentials.is_replaying():
-            if hasattr(client, "project_id") and not client.project_id:
-                client.project_id = _PROJECT
-        elif missing is not None:
+        if missing is not None and not credentials.is_replaying():
             credentials.raise_missing(missing)
-        elif isinstance(getattr(client, "project_id", None), _StandInName):
-            client.project_id = None
+        _set_names(client, platform.names)
         return prepare_options(options)
 
     @wraps(prepare_request)
     def prepare_request_for_replay(request: Any) -> Any:
-        has_credentials = any(all(getattr(client, name, None) for name in names) for names in known)
+        has_credentials = any(all(getattr(client, name, None) for name in names) for names in platform.credentials)
         if has_credentials or not credentials.is_replaying():
             return prepare_request(request)
         return _do_nothing() if is_async else None
 
     client._prepare_options, client._prepare_request = prepare_options_for_replay, prepare_request_for_replay
+    client._guard_copy = partial(_guard, platform=platform, missing=missing)
     for name in ("copy", "with_options"):
-        setattr(client, name, _guard_copy(getattr(client, name), known, missing))
+        setattr(client, name, _guard_copy(getattr(client, name), platform, missing))
+
+
+def _set_names(client: Any, names: Mapping[str, _StandInName]) -> None:
+    """Set the stand-ins for missing ``names`` while a cassette replays, and otherwise remove them."""
+    for name, stand_in in names.items():
+        if credentials.is_replaying():
+            if not getattr(client, name, None):
+                setattr(client, name, stand_in)
+        elif isinstance(getattr(client, name, None), _StandInName):
+            setattr(client, name, None)
+    if not getattr(client, "_base_url_overridden", True):
+        # the URL of this client contains the names
+        client._base_url_deferred = True
+        if credentials.is_replaying():
+            client._resolve_deferred_base_url()
 
 
 async def _do_nothing() -> None:
     pass
 
 
-def _guard_copy(
-    copy_client: Callable[..., Any], known: tuple[tuple[str, ...], ...], missing: Exception | None
-) -> Callable[..., Any]:
+def _guard_copy(copy_client: Callable[..., Any], platform: _Platform, missing: Exception | None) -> Callable[..., Any]:
     @wraps(copy_client)
     def copy_guarded(*args: Any, **given: Any) -> Any:
         copied = copy_client(*args, **given)
-        _guard(copied, known, missing)
+        _guard(copied, platform, missing)
         return copied
 
     return copy_guarded

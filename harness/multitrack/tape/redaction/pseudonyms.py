@@ -20,6 +20,8 @@ from multitrack.tape.redaction.word_boundaries import REDACTED, WORD_END, WORD_S
 _NAME = r"[^/\s\"'\\?#:{}]+"
 _PROJECT = re.compile(at_word_start("projects/") + _NAME)
 _LOCATION = re.compile(at_word_start("locations/") + _NAME)
+# Anthropic's API at Google has the workspace in its URL: https://platform.claude.com/docs/en/build-with-claude
+_WORKSPACE = re.compile(at_word_start("workspaces/") + _NAME)
 _RESOURCE = re.compile(f"{_PROJECT.pattern}/locations/{_NAME}")
 _REGIONAL_HOST = re.compile(r"(?<=://)([a-z]+(?:-[a-z]+)+\d+)(?=-[a-z]+\.googleapis\.com)")
 _AWS_REGIONAL_HOST = re.compile(r"(?<=\.)[a-z]+(?:-[a-z]+)*-\d+(?=\.amazonaws\.com)")
@@ -30,7 +32,7 @@ _ORGANIZATION = re.compile(
     rf"(?:{at_word_start('org-')}[A-Za-z0-9]{{16,}}|{at_word_start('organizations/')}[0-9]{{6,}})" + WORD_END
 )
 
-_KINDS = {"projects": "project", "locations": "location"}
+_KINDS = {"projects": "project", "locations": "location", "workspaces": "project"}
 _PSEUDONYM = re.compile(r"(project|location|organization|account)-([0-9]+)")
 _PSEUDONYM_IN_TEXT = re.compile(
     "(?:"
@@ -53,6 +55,9 @@ _ENVIRONMENT = {
     "GCP_PROJECT": "project",
     "CLOUDSDK_CORE_PROJECT": "project",
     "ANTHROPIC_VERTEX_PROJECT_ID": "project",
+    "ANTHROPIC_GOOGLE_CLOUD_PROJECT": "project",
+    "ANTHROPIC_GOOGLE_CLOUD_WORKSPACE_ID": "project",
+    "ANTHROPIC_AWS_WORKSPACE_ID": "project",
     "ANTHROPIC_WORKSPACE_ID": "project",
     "ANTHROPIC_ORGANIZATION_ID": "organization",
     "AWS_ACCOUNT_ID": "account",
@@ -119,8 +124,9 @@ class Pseudonyms:
     def learn_url(self, url: str) -> None:
         """Learn the project names in a Google API URL."""
         if _is_google_url(url):
-            for resource in _PROJECT.finditer(url):
-                self.learn("project", resource[0].partition("/")[2])
+            for pattern in (_PROJECT, _WORKSPACE):
+                for resource in pattern.finditer(url):
+                    self.learn("project", resource[0].partition("/")[2])
 
     def replace_in_url(self, url: str) -> str:
         """Return ``url`` with pseudonyms instead of private names."""
@@ -128,6 +134,7 @@ class Pseudonyms:
             url = _REGIONAL_HOST.sub(lambda match: self._assign("location", match[1]), url)
             url = _PROJECT.sub(self._replace_resource, url)
             url = _LOCATION.sub(self._replace_resource, url)
+            url = _WORKSPACE.sub(self._replace_resource, url)
         if ".amazonaws.com" in url:
             url = _AWS_REGIONAL_HOST.sub(lambda match: self._assign("location", match[0]), url)
         return self.replace_in_text(url)
