@@ -15,7 +15,6 @@ import pytest
 from multitrack.errors import BadOption
 from multitrack.tape.settings import Settings
 from pytest_multitrack import cassette_paths, flags, markers, pytest_internals
-from pytest_multitrack.recording_interface import vcr_options
 from pytest_multitrack.resolved_options import ResolvedOptions
 
 _Overrides = Iterator[tuple[str, Mapping[str, Any]]]
@@ -42,6 +41,8 @@ def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOpti
         BadOption: An option is invalid.
     """
     if markers.uses_vcr_marker(node):
+        from pytest_multitrack.recording_interface import vcr_options
+
         return vcr_options.resolve_before_fixtures(node, resolve_run_settings(node.config))
     if not any(marker.args or marker.kwargs for marker in node.iter_markers("cassette")):
         return ResolvedOptions(resolve_run_settings(node.config))
@@ -57,6 +58,8 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
         BadOption: An option is invalid.
     """
     if markers.uses_vcr_marker(request.node):
+        from pytest_multitrack.recording_interface import vcr_options
+
         return vcr_options.resolve(
             request.node, resolve_run_settings(request.config), vcr_options.VcrFixtures.read(request)
         )

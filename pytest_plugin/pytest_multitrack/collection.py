@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import pytest
 
@@ -27,17 +28,28 @@ def process_items(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
     network_blocking.add_fixtures(config, items)
     with_cassette = [item for item in items if markers.uses_cassette(item)]
     if with_cassette or any(map(markers.uses_behaviour, items)):
-        try:
-            from pytest_multitrack import item_tape
-        except ImportError as error:
-            from multitrack.installation import find_install_command
+        _require_packages()
+        from pytest_multitrack import item_tape
 
-            raise pytest.UsageError(
-                f"using a cassette requires {error.name}, which is not installed: {find_install_command('test')}"
-            ) from error
         RunState.of(config).summary.cassettes.update(item_tape.find_cassettes(with_cassette))
         from pytest_multitrack import cassette_options
 
         for item in with_cassette:
             if cassette_options.may_come_from_fixtures(item):
                 getattr(item, "fixturenames", []).insert(0, OPTIONS_FIXTURE)
+
+
+def _require_packages() -> None:
+    try:
+        from pytest_multitrack import item_tape  # noqa: F401
+    except ImportError as error:
+        missing = error.name
+    else:
+        # only imported for a cassette with unusual values, but it would then be too late to ask for it
+        missing = None if find_spec("yaml") is not None else "yaml"
+    if missing is not None:
+        from multitrack.installation import find_install_command
+
+        raise pytest.UsageError(
+            f"using a cassette requires {missing}, which is not installed: {find_install_command('test')}"
+        )

@@ -10,23 +10,46 @@ import pytest
 from pytest_multitrack.run_state import RunState
 
 
-@contextmanager
-def prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
+def prepare_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
     """Prepare the setup of a fixture: open its own tape if it needs one, and handle its threads and violations."""
-    try:
-        with (
-            _exempt_threads(fixturedef, request),
-            _open_fixture_tape(fixturedef, request),
-            _raise_outside_of_anyio(fixturedef, request),
-        ):
-            yield
-    except BaseException as error:
+    # most fixtures need nothing else, and some plugins set one up for every test
+    if fixturedef.scope == "function" and "anyio_backend" not in request.fixturenames:
+        return _Setup(fixturedef, request)
+    return _prepare_setup(fixturedef, request)
+
+
+class _Setup:
+    """Discards a fixture whose setup a violation has ended, so that the next test sets the fixture up again."""
+
+    __slots__ = ("_fixturedef", "_request")
+
+    def __init__(self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+        self._fixturedef = fixturedef
+        self._request = request
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            return
         from multitrack.errors import TapeViolation
         from pytest_multitrack import pytest_internals
 
         if isinstance(error, TapeViolation):
-            pytest_internals.discard_failed_fixture(fixturedef, request)
-        raise
+            pytest_internals.discard_failed_fixture(self._fixturedef, self._request)
+
+
+@contextmanager
+def _prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> Iterator[None]:
+    with (
+        _Setup(fixturedef, request),
+        _exempt_threads(fixturedef, request),
+        _open_fixture_tape(fixturedef, request),
+        _raise_outside_of_anyio(fixturedef, request),
+    ):
+        yield
 
 
 def _exempt_threads(

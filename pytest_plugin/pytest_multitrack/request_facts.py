@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from multitrack.run_facts import ChangedRequest, StoredRequest
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import paths
 from multitrack.tape.miss.miss_reporter import MissedRequest
 from multitrack.tape.recording_scope import TapeResult
 from pytest_multitrack.run_state import RunState
+
+if TYPE_CHECKING:
+    from multitrack.run_facts import ChangedRequest, StoredRequest
 
 
 def add_requests(run: RunState, config: pytest.Config) -> None:
@@ -30,6 +33,9 @@ def add_requests(run: RunState, config: pytest.Config) -> None:
 
 
 def _describe(result: TapeResult, missed: MissedRequest, message: str, root: Path) -> ChangedRequest:
+    # imported here, because most runs miss no request
+    from multitrack.run_facts import ChangedRequest
+
     tape = result.tape
     return ChangedRequest(
         test=result.scope.name if result.scope is not None else "",
@@ -45,4 +51,6 @@ def _describe(result: TapeResult, missed: MissedRequest, message: str, root: Pat
 
 def store_request(request: Request) -> StoredRequest:
     """Convert a redacted ``request`` for the facts about the run."""
+    from multitrack.run_facts import StoredRequest
+
     return StoredRequest.from_body(request.method, request.url, request.headers, request.body)

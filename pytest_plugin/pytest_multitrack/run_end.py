@@ -79,7 +79,8 @@ def print_summary(terminalreporter: Any, exitstatus: int) -> None:
 
         tape_report.print_summary(terminalreporter, summary.late_results)
         tape_report.print_violations(terminalreporter, summary.late_violations)
-    if summary.played_positions or config.option.multitrack_audit is not None:
+    has_facts = summary.played_positions or config.option.multitrack_audit is not None
+    if has_facts and getattr(config, "cache", None) is not None:
         from pytest_multitrack import run_facts_file
 
         run_facts_file.save_facts(terminalreporter, summary, exitstatus)

@@ -24,11 +24,8 @@ from pytest_multitrack.run_summary import RunSummary
 
 
 def save_facts(terminalreporter: Any, summary: RunSummary, exitstatus: int) -> None:
-    """Write the facts about the run, unless pytest's cache is disabled."""
+    """Write the facts about the run to pytest's cache, which must be enabled."""
     config: pytest.Config = terminalreporter.config
-    cache = getattr(config, "cache", None)
-    if cache is None:
-        return
     root, waiting = config.rootpath, unused_recordings.find_waiting(terminalreporter, summary)
     facts = RunFacts(
         is_full=selection.find_limit(config, has_deselected=summary.has_deselected) is None,
@@ -43,7 +40,7 @@ def save_facts(terminalreporter: Any, summary: RunSummary, exitstatus: int) -> N
         folder=paths.relative_to(config.invocation_params.dir, root),
         options=commands.find_run_options(config, has_doctests=True),
     )
-    cache.set(CACHE_KEY, facts.to_plain())
+    config.cache.set(CACHE_KEY, facts.to_plain())
 
 
 def _sort(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:

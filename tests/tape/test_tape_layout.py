@@ -20,6 +20,7 @@ from multitrack.tape.file import cassette_reader, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_reader import load_cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
+from multitrack.tape.file.plain_values import UNKNOWN, parse_value
 from multitrack.tape.file.yaml_layout import UnknownLayout
 from multitrack.tape.file.yaml_loader import Loader
 from multitrack.tape.interaction import Interaction
@@ -104,6 +105,42 @@ def outcome(text):
         return load_cassette(text.encode(), PATH)
     except CassetteCorrupt as error:
         return error.line, error.reason
+
+
+SCALARS = ["a", "No", "null", "y", "0", "00", "12", "1.5", "1.2.3", "1:30", "0x1f", "e5", "2020-01-01", "é"]
+SCALARS += ["content-type", "text/html; q=1", "https://h.test/?a=b", ".", "=", "<<", "~", "'", "'a'"]
+scalar = st.lists(st.sampled_from([*SCALARS, *":,-#&*!|>%@`?+_()[]{} \t\x85"]), max_size=4).map("".join)
+flow_list = st.lists(scalar, max_size=3).map(", ".join).map("[{}]".format)
+flow_mapping = (
+    st.lists(st.tuples(scalar, scalar | flow_list).map(": ".join), max_size=3).map(", ".join).map("{{{}}}".format)
+)
+
+
+@pytest.mark.slow
+@given(scalar | flow_list | flow_mapping)
+@settings(deadline=None)
+def test_a_value_that_is_parsed_without_yaml_is_the_same_in_yaml(text):
+    value = parse_value(text)
+    if value is not UNKNOWN:
+        assert repr(yaml.load(f"key: {text}", Loader=Loader)["key"]) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("POST", "POST"),
+        ("https://api.openai.com/v1/chat/completions?a=b", "https://api.openai.com/v1/chat/completions?a=b"),
+        ("{code: 200, message: OK}", {"code": 200, "message": "OK"}),
+        (
+            "{content-type: [text/event-stream; charset=utf-8], date: ['Mon, 01 Jan']}",
+            {"content-type": ["text/event-stream; charset=utf-8"], "date": ["Mon, 01 Jan"]},
+        ),
+        ("{openai: 3.57.0}", {"openai": "3.57.0"}),
+        ("[project-0, 'a: b']", ["project-0", "a: b"]),
+    ],
+)
+def test_the_usual_values_are_parsed_without_yaml(text, value):
+    assert parse_value(text) == value
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multitrack.errors import CassetteCorrupt, CassetteExpired, CassetteMiss, CassetteNotWritten, TapeViolation
-from multitrack.tape import miss
 from multitrack.tape.answered_request import AnsweredRequest
 from multitrack.tape.exchange import Request, Route, StreamRoute
 from multitrack.tape.file import paths
@@ -20,8 +20,6 @@ from multitrack.tape.live_exchange import Clock
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
 from multitrack.tape.matching.request_matcher import RequestMatcher
-from multitrack.tape.miss.miss_reporter import MissedRequest
-from multitrack.tape.miss.nearest_recording import NearestRecording
 from multitrack.tape.open_cassette import CassetteLoader
 from multitrack.tape.recording_writer import ResultFingerprinter, SavedRecording
 from multitrack.tape.redaction.redactor import Redactor
@@ -32,6 +30,10 @@ from multitrack.tape.sessions.rebind_session import RebindSession
 from multitrack.tape.settings import Mode, Settings
 from multitrack.tape.tape_parts import assemble_parts
 from multitrack.tape.violations import ViolationHolder
+
+if TYPE_CHECKING:
+    from multitrack.tape.miss.miss_reporter import MissedRequest
+    from multitrack.tape.miss.nearest_recording import NearestRecording
 
 
 class Tape:
@@ -322,6 +324,8 @@ class Tape:
     def raise_if_unplayed(self) -> None:
         """Raise ``Unplayed`` if the test recorded interactions that it did not replay."""
         if entries := self.unplayed:
+            from multitrack.tape import miss
+
             raise miss.build_unplayed(entries, path=self._shown_path, record_hint=self.record_hint)
 
     # facts for the plugin

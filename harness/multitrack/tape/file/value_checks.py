@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from multitrack.tape.file import yaml_text
 
+NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""The errors that reading a wrong value may raise."""
+
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 60
 _short.maxlevel = 2

@@ -13,9 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
-import yaml
-
-_ESCAPES = {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}
 # half of a surrogate pair: clients decode a byte that is not UTF-8 to one, and no YAML loader accepts it
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _OFTEN_ESCAPED = '\\"\n\r\t'  # the backslash first, because the other escapes contain it
@@ -28,7 +25,15 @@ _LONGEST_KEY = 127
 _LINE = re.compile(r"\n(?=[^\n])")
 
 
-# compiled when they are first needed, because a replay does not write, and compiling takes milliseconds
+# imported and compiled when they are first needed, because a replay does not write, and both take milliseconds
+@cache
+def _escapes() -> Mapping[str, str]:
+    """Return PyYAML's escape sequences by the character that they represent."""
+    import yaml
+
+    return {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}
+
+
 @cache
 def _escaped() -> re.Pattern[str]:
     """Return a pattern for the characters that PyYAML escapes.
@@ -85,7 +90,7 @@ def _format_text(text: str, bracketed: bool) -> str:
 
 def _escape_text(text: str) -> str:
     for char in _OFTEN_ESCAPED:
-        text = text.replace(char, _ESCAPES[char])
+        text = text.replace(char, _escapes()[char])
     return _escaped_in_quotes().sub(_escape, text)
 
 
@@ -95,6 +100,8 @@ def _format_short(text: str, bracketed: bool) -> str:
 
 
 def _dump(value: Any, bracketed: bool) -> str:
+    import yaml
+
     written: str = yaml.dump(
         [value], Dumper=yaml.SafeDumper, default_flow_style=bracketed, allow_unicode=True, width=10**9
     )
@@ -103,8 +110,8 @@ def _dump(value: Any, bracketed: bool) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     char = match[0]
-    if char in _ESCAPES:
-        return _ESCAPES[char]
+    if char in _escapes():
+        return _escapes()[char]
     code = ord(char)
     return f"\\x{code:02X}" if code <= 0xFF else f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from email.message import EmailMessage, Message
-from email.parser import BytesParser
-from email.policy import HTTP
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from multitrack.tape import jsontext
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage, Message
 
 
 def canonicalize_body(body: bytes, content_type: str | None) -> str:
@@ -148,6 +148,10 @@ def _read_multipart_fields(body: bytes, content_type: str) -> list[tuple[str, st
 
 
 def _list_parts(body: bytes, content_type: str) -> list[Message]:
+    # imported here, because most suites send no multipart bodies, and the import takes several milliseconds
+    from email.parser import BytesParser
+    from email.policy import HTTP
+
     head = b"Content-Type: " + content_type.encode() + b"\r\n\r\n"
     message: EmailMessage = BytesParser(policy=HTTP).parsebytes(head + body)
     return list(message.iter_parts())

@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING
 
 from multitrack import wires
 from multitrack.errors import CassetteMiss, Unplayed
@@ -26,6 +25,9 @@ from multitrack.tape.miss.nearest_recording import NearestRecording
 from multitrack.tape.miss.tool_changes import explain_schema_change
 from multitrack.tape.miss.values import format_difference
 from multitrack.wording import count_noun
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 RECORD_ADVICE = "to record it: "
 """The text before the command that records a request."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from multitrack.tape import jsontext
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching.difference import Difference
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 _FORM = "application/x-www-form-urlencoded"
 _BOUNDARY = re.compile(r"boundary=", re.IGNORECASE)
@@ -99,6 +99,9 @@ def _group(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _list_parts(body: bytes, content_type: str) -> list[tuple[str, Any]]:
+    from email.parser import BytesParser
+    from email.policy import HTTP
+
     message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     return [_read_part(part, number) for number, part in enumerate(message.iter_parts(), start=1)]
 

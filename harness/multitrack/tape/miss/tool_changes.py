@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, get_args
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from typing import TYPE_CHECKING, Any, get_args
 
 from multitrack import wires
 from multitrack.tape.exchange import Request
@@ -15,6 +12,10 @@ from multitrack.tape.matching.difference import ABSENT, Difference
 from multitrack.tape.miss import bodies
 from multitrack.tape.miss.values import format_value
 from multitrack.wires import registry
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 
 def explain_schema_change(
@@ -130,6 +131,8 @@ def _find_field_model(model: type[BaseModel] | None, field: str, inner: str) -> 
 
 
 def _models_of(info: FieldInfo) -> Iterator[type[BaseModel]]:
+    from pydantic import BaseModel
+
     annotations: list[Any] = [info.annotation]
     while annotations:
         annotation = annotations.pop()
