@@ -329,7 +329,7 @@ def revalidate(
 
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="the root of the repository")] = Path()) -> None:
-    """Make git ignore pending recordings, keep the line endings of cassettes, and show tool calls in diffs.
+    """Set up git: ignore pending recordings, keep the line endings of cassettes, and show tool calls in diffs.
 
     Adds lines to .gitignore and .gitattributes.
     """

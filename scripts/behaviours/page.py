@@ -59,11 +59,11 @@ def _write_all() -> Iterator[str]:
     missing = [(entry.name, cell) for entry in ENTRIES for cell in CELLS if _is_missing(entry, cell, found)]
     absent = sum(len(entry.absent) for entry in ENTRIES)
     total = len(ENTRIES) * len(CELLS)
+    unrecorded = f", and {len(missing)} are not yet recorded" if missing else ""
     yield (
-        f"There are {len(ENTRIES)} behaviours in {len(CELLS)} wire formats, which makes {total} combinations: "
-        f"{len(found)} "
-        f"have a cassette ({origins['corpus']} `corpus`, {origins['standin']} `standin`), {absent} do not occur, and "
-        f"{len(missing)} are not yet recorded."
+        f"There are {len(ENTRIES)} behaviours in {len(CELLS)} wire formats, which makes {total} combinations. "
+        f"Of these, {len(found)} have a cassette ({origins['corpus']} `corpus`, {origins['standin']} `standin`), "
+        f"{'' if missing else 'and '}{absent} do not occur{unrecorded}."
     )
     for entry in ENTRIES:
         yield from _write_entry(entry, [one for one in found.values() if one.name == entry.name], missing)

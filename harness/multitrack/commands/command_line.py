@@ -55,7 +55,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool, typer.Option("--force", help="if you pass ids: also change files that have uncommitted changes")
         ] = False,
     ) -> None:
-        """Move pending recordings into their cassettes, unless one of their requests failed. No request is sent.
+        """Move each pending recording into its cassette, unless a recorded request failed. No request is sent.
 
         To accept changed snapshots or reworded requests, pass the ids that multitrack review prints.
         """
@@ -278,10 +278,10 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
     @app.command(epilog=f"Example: multitrack review --json\n\n{_EXIT_CODES}")
     def review(json: _Json = False, force: _Force = False) -> None:
-        """Go through everything that needs a decision: pending recordings, and what the last run of pytest reported.
+        """Go through everything that needs a decision: pending recordings, and results of the last run of pytest.
 
-        pytest reports changed snapshots, requests without a recording, drift, and the findings of an audit. Without a
-        terminal, this command prints the items and their ids. The exit code is 1 if any items remain.
+        These results are changed snapshots, requests without a recording, drift, and the findings of an audit. Without
+        a terminal, the command only prints the items and their ids. The exit code is 1 if any items remain.
         """
         items = _list_items(find_folders)
         if json:
