@@ -15,6 +15,6 @@ def run_benchmark(*, quick: bool) -> Section:
         quick=quick,
         method="the SDK's `messages.create`",
         provider="The provider is a `MockTransport` in the same process.",
-        raw_client='it calls `create(tools=..., tool_choice={"type": "auto"})` with the same schemas, and then '
-        "`Model.model_validate(block.input)` with the model of each tool.",
+        raw_client='It calls `create(tools=..., tool_choice={"type": "auto"})` with the same schemas, and validates '
+        "each call with `Model.model_validate(block.input)`.",
     )

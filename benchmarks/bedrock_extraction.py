@@ -14,7 +14,7 @@ def run_benchmark(*, quick: bool) -> Section:
         {"sync": ()},
         quick=quick,
         method="boto3's `converse`",
-        provider="A handler of botocore's event `before-send` returns the response, so that nothing is sent.",
-        raw_client="it calls `converse(toolConfig=...)` with the same schemas, and then "
-        '`Model.model_validate(block["toolUse"]["input"])` with the model of each tool.',
+        provider="A handler of botocore's `before-send` event returns the response, so that nothing is sent.",
+        raw_client="It calls `converse(toolConfig=...)` with the same schemas, and validates each call with "
+        '`Model.model_validate(block["toolUse"]["input"])`.',
     )

@@ -16,7 +16,7 @@ from benchmarks.extraction_process import (
     RAW_WITHOUT_CHOICE,
 )
 from benchmarks.measurement import CPU_TIME, Results, run_processes
-from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time, join_rounds
 from benchmarks.virtual_environments import create_environment
 
 # the largest acceptable ratio of Multitrack's time to the raw client's, for three calls
@@ -29,10 +29,11 @@ _ROUNDS = {1: (300, 100), 10: (300, 50), 100: (100, 20), 1000: (20, 5)}
 
 _OPENING = """
 This benchmark measures the time that `create` with a `response_model` adds to the SDK's own `create`. The provider is a
-`MockTransport` in the same process, because a network would hide the difference. The *raw client* is code written by
-hand: it calls `create(tools=...)` with the same schemas, and then `Model.model_validate_json(call.function.arguments)`
-with the model of each tool. All candidates return the same models, and multitrack sends the same body as the raw
-client. The raw client is measured twice to show the noise.
+`MockTransport` in the same process, because a network would hide the difference.
+
+The *raw client* is code written by hand. It calls `create(tools=...)` with the same schemas, and validates each call
+with `Model.model_validate_json(call.function.arguments)`. It is measured twice to show the noise. All candidates return
+the same models. Multitrack sends the same body as the raw client.
 """
 
 _SHORT = """
@@ -42,14 +43,14 @@ _SHORT = """
 
 {figures}
 
-The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
+Multitrack should take at most {target} times as long as the raw client. This target is {verdict} ({reached}).
 
-A raw client that omits `tool_choice` sends a smaller body. If that client is the baseline, the ratio is higher: {bare}.
-The SDK checks each parameter against every type in its union, which is slow; Multitrack bypasses the check by sending
-its default `tool_choice="auto"` in `extra_body`.
+A raw client that omits `tool_choice` sends a smaller body. Compared with this client, the ratio is higher: {bare}. The
+SDK checks each parameter against every type in its union, which is slow. Multitrack avoids the check for its default
+`tool_choice="auto"`, and sends this value in `extra_body`.
 
-The next table adds instructor, in its mode for parallel tools. It was measured with the SDK version that instructor
-supports:
+The next table adds instructor, in its mode for parallel tools. All clients in this table use a version of the SDK that
+instructor supports:
 
 {conditions_there}
 
@@ -59,29 +60,33 @@ supports:
 _FIRST_MODEL = """
 ### From the first event to the first model
 
-The same response is streamed, with four characters of the arguments in each event. Times are wall-clock times.
-Each time starts when the transport delivers the event that the column's heading names, and ends when the caller
-receives the first model. The raw client knows which event completes the first call, and validates the collected
-arguments after that event. instructor does not stream parallel tools.
+This benchmark streams the response with three calls. Each event has four characters of the arguments. Times are
+wall-clock times. They start when the transport delivers an event: the first one, or the one that completes the first
+call. They end when the caller receives the first model.
+
+The raw client knows which event completes the first call, and validates the collected arguments after that event. The
+table does not include instructor, because instructor does not stream parallel tools.
 
 {conditions}
 
 {figures}
 
-Number of events that are read after the call is complete and before the model is returned: {extra_events}.
+After the call is complete, Multitrack reads {extra_events} more events before it returns the model.
 """
 
 _LONG = """
 ### Long responses
 
-Each call is 2 KB long. The client is synchronous, and a stream has 100 characters in each event. Times are per call.
+In this benchmark, the responses have up to 1,000 calls. Each call is 2 KB long. In a streamed response, each event has
+100 characters. The client is synchronous. The table shows the time for one call, which is the time for a response
+divided by the number of its calls.
 
-{conditions} Streamed: {streamed_rounds}.
+{conditions} The streamed responses have {streamed_rounds} rounds.
 
 {figures}
 
-If a response has 1,000 calls instead of 100, multitrack's time per call is multiplied by {plain}; if the response
-is streamed, by {streamed}. A factor of 1 means linear growth.
+With 1,000 calls instead of 100, Multitrack needs {plain} times as long for one call, and {streamed} times as long if
+the response is streamed. If the time grows linearly, this factor is 1.
 """
 
 
@@ -150,7 +155,7 @@ def _measure_long(quick: bool) -> str:
     ]
     return _LONG.format(
         conditions=describe_conditions(*plain.values()),
-        streamed_rounds=", ".join(str(results.rounds) for results in streamed.values()),
+        streamed_rounds=join_rounds(list(streamed.values())),
         figures=format_table(
             ["calls", RAW, MULTITRACK, "ratio", f"{RAW}, streamed", f"{MULTITRACK}, streamed", "ratio"], rows
         ),

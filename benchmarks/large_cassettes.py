@@ -9,15 +9,18 @@ from benchmarks.measurement import run_processes
 from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
 
 _TEXT = """
-This benchmark measures the time to open a cassette, replay one request from its middle, and close it. The first column
-has the time to load the file as YAML with libyaml. An interaction has about 3.5 KB. The last two columns are for a
-second test that opens the same cassette: cassettes of 100 kB or more stay in memory, so they are not read again.
+This benchmark opens a cassette, replays one request from the middle of the cassette, and closes the cassette. Each
+interaction is about 3.5 KB long. For comparison, the "as YAML" column shows the time to load the same file with
+libyaml.
+
+The last two columns are for a second test that opens the same cassette. Multitrack keeps cassettes of 100 kB or more in
+memory, so the second test does not read the file again.
 
 {conditions}
 
 {reading}
 
-The next table compares the time to write a cassette with the time of PyYAML and libyaml for the same document:
+The next table shows the time to write a cassette. For comparison, PyYAML with libyaml writes the same document:
 
 {writing}
 """

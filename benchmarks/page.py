@@ -18,12 +18,15 @@ _UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 _HEAD = """# Benchmarks
 
-`make benchmarks` writes this page. The candidates of a table take turns in one process, in a new random order each
-round, so that other load on the machine affects all of them in the same way. A benchmark runs several such processes.
+`make benchmarks` writes this page. Each benchmark runs in several processes. In each round, a process runs all
+candidates of a table once, in a new random order. Other load on the machine thus affects all candidates in the same
+way.
 
-Times are CPU times unless a table says otherwise. A table shows the median of all rounds, with the quartiles in
-parentheses. A ratio is computed from two medians in one process. A table shows the median ratio of the processes, with
-the lowest and the highest ratio in parentheses. Ratios are similar on other machines; times are not.
+Times are CPU times unless a table says otherwise. A table shows the median time of all rounds, with the quartiles in
+parentheses.
+
+Each process computes its own ratios, from the medians of its rounds. A table shows the median of these ratios, with the
+lowest and the highest ratio in parentheses. Ratios are similar on other machines; times are not.
 """
 
 
@@ -54,11 +57,18 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def describe_conditions(*measurements: Results) -> str:
     """Return the date, the machine, the versions and the rounds of ``measurements``, which only differ in rounds."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    machine = f"{platform.system()} {platform.machine()} with {os.cpu_count()} CPUs"
     versions = ", ".join(f"{name} {version}" for name, version in measurements[0].versions.items())
-    rounds = ", ".join(str(results.rounds) for results in measurements)
-    extent = f"Processes: {len(measurements[0].processes)}. Rounds in each: {rounds}."
-    return f"{datetime.now(UTC):%Y-%m-%d}, {python}, {machine}: {versions}. {extent}"
+    processes, rounds = len(measurements[0].processes), join_rounds(measurements)
+    extent = f"{processes} process{'es' * (processes > 1)} of {rounds} round{'s' * (rounds != '1')} each"
+    date = f"{datetime.now(UTC):%Y-%m-%d}"
+    return f"Measured on {date} with {python} on {machine}. The benchmark ran {extent}. Versions: {versions}."
+
+
+def join_rounds(measurements: Sequence[Results]) -> str:
+    """Return a string such as ``300, 100 or 20``."""
+    *others, last = dict.fromkeys(str(results.rounds) for results in measurements)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def format_ratio(spread: Spread) -> str:

@@ -14,21 +14,24 @@ RAW, RAW_AGAIN, MULTITRACK = "raw client", "raw client, again", "multitrack"
 _TARGET = 1.08
 
 _TEXT = """
-This benchmark measures the time that a `response_model` adds to {method}, for a response with three calls. {provider}
-The *raw client* is code written by hand: {raw_client} All candidates send the same body and return the same models. The
-raw client is measured twice to show the noise.
+This benchmark measures the time that a `response_model` adds to {method}. The response has three calls. {provider}
+
+The *raw client* is code written by hand. {raw_client} It is measured twice to show the noise. All candidates send the
+same body and return the same models.
 
 {conditions}
 
 {figures}
 
-The target is at most {target} times the time of the raw client. It is {verdict} ({reached}).
+Multitrack should take at most {target} times as long as the raw client. This target is {verdict} ({reached}).
 
 Multitrack adds {added} to a call. This time hardly depends on the provider, so the ratio is higher for a faster SDK.
-Multitrack decodes the response to `ToolCall` objects with JSON arguments, and keeps what an `Extraction` reports; the
-raw client does neither. Validating JSON takes no longer than validating the SDK's dictionaries. If these steps are
-repeated in a loop, they take 20 µs. After a call to the SDK, which fills the caches of the CPU with its own code, they
-take twice as long, and even longer on a busy machine.
+Multitrack does two things that the raw client does not do. It decodes the response to `ToolCall` objects with JSON
+arguments, and it keeps the data that an `Extraction` reports. The validation itself is not slower: validating JSON
+takes no longer than validating the SDK's dictionaries.
+
+If Multitrack's steps are repeated in a loop, they take 20 µs. After a call to the SDK, they take twice as long, because
+the caches of the CPU are full of the SDK's code. On a busy machine, they take even longer.
 """
 
 

@@ -9,15 +9,16 @@ from benchmarks.page import Section, describe_conditions, format_ratio, format_t
 from benchmarks.redaction_process import GROWING, REQUEST, REQUEST_WITH_SECRET, SIZES, name_candidate
 
 _TEXT = """
-This benchmark measures the time to remove secrets and private names. The request has 3.5 KB and eight tools. Five
-secrets are known in advance, as if they were in environment variables.
+This benchmark measures the time to remove secrets and private names. The request is 3.5 KB long and has eight tools.
+Five secrets are known in advance, as if they were in environment variables.
 
 {conditions}
 
 {requests}
 
-In the next table, the time is for the whole body. The ratio divides the time for one name, secret or event by the same
-time in the smallest body. If the time grows linearly, the ratio stays near 1.
+The next table shows how the time grows with the size of the body. The times are for whole bodies. The ratio compares
+the time for one name, event or secret with the same time in the smallest body. If the time grows linearly, the ratio
+stays near 1.
 
 {growing}
 """

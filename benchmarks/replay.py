@@ -10,20 +10,22 @@ from benchmarks.replay_process import CASES, QUESTION, WALL_TIME, WITH_CASSETTE,
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
 _TEXT = """
-This benchmark compares a replayed call with the fastest possible live call, a call to a provider on the same machine.
-The provider is the stand-in provider in a separate process. It is called over TLS, on an open connection, and returns
-three tool calls. The SDKs are used without extraction. Times are wall-clock times, because a live call waits for its
-response. The second ratio compares the CPU time of the calling process only.
+This benchmark compares a replayed call with the fastest possible live call. The live call goes to the stand-in
+provider, which runs in another process on the same machine. It uses an open TLS connection. The response has three tool
+calls, and the SDKs are used without extraction.
+
+Times are wall-clock times, because a live call waits for its response. The second ratio only compares the CPU times of
+the calling process.
 
 {conditions}
 
 {figures}
 
-A cassette is opened for each replayed call. Only the last column includes the time to open and close the cassette:
-this time is spent on reading the file, and on installing and removing the interceptors of all clients. A test opens its
+Each replayed call opens a cassette of its own. Only the last column includes the time to open and close this cassette.
+This is the time to read the file, and to install and remove the interceptors of all clients. A real test opens its
 cassette only once, even if it sends several requests.
 
-The target is that a replayed call takes less time than a live one. It is {verdict}: the highest ratio is {highest}.
+A replayed call should take less time than a live one. This target is {verdict}: the highest ratio is {highest}.
 """
 
 _RULE = Rule(

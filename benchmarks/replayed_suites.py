@@ -30,18 +30,21 @@ from multitrack.tape.interaction import Interaction
 from multitrack.wires.answer import WireAnswer
 
 _TEXT = """
-Each suite has {tests} tests. A test creates a client and makes one request, whose recorded response has three tool
-calls. Each test has a cassette of its own. The *mock* is the lower limit: it sends the same requests through one
-shared client with the `MockTransport` of its HTTP library, in multitrack's environment but without the plugin. For
-gRPC, the mock is a channel that returns a message. pytest-recording and cassetter replay the same cassettes, each in
-its own environment.
-Times are the CPU times of the whole process, with the start of pytest and all imports. All candidates run in turns.
+Each suite has {tests} tests. A test creates a client and sends one request. The recorded response has three tool calls.
+Each test has a cassette of its own.
+
+The *mock* shows the shortest possible time. It sends the same requests with one shared client, which uses the
+`MockTransport` of its HTTP library. For gRPC, the mock is a channel that returns a message. The mock runs in
+multitrack's environment, but without the plugin. pytest-recording and cassetter replay the same cassettes, each in its
+own environment.
+
+Times are the CPU times of the whole process, including the start of pytest and all imports. The candidates take turns.
 
 {conditions}
 
 {figures}
 
-The time of each candidate, divided by the mock's time (each `█` is a tenth of the mock's time):
+The chart shows the time of each candidate, divided by the mock's time. Each `█` is a tenth of the mock's time:
 
 ```
 {chart}
@@ -51,14 +54,15 @@ The time of each candidate, divided by the mock's time (each `█` is a tenth of
 
 ### The start of pytest
 
-One trivial test, in an environment with the plugin, compared with the same environment without the plugin
-(`-p no:multitrack`). The second row is for `PYTHONDONTWRITEBYTECODE=1`.
+This table compares the time of one trivial test with and without the plugin (`-p no:multitrack`), in the same
+environment. In the second row, `PYTHONDONTWRITEBYTECODE=1` is set.
 
 {start}
 
 ### Two workers
 
-The suite for OpenAI with `pytest-xdist -n 2`. Times are wall-clock times.
+This table compares the suite for OpenAI in one process with the same suite under `pytest-xdist -n 2`. Times are
+wall-clock times.
 
 {workers}
 """
@@ -276,19 +280,20 @@ def _draw_chart(results: Mapping[str, Results], pythons: Mapping[str, str]) -> s
 
 
 def _describe_verdict(results: Mapping[str, Results], rivals: Mapping[str, Sequence[str]]) -> str:
-    lines = []
+    rows = []
     for suite in _SUITES:
         ratio = results[suite.name].ratio(_OURS, to=_MOCK).middle
         target = _TARGET if suite.name == "openai" else _OTHER_TARGET
-        lines.append(f"{suite.title}: {'met' if ratio <= target else 'missed'} ({ratio:.2f}, at most {target})")
+        verdict = "met" if ratio <= target else "missed"
+        rows.append([f"{suite.title}, multitrack / mock", f"{ratio:.2f}", f"at most {target}: {verdict}"])
     for rival in rivals:
         if rival not in results["openai"].processes[0]:
-            lines.append(f"{rival}: cannot run the suite for OpenAI")
+            rows.append([f"OpenAI, {rival} / multitrack", "", f"at least {_RIVAL_TARGET}: cannot run the suite"])
             continue
         ratio = results["openai"].ratio(rival, to=_OURS).middle
         verdict = "met" if ratio >= _RIVAL_TARGET else "missed"
-        lines.append(f"{rival}: {verdict} ({ratio:.2f} times as long for OpenAI, at least {_RIVAL_TARGET})")
-    return "Targets: " + "; ".join(lines) + "."
+        rows.append([f"OpenAI, {rival} / multitrack", f"{ratio:.2f}", f"at least {_RIVAL_TARGET}: {verdict}"])
+    return format_table(["ratio", "measured", "target"], rows)
 
 
 def _format_start(start: Mapping[str, Results]) -> str:

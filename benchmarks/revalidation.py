@@ -11,14 +11,14 @@ from benchmarks.revalidation_process import CALLS, CASES
 _TARGET = 10_000
 
 _TEXT = """
-This benchmark measures how long `multitrack revalidate` takes for {calls:,} recorded calls. This includes finding and
-reading the cassettes, decoding the responses, and validating every call.
+This benchmark measures how long `multitrack revalidate` takes for {calls:,} recorded calls. The command finds and reads
+the cassettes, decodes the responses, and validates every call.
 
 {conditions}
 
 {figures}
 
-The target is at least {target:,} calls per second. It is {verdict}.
+`multitrack revalidate` should validate at least {target:,} calls per second. This target is {verdict}.
 """
 
 

@@ -13,9 +13,9 @@ from benchmarks.snapshots_process import CASES, OPTIONS, SIZES, name_candidate
 _TARGETS = {30: 0.005, 200: 0.5}
 
 _TEXT = """
-This benchmark measures how long a failing comparison takes. This includes pairing the calls, finding the differences
-and writing the report. The expected and received lists are equally long. All calls are to one tool, so any two
-calls can be paired. The tolerance is 0.01 for all numbers, so every pair of numbers must be compared.
+This benchmark measures how long a failing comparison takes. A comparison pairs the calls, finds the differences and
+writes the report. There are as many received calls as expected calls. All calls are to one tool, so each expected call
+may be paired with each received call. The tolerance is 0.01 for all numbers, so all pairs of numbers must be compared.
 
 {conditions}
 
