@@ -38,7 +38,7 @@ class DemoFailed(MultitrackError):
 def run(examples: Path) -> int:
     """Run the demo on the tests in ``examples``, and print each step.
 
-    The committed cassettes are in the folder ``cassettes`` next to ``examples``. New cassettes are recorded in a
+    The committed cassettes are in the ``cassettes`` folder next to ``examples``. New cassettes are recorded in a
     temporary folder, so that no project file is written.
 
     Returns:

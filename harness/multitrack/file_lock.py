@@ -1,7 +1,8 @@
 """Locks between processes that write the same file.
 
-The lock for a file is another file, in the system's temporary folder. It is removed when the lock is released. On
-Windows, filelock implements the locks. It is not used on other systems, because it leaves its files behind there.
+The lock for a file is another file, in the system's temporary folder. The lock file is removed when the lock is
+released. On Windows, filelock implements the locks. On other systems, filelock is not used, because it would leave
+its files behind.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def lock_name(path: Path) -> str:
 def lock(name: str) -> Iterator[None]:
     """Wait until no other process or thread holds the lock ``name``, and hold it within the block.
 
-    The function ``lock_name`` returns the name for a file.
+    ``lock_name`` returns the name of the lock for a file.
     """
     with _hold(_find_lock(name), wait=True):
         yield

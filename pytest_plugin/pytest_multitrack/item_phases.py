@@ -80,7 +80,10 @@ def _fingerprint_results(config: pytest.Config, interaction: Interaction) -> tup
 
 @contextmanager
 def watch_call(item: pytest.Item) -> Iterator[None]:
-    """If the test's tape has a violation, raise it at the end of the call phase, even if the test's code caught it."""
+    """At the end of the call phase, raise the violation of the test's tape, if any.
+
+    The violation is raised even if the test's code caught it before.
+    """
     with ItemState.of(item).watch_phase():
         if "anyio_backend" not in getattr(item, "fixturenames", ()):
             yield

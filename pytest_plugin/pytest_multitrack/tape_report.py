@@ -37,7 +37,9 @@ def fail_for_violation(
     item: pytest.Item,
     error: pytest.ExceptionInfo[BaseException] | None,
 ) -> PhaseFailure:
-    """Turn ``report`` into a failure because of ``violation``, with its text and the frames of the user's code.
+    """Turn ``report`` into a failure because of ``violation``.
+
+    The report then shows the text of the violation and the frames of the user's code.
 
     Args:
         error: The error that the phase of ``item`` ended with, None if it ended without one.

@@ -251,7 +251,10 @@ class _ChangeFinder:
         return self._make(kind, difference, explanation or what, identity, noise=noise)
 
     def _find_noise_within(self, difference: AlignedDifference, value: Any) -> tuple[str, ...]:
-        """Return the kinds of random values in ``value``, which has no recorded counterpart. Empty if it has none."""
+        """Return the kinds of random values in ``value``, which has no recorded counterpart.
+
+        Empty if ``value`` contains none.
+        """
         size = len(difference.sent_path)
         if any(path[:size] == difference.sent_path and not inner for path, inner in self._unstable):
             return ("proven",)

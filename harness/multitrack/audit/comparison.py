@@ -264,7 +264,7 @@ class RequestComparer:
 
 
 def _looks_real(value: str) -> bool:
-    """Return whether ``value`` looks like a real credential, rather than like a filter's replacement for one."""
+    """Return whether ``value`` looks like a real credential. A filter's replacement for a credential does not."""
     return len(value) >= 16 and any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
 
 

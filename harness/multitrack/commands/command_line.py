@@ -320,7 +320,7 @@ def _split_ids(names: Sequence[Path]) -> list[str]:
     """Return the item ids among the arguments. Empty if all arguments are paths.
 
     Raises:
-        typer.BadParameter: Some are ids, and some are paths.
+        typer.BadParameter: Some arguments are ids, and others are paths.
     """
     from multitrack.commands.review_items import is_id
 

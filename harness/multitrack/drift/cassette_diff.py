@@ -58,7 +58,10 @@ def _target(interaction: Interaction) -> Hashable:
 def _pair(
     olds: Sequence[Hashable], news: Sequence[Hashable], free_olds: Sequence[int], free_news: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
-    """Pair unpaired interactions that have equal keys, in order. Yield the new and the old position of each pair."""
+    """Pair interactions that have equal keys, in order. Yield the new and the old position of each pair.
+
+    Only the interactions at ``free_olds`` and ``free_news`` are paired.
+    """
     waiting: defaultdict[Hashable, list[int]] = defaultdict(list)
     for old in reversed(free_olds):
         waiting[olds[old]].append(old)

@@ -55,9 +55,10 @@ def compare_conversations(
 ) -> ConversationDrift:
     """Compare each live response with the recorded response to the same request.
 
-    Equal requests are paired in order. If a request has no recording, an earlier response may be the reason: if one
-    differs from its recording, the conversation has diverged, and later requests without a recording are not reported.
-    Otherwise, the program changed the request.
+    Equal requests are paired in order. A request without a recording has one of two causes:
+
+    - If an earlier response differs from its recording, the conversation has diverged. The request is not reported.
+    - Otherwise, the program changed the request.
 
     A temporary error is ignored on both sides if a later attempt succeeded.
 

@@ -141,9 +141,10 @@ def _list_kinds(schema: Any) -> set[str]:
 
 
 def _cut_off(recorded: str, value: Any) -> str:
-    """Return ``value`` as arguments without their end: truncated text, or valid JSON without the last field.
+    """Return ``value`` as truncated arguments.
 
-    The arguments are valid JSON if ``recorded`` is valid JSON.
+    If ``recorded`` is valid JSON, the result is valid JSON without the last field. Otherwise, the text of the
+    arguments is truncated.
     """
     try:
         json.loads(recorded)

@@ -53,14 +53,15 @@ def collect_calls(
     """Collect the calls in an iterable.
 
     Args:
-        value: An ``Extraction``, or an iterable of models, dicts, ``ToolCall``, or an SDK's tool calls.
+        value: An ``Extraction``, or an iterable. The items may be models, dicts, ``ToolCall`` objects, or an SDK's
+            tool calls.
         options: The options of the comparison.
         redact_text: Applied to every string in the arguments.
         is_expected: Whether the calls are the expected ones, which may contain matchers.
 
     Raises:
-        UnwritableValue: ``value`` is not an iterable of calls, or contains a value that cannot be written. The message
-            contains its path: ``[1].payload``.
+        UnwritableValue: ``value`` is not an iterable of calls, or contains a value that cannot be written. The
+            message contains its path: ``[1].payload``.
     """
     if isinstance(value, (BaseModel, Mapping, ToolCall)) or (is_dataclass(value) and not isinstance(value, type)):
         raise UnwritableValue(

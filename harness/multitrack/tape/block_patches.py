@@ -38,7 +38,7 @@ class BlockPatches(Generic[B]):
         self._lock = threading.RLock()
 
     def register(self, trigger: str, patches: PatchFactory) -> None:
-        """Call ``patches`` with the ``trigger`` module when it is imported, and apply the returned patches."""
+        """When the ``trigger`` module is imported, call ``patches`` with the module, and apply the returned patches."""
         with self._lock:
             self._registered.append((trigger, patches))
             if self._is_watching:

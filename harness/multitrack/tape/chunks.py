@@ -98,7 +98,7 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
     """Return the chunks of a live ``body``.
 
     Args:
-        times: The offsets at which chunks ended, in order, each with the milliseconds since the request was sent.
+        times: Maps the offset at which a chunk ended to the milliseconds since the request was sent, in order.
         body: The decoded body.
         content_type: The content type of the body.
     """

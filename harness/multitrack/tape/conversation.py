@@ -29,7 +29,10 @@ Takes a redacted request, the reason, and the differences in its last message.
 
 
 class RecordedConversation:
-    """Replays a streaming request (see ``exchange.Conversation``). Several threads may use the same conversation."""
+    """The replay of a streaming request (see ``exchange.Conversation``).
+
+    Several threads may use the same conversation.
+    """
 
     def __init__(
         self,

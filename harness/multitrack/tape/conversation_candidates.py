@@ -56,7 +56,9 @@ class ConversationCandidates:
         return f"another call has already replayed {self.nearest}", ()
 
     def keep_with_message(self, position: int, key: MatchingKey, sent: Request) -> Mismatch | None:
-        """Keep the candidates that have the message ``sent`` at ``position``. If there are none, return the reason.
+        """Keep the candidates that have the message ``sent`` at ``position``.
+
+        If no candidate remains, return the reason.
 
         Args:
             position: The position of the message, from 0.

@@ -27,7 +27,7 @@ _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 408, 409, 429, 500
 
 @dataclass(frozen=True, slots=True)
 class UnknownParts:
-    """The parts of a URL that match any recorded value, because the client was created without them."""
+    """The unknown parts of a URL. They match any recorded value, because the client was created without them."""
 
     origin: bool = False
     """True if the scheme, the host and the port are unknown."""
@@ -150,12 +150,12 @@ class Replay:
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, one of ``settings.PACES``.
 
-        If ``recorded`` has a status after which clients retry, the replay's headers ask them to wait for only one
-        millisecond, unless the pace is ``recorded``. The cassette keeps the recorded value.
+        If clients retry after the recorded status, the replay's headers ask them to wait for only one millisecond.
+        The recorded value is kept if the pace is ``recorded``, and always stays in the cassette.
 
-        The body is encoded as it was when it was received. If the recorded request accepted that encoding, but the
-        replaying client does not, the body is not encoded, because the client may lack the library. ``accept_encoding``
-        is the header that the replaying client sends.
+        The body is encoded as it was when it was received. It is not encoded if the replaying client no longer
+        accepts an encoding that the recorded request accepted, because the client may lack the library.
+        ``accept_encoding`` is the header that the replaying client sends.
         """
         recorded = _negotiate_encoding(recorded, accept_encoding)
         if pace == "recorded":
@@ -237,7 +237,7 @@ class ResponseRecorder(Protocol):
 
         Args:
             chunk: The bytes that arrived.
-            continued: Whether the network split a chunk, and these bytes continue the previous part.
+            continued: Whether these bytes continue the previous part, because the network split a chunk.
         """
 
     def record_end(
@@ -292,7 +292,7 @@ class Conversation(Protocol):
     def resolve_stall(self) -> CassetteMiss | None:
         """Handle a client that is waiting for a response although it must send more messages first.
 
-        Returns the miss for the interceptor to raise, or ``None`` if there is a response by now.
+        Returns the miss for the interceptor to raise, or ``None`` if a response is already available.
         """
 
 

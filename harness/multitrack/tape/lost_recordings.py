@@ -50,7 +50,7 @@ RequestFilter = Callable[[Request], Request]
 
 @dataclass(frozen=True, slots=True)
 class LostRecording:
-    """A recording that answers the request but is in another file, and the command that gives it to the test."""
+    """A recording in another file that answers the request, with the command that gives the recording to the test."""
 
     reason: str
     advice: str
@@ -177,7 +177,7 @@ class RecordingSearch:
         )
 
     def _find_renaming(self, path: Path, owner: str, *, is_module: bool = False) -> tuple[str, str] | None:
-        """Return the old and the new name for a ``multitrack mv`` that moves the cassette at ``path`` to the test.
+        """Return the old and the new name for a ``multitrack mv`` command that moves the cassette at ``path``.
 
         None if ``multitrack mv`` cannot move the cassette.
 
@@ -450,7 +450,9 @@ def _without_refused(pending: Cassette, path: Path) -> Cassette:
 
 
 def format_move_command(path: Path, target: Path, shown_path: str, shown_target: str) -> str:
-    """Return the command that moves the cassette at ``path`` to ``target``, with git if git tracks the cassette.
+    """Return the command that moves the cassette at ``path`` to ``target``.
+
+    The command uses ``git mv`` if git tracks the cassette.
 
     Args:
         path: The cassette.

@@ -113,7 +113,7 @@ def current_block() -> NetworkBlock | None:
 
 @contextmanager
 def install(block: NetworkBlock) -> Iterator[None]:
-    """Make ``block`` the current block within the ``with`` block.
+    """Within the ``with`` block, make ``block`` the current network block.
 
     The interceptors must be installed: see ``active.block_network``.
     """

@@ -52,7 +52,10 @@ class OutlivingThreads:
 
     @contextmanager
     def starting_for_several_tests(self) -> Iterator[None]:
-        """Exempt threads that a fixture with a wider scope starts within the block. Several tests may use them."""
+        """Allow threads that are started within the block to outlive the current test.
+
+        The threads belong to a fixture with a wider scope, so several tests may use them.
+        """
         before = set(threading.enumerate())
         try:
             yield

@@ -20,11 +20,11 @@ class Project:
 
     settings: Settings = field(default_factory=Settings)
     cassettes_dir: Path | None = None
-    """The root of all cassettes. ``None`` for a folder ``cassettes`` next to each test file."""
+    """The root of all cassettes. ``None`` for a ``cassettes`` folder next to each test file."""
     models: ModelPaths = ModelPaths()  # noqa: RUF009 - it is frozen
     """The import paths of the models for recorded tool calls."""
     allow_ci_writes: bool = False
-    """True if runs may write cassettes and snapshots while the environment variable ``CI`` is set."""
+    """True if runs may write cassettes and snapshots while the ``CI`` environment variable is set."""
     snapshot_ignore: tuple[str, ...] = ()
     """Paths of values that no ``calls_snapshot`` compares, in addition to the paths that the test ignores."""
     block_network: bool = False

@@ -18,7 +18,7 @@ _IN_URL = re.compile(rf"(?i)(?<=[?&])({'|'.join(sorted(secrets.CREDENTIAL_PARAME
 
 
 class _HiddenText(str):
-    """A string that its ``repr`` hides, because pytest prints all parts of a failed assertion."""
+    """A string whose ``repr`` does not show the text, because pytest prints all parts of a failed assertion."""
 
     displayed: str
 

@@ -75,11 +75,11 @@ class Tape:
             test: The node id of the test that records. ``None`` outside of any test.
             shared: Whether other tests use the same cassette.
             additional_paths: Cassettes that are also replayed, but never written.
-            load: Reads the cassette, for a format of the project's own. Default: Multitrack reads ``path``.
+            load: Reads a cassette in the project's own format. Default: Multitrack reads ``path``.
             filters: Functions that change requests and responses.
-            matchers: The project's own comparisons of requests. With them, an empty ``match_on`` means that nothing
-                else is compared.
-            appends: Whether the mode ``record`` appends to the cassette, instead of replacing the earlier recording of
+            matchers: The project's own comparisons of requests. If there are any, an empty ``match_on`` means that
+                nothing else is compared.
+            appends: Whether ``record`` mode appends to the cassette, instead of replacing the earlier recording of
                 the test.
             fingerprint_results: Returns the fingerprints to store with a response when the test passed.
             record_hint: The command that records the test, for messages.
@@ -87,13 +87,13 @@ class Tape:
             root: The folder that the node ids of tests start from. Default: the current directory.
             clock: Returns the current time.
             cache: Keeps large cassettes in memory for other tapes. Default: a separate cache for this tape.
-            answers: Answers all requests instead of a cassette, which is then not read. ``path`` is only shown, and
-                ``mode`` must be ``replay``.
-            rebinding: With this function, in the mode ``replay``, a recording also answers a request whose wording
-                changed. ``save`` then stores the new request with the recorded answer, within the context manager that
-                the function returns for the cassette's path. Default: only an equal request is answered.
-            rebind_hint: Returns the command that keeps the recorded answer after a miss. Its result is None if there is
-                no such command.
+            answers: Answers all requests. The cassette is then not read, and ``path`` is only used in messages.
+                Requires ``replay`` mode.
+            rebinding: If set, ``replay`` mode also accepts a recording whose request differs only in its wording.
+                ``save`` then stores the new request with the recorded answer. It does so within the context manager
+                that this function returns for the cassette's path. Default: only an equal request is answered.
+            rebind_hint: Returns the command that keeps the recorded answer after a miss. Its result is None if there
+                is no such command.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -272,7 +272,7 @@ class Tape:
 
     @property
     def sent_exchanges(self) -> Sequence[Interaction]:
-        """Like ``answered_interactions``, but with the requests as the test sent them."""
+        """The same interactions as in ``answered_interactions``, but with the requests as the test sent them."""
         return (*self._session.sent_exchanges, *self._recorder.interactions())
 
     @property

@@ -147,8 +147,8 @@ def create_stream_decoder(wire: str) -> StreamDecoder:
 def recognize(body: object) -> str | None:
     """Return the wire format of an answer, recognized by its shape. None if no format has that shape.
 
-    Never raises, whatever ``body`` is. An error body in OpenAI's form counts as ``openai.chat``, because errors
-    have the same form in all of OpenAI's formats.
+    Accepts any ``body`` and never raises an error. An error body in OpenAI's form counts as ``openai.chat``, because
+    errors have the same form in all of OpenAI's formats.
     """
     match body:
         case bytes() | bytearray() | memoryview() | str():
@@ -198,7 +198,7 @@ def continue_conversation(
 
 
 def read_request(body: object, url: str = "") -> RequestSummary:
-    """Return the model and the tool names of a request body. Never raises, whatever ``body`` is.
+    """Return the model and the tool names in a request body. Accepts any ``body`` and never raises an error.
 
     Args:
         body: The body as received (bytes or text), or parsed JSON. Its format is recognized.

@@ -166,11 +166,16 @@ def _canonicalize_arguments(call: ToolCall) -> str | None:
 
 
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
-    """Return, for each call, the position of the recorded call that it comes from, or None if it is a new call.
+    """Find the recorded call that each of ``calls`` comes from. Return its position, or None for a new call.
 
-    Each recorded call is used at most once. An equal call is preferred, then one with the same id, then one with the
-    same name, then the one in the same position. The call keeps the other fields of that recorded call, such as the
-    signature of a thought.
+    Each recorded call is used at most once. The recorded calls are searched in this order:
+
+    - an equal call
+    - a call with the same id
+    - a call with the same name
+    - the call in the same position
+
+    A call keeps the other fields of its recorded call, such as the signature of a thought.
     """
     sources: list[int | None] = [None] * len(calls)
     free = set(range(len(recorded)))

@@ -39,7 +39,7 @@ def format_json(value: Any, *, is_ascii: bool = False, **layout: Any) -> str:
     Args:
         value: The value. Lone surrogates, which UTF-8 cannot encode, are escaped.
         is_ascii: Escape every character that is not ASCII.
-        layout: The options ``indent`` and ``separators`` of ``json.dumps``.
+        layout: The ``indent`` and ``separators`` options of ``json.dumps``.
     """
     text = json.dumps(value, ensure_ascii=is_ascii, **layout)
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

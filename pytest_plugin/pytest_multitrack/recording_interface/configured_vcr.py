@@ -72,9 +72,8 @@ class ConfiguredVcr:
 
         Args:
             name: The name of the matcher.
-            builtin: Whether both vcrpy and Multitrack have a matcher with this name. Multitrack's is then used unless
-                the
-                project replaced vcrpy's.
+            builtin: Whether both vcrpy and Multitrack have a matcher with this name. If so, Multitrack's matcher is
+                used, unless the project replaced vcrpy's.
         """
         function = self.vcr.matchers.get(name)
         if function is None or (builtin and function is self._initial_matchers.get(name)):

@@ -1,4 +1,4 @@
-"""A request to the Messages API: reads its text and tools, and rejects requests that Anthropic would reject.
+"""Parse requests to Anthropic's Messages API, and reject requests that Anthropic would reject.
 
 https://platform.claude.com/docs/en/api/messages
 """

@@ -1,4 +1,4 @@
-"""Ollama's chat API: parses request bodies, and writes answers as JSON or as lines of JSON.
+"""Parse requests to Ollama's chat API, and write answers as JSON or as lines of JSON.
 
 The format is described at https://docs.ollama.com/api/chat, and its errors at https://docs.ollama.com/api/errors.
 """

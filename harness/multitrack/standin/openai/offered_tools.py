@@ -1,7 +1,7 @@
-"""The tools that a request to OpenAI offers. Rejects the ones that OpenAI would reject.
+"""Read the tools that a request to OpenAI offers. Reject the tools that OpenAI would reject.
 
-The rules come from https://platform.openai.com/docs/api-reference/chat/create#chat_create-tools. The rules
-for ``strict`` come from https://platform.openai.com/docs/guides/structured-outputs#supported-schemas.
+The rules come from https://platform.openai.com/docs/api-reference/chat/create#chat_create-tools. The rules for
+``strict`` come from https://platform.openai.com/docs/guides/structured-outputs#supported-schemas.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _find_type_problem(schema: Any) -> str | None:
 
 
 def _find_strict_problems(schema: Any, context: tuple[str, ...]) -> Iterator[str]:
-    """Yield a message, in OpenAI's words, for each part of ``schema`` that ``strict`` does not allow."""
+    """Yield a message, in OpenAI's words, for each part of ``schema`` that is invalid in a strict schema."""
     if not isinstance(schema, Mapping):
         return
     if "$ref" in schema and (siblings := sorted(schema.keys() - {"$ref"})):

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: parses request bodies, and writes answers as JSON or as server-sent events.
+"""Parse requests to OpenAI's Responses API, and write answers as JSON or as server-sent events.
 
 The formats are described at https://platform.openai.com/docs/api-reference/responses and on its ``-streaming`` page.
 """

@@ -1,4 +1,4 @@
-"""GenerateContent over gRPC: parses serialized requests, and replies with serialized messages and a status."""
+"""Serve GenerateContent over gRPC: parse serialized requests, and reply with serialized messages and a status."""
 
 from __future__ import annotations
 

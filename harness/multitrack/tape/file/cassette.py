@@ -34,7 +34,10 @@ class Cassette:
 
     @property
     def provenance(self) -> Provenance:
-        """The first of ``standin``, ``local``, ``corpus`` and ``live`` that is the provenance of any response."""
+        """The provenance of the responses.
+
+        This is the first of ``standin``, ``local``, ``corpus`` and ``live`` that any response has.
+        """
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")
 

@@ -31,10 +31,12 @@ _OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 def file_name(name: str) -> str:
     """Return ``name`` as a file name, without a suffix.
 
-    ASCII characters that are invalid on any file system are percent-encoded, and so is the suffix that is reserved
-    for pending recordings. Non-ASCII characters are percent-encoded only if they are not printable, or if ``name`` is
-    not in composed form (NFC): a file system that composes names would map two names to one file. A name longer than
-    180 bytes is truncated, and ends in ``~`` and 8 hexadecimal digits of its sha256.
+    - ASCII characters that are invalid on any file system are percent-encoded. So is the suffix that is reserved for
+      pending recordings.
+    - Non-ASCII characters are percent-encoded if they are not printable.
+    - All non-ASCII characters are percent-encoded if ``name`` is not in composed form (NFC). Otherwise, a file system
+      that composes names would map two names to one file.
+    - A name longer than 180 bytes is truncated, and ends in ``~`` and 8 hexadecimal digits of its sha256.
     """
     is_composed = unicodedata.is_normalized("NFC", name)
     return _shorten(

@@ -43,7 +43,7 @@ def find_message_class(version: str, name: str) -> type[Message]:
 
 
 def normalize_request(document: Any, kind: type[Message]) -> dict[str, Any]:
-    """Return a request message in its normal form. Raises ValueError if ``kind`` does not have all of its fields."""
+    """Return a request message in its normal form. Raises ValueError if the message has a field that ``kind`` lacks."""
     if not isinstance(document, dict):
         raise ValueError("the body is not a JSON object")
     if WIRE in document:

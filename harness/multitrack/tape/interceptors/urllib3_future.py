@@ -1,8 +1,8 @@
-"""Refuses the requests of urllib3-future, which Multitrack cannot record.
+"""Refuse the requests of urllib3-future, which Multitrack cannot record.
 
 urllib3-future is a fork of urllib3 that niquests requires. By default, installing the fork replaces the ``urllib3``
-package, so requests, botocore and other clients use the fork, too. The fork shares only class names with urllib3:
-it speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
+package, so requests, botocore and other clients use the fork, too. The fork shares only class names with urllib3: it
+speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
 """
 
 from __future__ import annotations

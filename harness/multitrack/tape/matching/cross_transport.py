@@ -1,4 +1,4 @@
-"""Match requests with recordings of the same Vertex AI call that used the other transport (gRPC or REST)."""
+"""Match requests with recordings of the same Vertex AI call over the other transport (gRPC or REST)."""
 
 from __future__ import annotations
 

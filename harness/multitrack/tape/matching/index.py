@@ -159,8 +159,8 @@ class Index:
     def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
         """Return the entry that answered the last request with ``key``, or ``None`` if there was no such request.
 
-        If ``accepts`` is given, look at the entries that answered requests with ``key``, and return the one that
-        comes last in the cassette among those that ``accepts`` accepts.
+        With ``accepts``, only the entries that it accepts are considered, and the result is the one that comes last
+        in the cassette.
         """
         if accepts is not None:
             return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)

@@ -1,4 +1,4 @@
-"""The setting ``placeholders``: words that replace parts of a request before it is recorded and compared."""
+"""The ``placeholders`` setting: words that replace parts of a request before it is recorded and compared."""
 
 from __future__ import annotations
 

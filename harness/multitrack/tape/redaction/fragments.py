@@ -70,7 +70,7 @@ class _Place:
         return place
 
     def iterate_texts(self) -> Iterator[tuple[object, _Place]]:
-        """Yield each place below this one whose strings are pieces of a longer string, with the place's key."""
+        """Yield each place below this place whose strings are pieces of a longer string, with the key of the place."""
         for key, place in self.children.items():
             # values such as the model and the id are the same in each event, so they are not pieces of a string
             if len(place.pieces) > 1 and place.pieces.count(place.pieces[0]) < len(place.pieces):

@@ -86,8 +86,9 @@ def _has_ordinary_shape(url: str) -> bool:
 class Redactor:
     """Removes secrets and private names from requests, responses and strings.
 
-    A redactor learns credentials from the environment and from each request before the request is matched, so that the
-    live request and the recording are redacted in the same way. Redaction is idempotent. Thread-safe.
+    A redactor learns credentials from the environment and from each request. It learns them before the request is
+    matched, so that the live request and the recording are redacted in the same way. Redaction is idempotent.
+    Thread-safe.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class Redactor:
 
     @property
     def known_secrets(self) -> frozenset[str]:
-        """The secrets that were learned so far, exactly as a request contained them or a variable was set to them."""
+        """The secrets that were learned so far, exactly as they appeared in a request or in an environment variable."""
         return self._known.values
 
     def find_secrets(self, text: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from multitrack.tape.sessions.session import Session
 
 
 class LiveSession(Session):
-    """Sends all requests to the network, without a cassette."""
+    """A session that sends all requests to the network, without a cassette."""
 
     def __init__(self, gate: LiveGate) -> None:
         self._gate = gate

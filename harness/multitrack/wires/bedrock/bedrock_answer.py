@@ -89,7 +89,7 @@ def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def read_model(fields: Mapping[str, Any]) -> str | None:
-    """Return the model if a prompt router chose it. Other answers do not name their model."""
+    """Return the name of the model if a prompt router chose the model. Other answers do not name their model."""
     return as_text(as_object(as_object(fields.get("trace")).get("promptRouter")).get("invokedModelId"))
 
 

@@ -21,10 +21,10 @@ END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.f
 
 
 class ResponsesStreamDecoder(StreamDecoder):
-    """Build the output items of a Responses stream from its events.
+    """A decoder that builds the output items of a Responses stream from its events.
 
-    OpenAI numbers the items with ``output_index``. Other servers leave it out, send 0 for every item, or change the id
-    of an item between its events. Therefore, an item is identified by its ``id``, otherwise by its ``call_id``,
+    OpenAI numbers the items with ``output_index``. Other servers leave it out, send 0 for every item, or change the
+    id of an item between its events. Therefore, an item is identified by its ``id``, otherwise by its ``call_id``,
     otherwise by its index.
     """
 

@@ -34,7 +34,7 @@ class CallStyle(ABC):
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
     ) -> Any:
-        """Replay a call, and return what the method returns to its caller.
+        """Replay a call, and return the result of the gRPC method, for its caller.
 
         ``send`` sends the messages of a streaming request. It is None for other requests.
         """

@@ -71,7 +71,7 @@ class GrpcMethod:
         return Request("POST", self.url, to_headers(metadata), body.encode())
 
     def create_stream_request(self, metadata: Pairs | None) -> Request:
-        """Return a request that will stream its messages, and has none yet."""
+        """Return a request that will stream its messages. It contains no messages yet."""
         return Request("POST", self.url, to_headers(metadata), b"[]", [])
 
     def serialize_messages(self, response: Response) -> list[bytes]:
@@ -201,7 +201,7 @@ class GrpcCallRecording:
         self.record_status(GrpcStatus.from_call(call))
 
     def record_status(self, status: GrpcStatus) -> None:
-        """Record that the call ended with ``status``, see ``record_call``."""
+        """Record that the call ended with ``status``. See ``record_call``."""
         with self._lock:
             if not self._has_ended:
                 is_lost = status.code in _CLIENT_CODES and not status.trailing_metadata

@@ -304,7 +304,7 @@ def send_requests(
     requests: Iterator[Any],
     to_json: Callable[[Any], bytes],
 ) -> None:
-    """Send ``requests`` to a replayed call until there are no more, or the call has ended or was dropped.
+    """Send ``requests`` to a replayed call. Stop early if the call has ended or was dropped.
 
     Args:
         find_call: Returns the call, or None if the call was dropped. May be a weak reference to the call.
