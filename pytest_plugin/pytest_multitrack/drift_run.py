@@ -32,7 +32,7 @@ DRIFTED = "drifted"
 
 @dataclass
 class _DriftingTest:
-    """The running test, with an outcome and the drift of its tapes for each of its runs."""
+    """The running test, with the outcome of each of its runs, and the drift of its tapes in each run."""
 
     name: str = ""
     accept_hint: str | None = None

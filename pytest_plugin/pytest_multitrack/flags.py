@@ -355,8 +355,8 @@ def drift_options(config: pytest.Config) -> DriftOptions | None:
     """Return the options of a drift run, or None if ``--calls-drift`` is not set.
 
     Raises:
-        pytest.UsageError: An option of the drift run is set without ``--calls-drift`` or is invalid, or another flag
-            would write live responses to snapshots.
+        pytest.UsageError: An option of the drift run is invalid, or is set without ``--calls-drift``. Also raised if
+        another flag would write live responses to snapshots.
     """
     option = config.option
     samples: int | None = option.multitrack_drift_samples

@@ -37,8 +37,8 @@ def find_behaviour(item: pytest.Item) -> tuple[str, str]:
     """Return the wire format and the name of the behaviour that ``item``'s marker selects.
 
     Raises:
-        BadOption: The marker has the wrong arguments, or it has no arguments and no parameter of the test is a
-            behaviour.
+        BadOption: The marker has the wrong arguments. A marker without arguments is only valid if a parameter of the
+            test is a behaviour.
     """
     from multitrack.errors import BadOption
     from multitrack.library import Behaviour
@@ -78,7 +78,7 @@ def uses_vcr_marker(node: pytest.Item | pytest.Collector) -> bool:
 
 
 def find_mistyped(item: pytest.Item) -> str | None:
-    """Return the name of a marker on ``item`` that resembles one of the plugin's and is not registered.
+    """Return the name of an unregistered marker on ``item`` that resembles one of the plugin's markers.
 
     Without this check, pytest would only warn about the marker.
     """

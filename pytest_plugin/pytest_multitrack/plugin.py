@@ -41,7 +41,7 @@ def pytest_load_initial_conftests(
     # a conftest may import an application that constructs OpenAI() at module level
     with module_level_clients.preparing_imports(lambda: flags.may_go_live(early_config, parser, args)):
         result = yield
-    # after the conftests, because some of them define an option --record of their own, or load pytest-recording
+    # after the conftests, because some of them define a --record option of their own, or load pytest-recording
     flags.add_record_option(early_config, parser)
     registration.register(early_config, parser)
     return result

@@ -6,7 +6,7 @@ import pytest
 
 
 class ViolationPainter:
-    """A plugin for the process that prints. It colours the text of violations if the terminal has colours."""
+    """A plugin for the process that prints. It colours the text of violations if the terminal supports colours."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -388,7 +388,7 @@ NEWER = {
     "interaction 1: the response has an unknown key 'via'": OURS.replace(b"status", b"via: proxy, status"),
     "interaction 1: unknown ending 'paused' or provenance 'live'": OURS.replace(b"status", b"ending: paused, status"),
     "interaction 1: unknown ending 'complete' or provenance 'edge'": OURS.replace(b"meta", b"  provenance: edge\nmeta"),
-    "interaction 1: the key 'by' must be 'event' or 'item', not 'byte'": OURS.replace(
+    "interaction 1: the 'by' key must be 'event' or 'item', not 'byte'": OURS.replace(
         b"status", b"chunks: {by: byte}, status"
     ),
 }

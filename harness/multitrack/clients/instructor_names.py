@@ -106,7 +106,7 @@ def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
 def look_up_attribute(instance: object, name: str) -> Any:
     """Raise an ``AttributeError`` that helps users of instructor. For ``__getattr__`` of Multitrack's objects.
 
-    If instructor's clients have the attribute ``name``, the error says what to use instead. Otherwise, the attribute
+    If instructor's clients have a ``name`` attribute, the error says what to use instead. Otherwise, the attribute
     is looked up again: if it is a property that raised an error, that error appears.
     """
     if name in CLIENT_NAMES:

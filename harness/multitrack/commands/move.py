@@ -224,7 +224,7 @@ def _move_snapshots(renaming: Renaming, files: OwnedFiles) -> Iterator[FileChang
 
 
 def with_root(renaming: tuple[str, str], files: OwnedFiles) -> Renaming:
-    """Make the two names that a user passed relative to pytest's root folder."""
+    """Convert the two names that a user passed to names relative to pytest's root folder."""
     old, new = (
         "::".join([files.relative_module(name.partition("::")[0].rstrip("/")), *name.split("::")[1:]])
         for name in renaming

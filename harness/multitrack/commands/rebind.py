@@ -186,7 +186,7 @@ def _rebind(
 
 
 def _locate(changed: ChangedRequest, cassette: Cassette) -> tuple[int, Interaction, Request]:
-    """Return the position of the recording nearest to a changed request, that recording, and the new request."""
+    """Find the recording nearest to a changed request. Return its position, the recording, and the new request."""
     if changed.request is None or changed.nearest is None:
         raise ValueError(f"{changed.test}: the facts lack the request")
     stored = changed.request

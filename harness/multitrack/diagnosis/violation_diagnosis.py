@@ -21,7 +21,7 @@ _MISSES: Mapping[MissKind, DiagnosisId] = {
 
 
 def diagnose(violation: TapeViolation) -> Diagnosis:
-    """Return the diagnosis of ``violation``. Its text is the first line of the message."""
+    """Return the diagnosis of ``violation``. Its text is the first line of the violation's message."""
     text = str(violation).partition("\n")[0]
     match violation:
         case CassetteMiss(facts=MissFacts(kind=kind)):

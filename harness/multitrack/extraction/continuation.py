@@ -81,7 +81,7 @@ def assign_results(
 
     Args:
         calls: The calls of the extraction.
-        errors: The errors of the extraction. The error for an invalid call has that call as its ``call``.
+        errors: The errors of the extraction. The ``call`` attribute of an error is the invalid call.
         results: The results of the caller's functions.
 
     Raises:

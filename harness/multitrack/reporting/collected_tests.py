@@ -17,7 +17,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class CollectedTests:
-    """The node ids of all ``tests`` in a folder. They all begin with ``below``, which is empty for the root folder."""
+    """The node ids of all ``tests`` in a folder. Each id begins with ``below``, which is empty for the root folder."""
 
     tests: frozenset[str]
     below: str

@@ -151,7 +151,7 @@ class CallsExtension(StoredExtension):
     ) -> SnapshotCollections:
         """Return Multitrack's own files next to a test. syrupy may delete every file that this method returns.
 
-        After the run, syrupy also deletes unused entries. Therefore, this method then leaves out the unused entries
+        After the run, syrupy also deletes unused entries. At that time, this method leaves out the unused entries
         that a later run may still need.
         """
         del ignore_extensions  # syrupy's list contains our own file extension, see `run_outcomes.register`

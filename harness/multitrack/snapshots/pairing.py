@@ -222,7 +222,7 @@ def _worth_of_tolerant_pairs(
 def _count_agreeing(
     rows: Sequence[_TolerantCall], columns: Sequence[Sequence[Leaf]], values: Sequence[Mapping[str, object]]
 ) -> list[list[int]]:
-    """Return for each row and column how many of the row's tolerances and matchers accept the column's values."""
+    """Return, for each row and column, how many of the row's tolerances and matchers accept the column's values."""
     numbers: defaultdict[str, dict[int, Decimal]] = defaultdict(dict)
     for column, leaves in enumerate(columns):
         for path, _, node in leaves:

@@ -16,8 +16,8 @@ _ALLOWED_LOCATIONS = re.compile(r"/v1/projects/-/serviceAccounts/[^/]+/allowedLo
 def find_auth_response(method: str, path: str) -> dict[str, Any] | None:
     """Return the JSON response to a request from Google's authentication libraries, or None for any other request.
 
-    ``/token`` is the OAuth endpoint (https://developers.google.com/identity/protocols/oauth2/service-account).
-    The encoded location ``0x0`` means that no location is forbidden.
+    ``/token`` is the OAuth endpoint (https://developers.google.com/identity/protocols/oauth2/service-account). The
+    encoded location ``0x0`` means that all locations are allowed.
     """
     if method == "POST" and path in ("/token", "/oauth2/v4/token"):
         return {"access_token": _ACCESS_TOKEN, "expires_in": 3599, "token_type": "Bearer"}

@@ -35,7 +35,7 @@ class HttpReply:
     """A reply over HTTP.
 
     Attributes:
-        streamed: Whether each chunk is sent as one chunk of the chunked transfer encoding. Otherwise a
+        streamed: Whether to use the chunked transfer encoding, with one transfer chunk for each chunk. Otherwise a
             ``content-length`` is sent.
         delay: Seconds between the request and the reply.
         chunk_delay: Seconds between two chunks.

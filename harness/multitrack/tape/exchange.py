@@ -88,7 +88,7 @@ class Request:
         return replace(self, body=b"[" + b", ".join(self.messages) + b"]", messages=None)
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the header ``name`` (lower case), or ``None``."""
+        """Return the first value of the ``name`` header (lower case), or ``None``."""
         return _find_header(self.headers, name)
 
 
@@ -125,7 +125,7 @@ class Response:
     """The body in its ``encoding``, from another recorder's cassette. ``None`` if only the decoded body is known."""
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the header ``name`` (lower case), or ``None``."""
+        """Return the first value of the ``name`` header (lower case), or ``None``."""
         return _find_header(self.headers, name)
 
     def with_body(self, body: bytes) -> Response:

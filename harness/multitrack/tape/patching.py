@@ -12,7 +12,7 @@ _INHERITED = object()
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch that replaces the attribute ``name`` of ``owner`` with ``wrap(original)``.
+    """A patch that replaces the ``name`` attribute of ``owner`` with ``wrap(original)``.
 
     The attribute may be inherited.
     """

@@ -140,7 +140,7 @@ class UndoLog:
             replace_file(self._cache / ".gitignore", b"# Created by multitrack.\n*\n")
 
     def _keep(self, number: int, path: Path, content: bytes | None) -> dict[str, str | None]:
-        """Store the earlier ``content`` of ``path``, and return the file's entry for the manifest."""
+        """Store the earlier ``content`` of ``path`` in the log. Return the file's entry for the log's manifest."""
         if content is not None:
             replace_file(self._folder / str(number), content)
         name = None if content is None else str(number)

@@ -68,7 +68,7 @@ def format_arguments(arguments: object) -> str | None:
 
 
 def read_call(call_id: object, name: object, arguments: object, index: int) -> ToolCall:
-    """Return a call whose fields may have any type. Arguments that are not a string are converted to JSON."""
+    """Return a call from fields of any type. Arguments that are not a string are converted to JSON."""
     # as few function calls as possible: after a request, which fills the caches of the CPU, each of them is slow
     if type(arguments) is dict:
         try:

@@ -149,7 +149,10 @@ class WireFormat(ABC):
         """
 
     def format_chunk(self, document: Mapping[str, Any] | None) -> bytes:
-        """Return one frame of a stream, by default a server-sent event, or the end mark if ``document`` is None."""
+        """Return one frame of a stream. By default, this is a server-sent event.
+
+        If ``document`` is None, return the end mark.
+        """
         # A program that only decodes answers does not need this module.
         from multitrack.wires.json_rewriting import format_json
 

@@ -107,7 +107,9 @@ class AuditRun:
 
     @contextmanager
     def _noting_errors(self, test: str) -> Generator[None, None, None]:
-        """Catch errors in the audit, and report them at the end of the run. They must not change a test's outcome."""
+        """Catch errors in the audit, and report them at the end of the run. The errors must not change a test's
+        outcome.
+        """
         try:
             yield
         except Exception as error:

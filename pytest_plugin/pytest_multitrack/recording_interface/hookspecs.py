@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
-    """Change the settings of ``vcr``, for example to register a matcher, for a test with the ``vcr`` marker."""
+    """Change the settings of ``vcr`` for a test with the ``vcr`` marker, for example to register a matcher."""

@@ -17,7 +17,7 @@ Block = Mapping[str, Any]
 
 
 class RejectedConverseError(ValueError):
-    """A request that Bedrock would reject with status 400, with Bedrock's message."""
+    """A request that Bedrock would reject with status 400. The message is Bedrock's."""
 
 
 def parse_request(body: Any, model: str) -> ModelRequest:

@@ -140,7 +140,7 @@ def _read_chunks(value: Any) -> Chunks:
     found = require_known_keys(value, "the value of chunks", _CHUNKS)
     by = found.get("by", "event")
     if by not in ("event", "item"):
-        raise UnknownFeature(f"the key 'by' must be 'event' or 'item', not {format_value(by)}")
+        raise UnknownFeature(f"the 'by' key must be 'event' or 'item', not {format_value(by)}")
     return Chunks(
         joined=tuple(
             require_number(event, "a joined event", least=1, most=_MOST_EVENTS)

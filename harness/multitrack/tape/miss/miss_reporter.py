@@ -62,7 +62,7 @@ class MissedRequest:
         request: The request as it would be stored in a cassette.
         nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if it is
             unknown.
-        is_only_wording: Whether the request differs from that recording only in its wording.
+        is_only_wording: Whether the request differs from the nearest recording only in its wording.
         moved_from: The test's old and new name, if the test was renamed and the request was recorded under the old
             name. None otherwise.
     """

@@ -15,7 +15,7 @@ _PIECE_SIZE = 64
 
 
 def largest_decoded_size(size: int) -> int:
-    """Return the largest accepted size in bytes of a body whose compressed size is ``size`` bytes."""
+    """Return the largest accepted size, in bytes, of a decoded body that has ``size`` bytes when compressed."""
     return _LARGEST_SMALL_CONTENT + size * _LARGEST_RATIO
 
 

@@ -55,7 +55,7 @@ class RequestNormalizer:
         self.redactor.learn_request(request)
 
     def filter(self, request: Request) -> Request | None:
-        """Apply the project's functions. Return None if they exclude ``request`` from recording."""
+        """Apply the project's filter functions. Return None if they exclude ``request`` from recording."""
         return request if self._filters is None else self._filters.filter_request(request)
 
     def filter_recorded(self, request: Request) -> Request:

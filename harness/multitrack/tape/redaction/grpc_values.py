@@ -45,7 +45,7 @@ def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callabl
 
 
 def _mask_base64(encoded: str, mask: Mask) -> str | None:
-    """Mask the secrets in base64 data. None if it has no secrets. Raises ValueError if it is not base64."""
+    """Return ``encoded`` with its secrets masked, or None if it has none. Raises ValueError for invalid base64."""
     wire = base64.b64decode(encoded, validate=True).decode("latin-1")
     masked = mask(wire)
     return base64.b64encode(masked.encode("latin-1")).decode() if masked != wire else None

@@ -63,7 +63,7 @@ def _import(name: str) -> Any:
 
 
 class ProjectFunction:
-    """The project's function for ``redact`` in ``[tool.multitrack]``, which removes private data from a string."""
+    """The function that a project sets as ``redact`` in ``[tool.multitrack]``. It removes private data from strings."""
 
     def __init__(self, path: str, function: Callable[[str], str]) -> None:
         self._path = path

@@ -259,9 +259,11 @@ def _is_google_url(url: str) -> bool:
 def renumber_pseudonyms(assigned: Collection[str], *texts: str) -> tuple[list[str], frozenset[str]]:
     """Number the pseudonyms in ``texts`` from scratch, in order of appearance.
 
-    The number of a pseudonym depends on the requests that were sent before, but a request must be found regardless of
-    earlier requests. A word that looks like a pseudonym but is not ``assigned`` to a name is the user's own text and
-    stays: a question about ``project-3`` is not a question about ``project-5``.
+    The number of a pseudonym depends on the requests that were sent before. However, a recording must be found
+    regardless of earlier requests.
+
+    If a word looks like a pseudonym but is not ``assigned`` to a name, it is the user's own text and is not changed.
+    A question about ``project-3`` is not a question about ``project-5``.
 
     Returns:
         The texts, and the pseudonyms that they contain after renumbering.

@@ -85,7 +85,7 @@ def _find_in_header(header: str, value: str) -> Iterator[str]:
 
 
 def is_secret(value: str) -> bool:
-    """Return whether ``value``, which was sent as a credential, is a real one.
+    """Return whether ``value``, which was sent as a credential, is a real credential.
 
     A dummy value is not a secret. Neither is a value so short that it could be an ordinary word.
     """

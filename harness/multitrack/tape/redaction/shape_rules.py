@@ -137,7 +137,7 @@ class ShapeRule:
 
         Args:
             name: The name of the rule.
-            pattern: The shape. If it has groups, the first one is the secret.
+            pattern: The shape, as a regular expression. If it has groups, the first one is the secret.
             entropy: The lowest entropy of a secret, in bits per character.
             allowed: Patterns of strings that have this shape but are not secrets.
             allowed_words: Words that no secret contains.

@@ -146,7 +146,7 @@ def _convert_response(content: object, location: str) -> dict[str, Any]:
 def convert_response_text(text: str) -> dict[str, Any]:
     """Convert the text that a tool returned. JSON that Gemini can represent is sent as JSON, anything else as text.
 
-    If an object has the key "output" or "error", Gemini reads only the values of these keys:
+    If an object has an "output" or "error" key, Gemini reads only the values of these keys:
     https://ai.google.dev/api/caching#FunctionResponse
     """
     try:

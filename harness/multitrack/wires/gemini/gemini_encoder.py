@@ -57,7 +57,7 @@ def write_feedback(answer: WireAnswer) -> dict[str, Any]:
 
 
 def own_refusal(answer: WireAnswer) -> str | None:
-    """Return the refusal of ``answer``. None if there is no refusal, or if the finish reason already says it."""
+    """Return the refusal of ``answer``. None if there is no refusal, or if the finish reason already expresses it."""
     return None if answer.refusal == read_filter_reason({}, answer.finish_reason) else answer.refusal
 
 

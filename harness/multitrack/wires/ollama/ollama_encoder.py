@@ -114,7 +114,10 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 
 
 def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: WireAnswer) -> None:
-    """Change the text and the calls in ``documents``, which are the chunks of one answer."""
+    """Replace the text and the calls of ``before`` with those of ``answer``.
+
+    ``documents`` are the chunks of ``before``. They are changed in place.
+    """
     changes_calls = not have_same_calls(answer.calls, before.calls)
     if answer.text == before.text and not changes_calls:
         return

@@ -44,7 +44,7 @@ _REPORTED_REASONS = frozenset({"max_output_tokens", "content_filter"})
 
 
 def _find_failure(document: Mapping[str, Any], finish_reason: str | None) -> str | None:
-    """Return the status and its reason if the status is a failure, or None.
+    """Return the status and its reason if the status is a failure. Otherwise, return None.
 
     https://platform.openai.com/docs/api-reference/responses/object#responses/object-status
     """
