@@ -46,8 +46,8 @@ _SHORT = """
 Multitrack should take at most {target} times as long as the raw client. This target is {verdict} ({reached}).
 
 A raw client that omits `tool_choice` sends a smaller body. Compared with this client, the ratio is higher: {bare}. The
-SDK checks each parameter against every type in its union, which is slow. Multitrack avoids the check for its default
-`tool_choice="auto"`, and sends this value in `extra_body`.
+SDK checks each parameter against every type in its union, which is slow. Multitrack avoids this check,
+because it sends its default `tool_choice="auto"` in `extra_body`.
 
 The next table adds instructor, in its mode for parallel tools. All clients in this table use a version of the SDK that
 instructor supports:

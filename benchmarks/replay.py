@@ -14,8 +14,8 @@ This benchmark compares a replayed call with the fastest possible live call. The
 provider, which runs in another process on the same machine. It uses an open TLS connection. The response has three tool
 calls, and the SDKs are used without extraction.
 
-Times are wall-clock times, because a live call waits for its response. The second ratio only compares the CPU times of
-the calling process.
+Times are wall-clock times, because a live call waits for its response. The "ratio of CPU time" column only
+compares the CPU times of the calling process.
 
 {conditions}
 
