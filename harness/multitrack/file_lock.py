@@ -47,7 +47,7 @@ def try_lock(name: str) -> Iterator[bool]:
 
 
 def remove_abandoned_locks() -> None:
-    """Remove locks left by killed processes, and by earlier versions, which did not remove their locks."""
+    """Remove locks that killed processes left, and locks of earlier versions, which never removed any."""
     with suppress(OSError), os.scandir(_find_lock("").parent) as entries:
         # earlier versions left a lock for each cassette, so there may be many
         for entry in islice(entries, _MOST_REMOVED):

@@ -1,7 +1,11 @@
 """The options of a test's cassette.
 
-They are merged from four sources, each of which overrides the one before: pyproject.toml, the ``cassette_options``
-fixture, markers, and the command line.
+They are merged from four sources. Each source overrides the one before:
+
+1. pyproject.toml
+2. the ``cassette_options`` fixture
+3. markers
+4. the command line
 """
 
 from __future__ import annotations

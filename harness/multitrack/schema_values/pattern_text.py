@@ -1,8 +1,11 @@
 """Generate a string that a regular expression matches.
 
-Only this module uses the private parser of ``re``. No library can replace this parser: rstr, sre-yield and Hypothesis
-use it as well, exrex is under the AGPL, interegular does not support ``^`` and ``$``, and greenery reads ``^`` and
-``$`` as ordinary characters.
+Only this module uses the private parser of ``re``. No library can replace this parser:
+
+- rstr, sre-yield and Hypothesis use it as well.
+- exrex is under the AGPL.
+- interegular does not support ``^`` and ``$``.
+- greenery reads ``^`` and ``$`` as ordinary characters.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def make_calls_snapshot(
 
 
 class CallsSnapshot(SnapshotAssertion):
-    """Equals an iterable of calls if the snapshot contains the same calls.
+    """The expected calls of a test. Equals an iterable of calls if the snapshot contains the same calls.
 
     Unless ``ordered=True``, the order of the calls does not matter.
 

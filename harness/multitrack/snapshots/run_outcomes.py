@@ -1,8 +1,11 @@
 """Track which tests were collected and which passed. This decides which snapshots to write, and which are unused.
 
-syrupy writes what a test asserted even if the test fails afterwards. If a test failed before its assertion, was
-deselected, or never ran, syrupy also reports its snapshots as unused and deletes them. ``RunOutcomes`` is a
-separate pytest plugin that prevents both; ``register`` registers it.
+On its own, syrupy would make two mistakes:
+
+- It writes what a test asserted even if the test fails afterwards.
+- It deletes the snapshots of a test that did not reach its assertion, because it reports them as unused.
+
+``RunOutcomes`` is a separate pytest plugin that prevents both; ``register`` registers it.
 """
 
 from __future__ import annotations

@@ -27,10 +27,15 @@ def build_environment(
 ) -> dict[str, str]:
     """Return the environment variables that make an application send its requests to the stand-in.
 
-    gRPC reads the proxy variables in lower case only. For certificates, ``requests`` reads ``REQUESTS_CA_BUNDLE``,
-    botocore reads ``AWS_CA_BUNDLE``, httpx and the standard library read ``SSL_CERT_FILE``, and gRPC reads a variable
-    of its own. Connections to loopback addresses bypass the proxy, so that an application still reaches the other
-    local servers it uses.
+    gRPC reads the proxy variables in lower case only. These variables name the file with the certificates:
+
+    - ``REQUESTS_CA_BUNDLE`` for ``requests``
+    - ``AWS_CA_BUNDLE`` for botocore
+    - ``SSL_CERT_FILE`` for httpx and the standard library
+    - a variable of its own for gRPC
+
+    Connections to loopback addresses bypass the proxy, so that an application still reaches the other local servers
+    it uses.
     """
     authority = str(certificate_authority)
     loopback = "127.0.0.1,localhost,::1"

@@ -1,7 +1,7 @@
 """The rules and connections of the CONNECT proxy: which hosts it serves, their TLS, and forwarding to gRPC.
 
-The proxy forwards nothing to any other host, so that a client with the stand-in's environment cannot reach the internet
-by mistake.
+The proxy forwards nothing to any other host. A client with the stand-in's environment therefore cannot reach the
+internet by mistake.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A chunk is stored as the position of its end, relative to the body's events, and the time of its arrival. If every
 event arrived as one chunk, there is nothing to store.
 
-An event is what a reader of the body consumes in one step: a server-sent event, a line of a JSON Lines body or, in
-any other format, the whole body.
+An event is what a reader of the body consumes in one step. It is a server-sent event, or a line of a JSON Lines body.
+In any other format, the whole body is one event.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class WireAnswer:
 def select_finish_reason(reasons: Iterable[str | None], normal: Collection[str]) -> str | None:
     """Return the finish reason of an answer with several choices.
 
-    Return the first reason that is not a ``normal`` end, because the answer is not a success if one of its choices
-    failed. If all reasons are normal, return the first one. If there are no reasons, return None.
+    If one of the choices failed, the answer is not a success. The first reason that is not a ``normal`` end is
+    therefore returned. If all reasons are normal, return the first one. If there are no reasons, return None.
     """
     known = [reason for reason in reasons if reason]
     return next((reason for reason in known if reason not in normal), next(iter(known), None))

@@ -1,7 +1,8 @@
 """Parse and write AWS event streams, the binary framing of Amazon Bedrock's streamed answers.
 
-A message has a prelude (its length, the length of its headers, and a checksum of both), headers, a payload, and a
-checksum of all of that: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
+A message has a prelude, headers, a payload, and a checksum of these three parts. The prelude consists of the length
+of the message, the length of the headers, and a checksum of both lengths:
+https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _BYTES, _STRING = 6, 7
 class EventStreamParser:
     """A parser for AWS event-stream messages whose bytes arrive in pieces.
 
-    The data of each event is a JSON object in the form that botocore returns: the only key is the name of the event,
-    and its value is the payload. An exception becomes an event with the name ``error``.
+    The data of each event is a JSON object in the form that botocore returns. Its only key is the name of the event,
+    and the value is the payload. An exception becomes an event with the name ``error``.
 
     For ``InvokeModelWithResponseStream``, the payload contains a chunk of the model's own answer. The data is that
     chunk alone.

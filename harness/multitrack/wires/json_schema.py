@@ -33,8 +33,10 @@ _KEYWORDS_WITH_SCHEMA = frozenset({"items", "additionalProperties"})
 def simplify(schema: Schema | bool) -> dict[str, Any]:
     """Return an equivalent of ``schema`` that uses fewer keywords.
 
-    ``oneOf`` becomes ``anyOf``, a tuple with items of one type becomes ``items``, an ``allOf`` with one schema becomes
-    that schema, and ``true`` becomes an empty schema.
+    - ``oneOf`` becomes ``anyOf``.
+    - A tuple with items of one type becomes ``items``.
+    - An ``allOf`` with one schema becomes that schema.
+    - ``true`` becomes an empty schema.
     """
     if isinstance(schema, bool):
         return {}

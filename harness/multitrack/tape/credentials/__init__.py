@@ -5,9 +5,10 @@ framework in this folder. ``<package>`` is the top-level package of the SDK or f
 imported, the plugin imports all these files (``module_level_clients``).
 
 A stand-in is used only if the SDK finds no credential itself, and only while a ``stand_in`` block is open. The
-environment is never changed: a key there would run the tests that are skipped without a key. A client that was
-created with a stand-in may outlive the block. It works while a cassette is being replayed. At any other time, its
-first request raises the SDK's own error for the missing credential.
+environment is never changed: a key there would run the tests that are skipped without a key.
+
+A client that was created with a stand-in may outlive the block. It works while a cassette is being replayed. At any
+other time, its first request raises the SDK's own error for the missing credential.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Find the recorded interaction that answers a request.
 
-An index looks up a request by its method, its normalized URL and its canonical body, so the cost does not grow
-with the cassette. If the index has no equal request, the recordings with a redacted secret or a pseudonym are tried one
-by one.
+An index looks up a request by its method, its normalized URL and its canonical body. The time for this does not grow
+with the size of the cassette. If the index has no equal request, the recordings with a redacted secret or a pseudonym
+are tried one by one.
 """
 
 from __future__ import annotations

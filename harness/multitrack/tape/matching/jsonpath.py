@@ -1,7 +1,11 @@
 """JSON paths that name the parts of a document to ignore.
 
-The supported steps of https://www.rfc-editor.org/rfc/rfc9535 are ``.name``, ``['name']``, ``[0]``, ``.*`` and ``[*]``
-for all members, and ``..name`` for a member at any depth.
+These steps of https://www.rfc-editor.org/rfc/rfc9535 are supported:
+
+- ``.name`` and ``['name']`` for a member
+- ``[0]`` for an item
+- ``.*`` and ``[*]`` for all members
+- ``..name`` for a member at any depth
 """
 
 from __future__ import annotations

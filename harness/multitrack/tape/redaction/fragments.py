@@ -1,9 +1,16 @@
 """Redact text that a stream splits into fragments, one per event.
 
-If a model repeats a secret in a streamed response, the secret arrives in pieces, and no piece looks like a secret. All
-pieces of a string are therefore redacted together. The events are the ``data:`` of server-sent events (JSON or plain
-text), the lines of JSON lines, or the items of a JSON array. The list of tokens with their log probabilities
-(``logprobs``) also contains text in pieces, even in an answer that is not streamed.
+If a model repeats a secret in a streamed response, the secret arrives in pieces. No piece looks like a secret. All
+pieces of a string are therefore redacted together.
+
+The events are one of these:
+
+- the ``data:`` of server-sent events, as JSON or plain text
+- the lines of a JSON Lines body
+- the items of a JSON array
+
+The list of tokens with their log probabilities (``logprobs``) also contains text in pieces. This is true even for an
+answer that is not streamed.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def _try_rules(rules: Rules, text: str, position: int, ends: dict[str, int]) -> 
 
 
 def _find_by_name(text: str, start: int) -> Iterator[tuple[int, int]]:
-    """Yield the span of the value at ``start`` if the name in front of it says that the value is a secret."""
+    """Yield the span of the value at ``start`` if a name in front of the value suggests a secret."""
     before = text[max(0, start - 70) : start].rstrip(_BETWEEN)
     if not before or before[-1] not in _OPERATORS:
         return

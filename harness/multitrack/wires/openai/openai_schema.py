@@ -55,9 +55,9 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     send every field. If it has no value for a field, it must send the default, so it has to know the default.
 
     Raises:
-        TypeError: If the subset cannot express something (a dictionary, a tuple of several types, a value of any
-            type), or if the schema exceeds the provider's size limits. The error names the tool and the path in its
-            schema.
+        TypeError: If the subset cannot express a type, for example a dictionary, a tuple of several types, or a value
+            of any type. Also if the schema exceeds the provider's size limits. The error names the tool and the path
+            in its schema.
     """
     return _StrictSchemaWriter(tool).write_parameters()
 

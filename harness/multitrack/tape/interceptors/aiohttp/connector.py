@@ -1,7 +1,7 @@
 """The interceptor for aiohttp. It patches the connectors, which create a session's connections.
 
-Instead of a real transport, a connection gets a ``DeferredTransport``. This object receives the request, asks the
-tape how to route it, and only connects if the request must be sent to the network. The sessions, requests and
+Instead of a real transport, a connection gets a ``DeferredTransport``. This object receives the request and asks the
+tape how to route it. It only connects if the request must be sent to the network. The sessions, requests and
 responses are aiohttp's own.
 """
 
