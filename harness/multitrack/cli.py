@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 
 _Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-_IGNORED = "*.pending.yaml"
+_IGNORED = ("*.pending.yaml", "*.yaml.journal")
 _DEFAULT = (
     "the default is cassettes_dir in pyproject.toml, otherwise every folder 'cassettes' below the current directory"
 )
@@ -337,7 +337,7 @@ def init(folder: Annotated[Path, typer.Argument(help="the root of the repository
         raise MultitrackError(f"{folder}: there is no such folder\n  multitrack init requires the root of a repository")
     pattern = _find_pattern(folder)
     for name, line in (
-        (".gitignore", _IGNORED),
+        *((".gitignore", ignored) for ignored in _IGNORED),
         (".gitattributes", f"{pattern} text eol=lf"),
         (".gitattributes", f"{pattern} diff=multitrack"),
     ):

@@ -22,6 +22,7 @@ def finish_run(session: pytest.Session) -> None:
     summary = run.summary
     summary.has_deselected |= run.has_deselected
     _close_interrupted(run)
+    _merge_journals(run, session.config)
     summary.add_played(run.context.played_positions)
     if run.context.tape_results:
         from pytest_multitrack import request_facts, tape_report
@@ -49,6 +50,19 @@ def _close_interrupted(run: RunState) -> None:
     if (scope := run.context.scope) is not None:
         with _noting_errors(run.summary, scope.name):
             run.context.tape_results.extend(scope.save_blocks(failure=failure))
+
+
+def _merge_journals(run: RunState, config: pytest.Config) -> None:
+    """Merge the recordings that wait in journals into their cassettes."""
+    cassettes = {*run.context.played_positions}
+    if run.workers:
+        from pytest_multitrack import tape_report
+
+        # a worker that was killed has not merged its recordings
+        cassettes |= tape_report.find_cassettes(config.pluginmanager.get_plugin("terminalreporter"))
+    for path in sorted(cassettes):
+        with _noting_errors(run.summary, str(path)):
+            run.context.merge_journal(path)
 
 
 @contextmanager

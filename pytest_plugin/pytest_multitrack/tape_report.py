@@ -178,6 +178,14 @@ def _summarize_blocks(results: Sequence[TapeResult], *, is_quiet: bool) -> termi
     )
 
 
+def find_cassettes(terminalreporter: Any) -> set[Path]:
+    """Return the cassettes that the tests in a run used. Empty without a terminal reporter."""
+    if terminalreporter is None:
+        return set()
+    reports = (report for reports in terminalreporter.stats.values() for report in reports)
+    return {paths.resolve(Path(result["tape"])) for report in reports for result in getattr(report, RESULTS, ())}
+
+
 def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any]]) -> None:
     """Print the results of the tapes in a run. Print nothing if no tape was used.
 

@@ -162,7 +162,7 @@ def test_init_adds_its_lines_once(tmp_path):
     (tmp_path / ".gitignore").write_text("*.pyc\n", encoding="utf-8")
     for _ in range(2):
         assert run_multitrack("init", cwd=tmp_path).returncode == 0
-    assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*.pyc\n*.pending.yaml\n"
+    assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "*.pyc\n*.pending.yaml\n*.yaml.journal\n"
     assert (tmp_path / ".gitattributes").read_text(encoding="utf-8") == (
         "**/cassettes/**/*.yaml text eol=lf\n**/cassettes/**/*.yaml diff=multitrack\n"
     )

@@ -11,7 +11,7 @@ import yaml
 from multitrack.commands.file_changes import FileChange, move_file
 from multitrack.errors import MultitrackError
 from multitrack.snapshots import calls_file
-from multitrack.tape.file import paths, yaml_text
+from multitrack.tape.file import paths, storage, yaml_text
 from multitrack.tape.owned_files import NodeId, OwnedFiles
 from multitrack.tape.undo_log import read_file
 
@@ -78,6 +78,7 @@ def plan_move(renaming: Renaming, files: OwnedFiles) -> list[FileChange]:
 
 def _move_cassettes(renaming: Renaming, files: OwnedFiles) -> Iterator[FileChange]:
     for path in files.list_cassettes():
+        storage.merge_journal(path)
         content = path.read_bytes()
         target = _find_target(path, content, renaming, files)
         changed = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from multitrack.commands.file_changes import FileChange
 from multitrack.errors import CassetteCorrupt, MultitrackError
 from multitrack.run_facts import RunFacts
-from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file import cassette_reader, paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.wording import count_noun
@@ -53,6 +53,7 @@ def plan_pruning(cassettes: Iterable[Path], facts: RunFacts) -> Pruning:
             continue
         if used.is_open:
             continue
+        storage.merge_journal(path)
         if not used.fits(path):
             result.problems[str(path)] = f"{paths.relative_to_cwd(path)}: {facts.find_problem(path)}"
             continue

@@ -15,7 +15,7 @@ from multitrack.shell_commands import ShellCommands
 from multitrack.tape import miss
 from multitrack.tape.canonicalization import create_canonicalizer
 from multitrack.tape.exchange import Request
-from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file import cassette_reader, paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.tape.file.rebinding import Rebinding, apply_rebindings
@@ -152,6 +152,7 @@ def _rebind(
     shown = str(paths.relative_to_cwd(path))
     tests = list(dict.fromkeys(request.test for request in requests))
     repeat = f"run {'the test' if len(tests) == 1 else 'the tests'} again: {facts.commands.run(tests)}"
+    storage.merge_journal(path)
     if facts.find_problem(path) is not None:
         plan.problems[shown] = f"{shown}: changed since the last run\n  {repeat}"
         return

@@ -27,7 +27,7 @@ from multitrack.snapshots.expressions import format_line
 from multitrack.snapshots.parsing import parse_calls
 from multitrack.tape.canonicalization import create_matching_rules
 from multitrack.tape.exchange import Request
-from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file import paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.matching.index import Index
 from multitrack.tape.project import SNAPSHOT_IGNORE
@@ -257,7 +257,7 @@ def _join_field(tool: str, path: str) -> str:
 
 
 def _load(path: Path) -> Cassette:
-    return cassette_reader.load_cassette(path.read_bytes(), path) if path.exists() else Cassette()
+    return storage.read(path) or Cassette()
 
 
 # the facts about the last run
@@ -309,6 +309,7 @@ def ignore_paths(item: ReviewItem, ignored: Sequence[str]) -> ReviewItem | None:
 
 def _review_request(request: ChangedRequest, facts: RunFacts, settings: Settings) -> ReviewItem | None:
     path = facts.root / request.cassette
+    storage.merge_journal(path)
     used = facts.cassettes.get(request.cassette)
     has_changed = digest_file(path) != (None if used is None else used.digest)
     if has_changed and _holds(path, request, settings):

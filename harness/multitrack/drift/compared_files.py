@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multitrack.errors import CassetteMissing, MultitrackError
-from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file import cassette_reader, paths, storage
 from multitrack.tape.file.cassette import Cassette
 
 
@@ -60,11 +60,11 @@ def find_compared_files(before: Path, after: Path) -> Iterator[ComparedFile]:
             f"{before} and {after}: one is a folder, and the other is not; pass two cassettes or two folders"
         )
     if not before.is_dir():
-        yield ComparedFile(str(before), str(after), before.read_bytes(), after.read_bytes())
+        yield ComparedFile(str(before), str(after), storage.read_content(before), storage.read_content(after))
         return
     names = sorted({path.relative_to(folder) for folder in (before, after) for path in _list_cassettes(folder)})
     for name in names:
-        contents = [(folder / name).read_bytes() if (folder / name).is_file() else None for folder in (before, after)]
+        contents = [storage.read_content(folder / name) for folder in (before, after)]
         if contents[0] != contents[1]:
             yield ComparedFile(str(before / name), name.as_posix(), *contents)
 

@@ -51,7 +51,7 @@ class OpenCassette:
         self._is_shared = is_shared
         self._allow_repeats = allow_repeats
         self._filters = filters
-        self._own: Cassette | None = None
+        self._read_own: Callable[[], Cassette | None] = lambda: None
         self._is_own_format = False
         self._additional: Sequence[Cassette] = ()
 
@@ -62,6 +62,8 @@ class OpenCassette:
         record_hint: str,
         cache: CassetteCache,
         load: CassetteLoader | None,
+        *,
+        is_replayed: bool,
     ) -> None:
         """Read the cassettes.
 
@@ -71,19 +73,30 @@ class OpenCassette:
             record_hint: The command that records the cassette.
             cache: Reads cassettes in the usual formats.
             load: Reads the tape's own cassette instead of ``cache``. None if it has a usual format.
+            is_replayed: Whether the recordings in the cassette are replayed or compared. Otherwise, a cassette that an
+                earlier test has read is only read again if its content is needed, because tests that record into one
+                cassette would spend most of their time on reading it.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
         """
-        try:
-            found = cache.read(path) if load is None else load()
-        except CassetteCorrupt as error:
-            error.record_hint = record_hint
-            raise
-        self._own = None if found is None else self._prepare(found)
-        self._is_own_format = found is not None and load is None and not found.is_foreign
+        if load is None and not is_replayed and cache.has_read(path):
+            self._read_own = lambda: cache.read(path)
+        else:
+            try:
+                found = cache.read(path) if load is None else load()
+            except CassetteCorrupt as error:
+                error.record_hint = record_hint
+                raise
+            own = None if found is None else self._prepare(found)
+            self._read_own = lambda: own
+            self._is_own_format = found is not None and load is None and not found.is_foreign
         additional = [cache.read(other) for other in additional_paths]
         self._additional = [self._prepare(other) for other in additional if other is not None]
+
+    @cached_property
+    def _own(self) -> Cassette | None:
+        return self._read_own()
 
     def _prepare(self, cassette: Cassette) -> Cassette:
         """Filter and redact ``cassette`` if another recorder wrote it, so that it can be replayed."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
+from functools import cache
 from importlib import metadata as distributions
 from typing import Any
 from urllib.parse import urlsplit
@@ -127,11 +128,17 @@ class Recorder:
         """Return the metadata of a cassette: format, recorder, SDK versions, time and pseudonyms."""
         return {
             "format": 1,
-            "recorder": f"multitrack {distributions.version('multitrack')}",
+            "recorder": f"multitrack {_find_version('multitrack')}",
             "sdks": _find_sdk_versions(),
             "recorded_at": self._clock().astimezone(UTC).isoformat(timespec="seconds"),
             **({"placeholders": sorted(words)} if (words := self._redactor.pseudonyms) else {}),
         }
+
+
+# cached, because each test that records needs the versions, and finding one takes a millisecond
+@cache
+def _find_version(distribution: str) -> str:
+    return distributions.version(distribution)
 
 
 def _find_sdk_versions() -> dict[str, str]:
@@ -141,7 +148,7 @@ def _find_sdk_versions() -> dict[str, str]:
         # a project may have its own fake of an SDK, which is not a distribution
         with suppress(distributions.PackageNotFoundError):
             if module in sys.modules:
-                versions[name] = distributions.version(name)
+                versions[name] = _find_version(name)
     return versions
 
 

@@ -49,6 +49,7 @@ class RunContext:
         cassettes: CassetteCache | None = None,
         *,
         rebinding: Callable[[Path], AbstractContextManager[None]] | None = None,
+        uses_journals: bool = False,
     ) -> None:
         self.mode: Mode = mode
         self.rebinding = rebinding
@@ -61,6 +62,7 @@ class RunContext:
         self.late_violations: list[tuple[str, TapeViolation]] = []
         self.threads = OutlivingThreads()
         self._cassettes = cassettes
+        self._uses_journals = uses_journals
         self._patch_updates: dict[Callable[[], None], None] = {}
 
     @property
@@ -69,7 +71,7 @@ class RunContext:
         if self._cassettes is None:
             from multitrack.tape.file.cassette_cache import CassetteCache
 
-            self._cassettes = CassetteCache()
+            self._cassettes = CassetteCache(uses_journals=self._uses_journals)
         return self._cassettes
 
     @property
@@ -120,6 +122,17 @@ class RunContext:
         """Store a ``violation`` that occurred after the end of the test ``name``. It fails the run."""
         self.late_violations.append((name, violation))
 
+    def merge_journal(self, path: Path) -> None:
+        """Merge the recordings in the journal of the cassette at ``path`` into the cassette.
+
+        Raises:
+            CassetteCorrupt: The cassette cannot be read.
+            CassetteNotWritten: The system does not allow writing the cassette.
+        """
+        from multitrack.tape.file import storage
+
+        storage.merge_journal(path, self.cassettes)
+
     def add_closed_tape(self, tape: Tape) -> None:
         """Store which interactions ``tape`` replayed, and the tape itself if its responses must be compared."""
         self.played_positions.setdefault(tape.resolved_path, set()).update(tape.played_positions)
@@ -162,7 +175,7 @@ def run(
 
     The defaults are ``mode``, the settings of the project in ``root``, and ``command_line_options``.
     """
-    _runs.append(context := RunContext(mode, root, command_line_options, rebinding=rebinding))
+    _runs.append(context := RunContext(mode, root, command_line_options, rebinding=rebinding, uses_journals=True))
     try:
         yield context
     finally:

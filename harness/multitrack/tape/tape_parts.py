@@ -95,7 +95,7 @@ def assemble_parts(
         canonicalizer, test=test, is_shared=is_shared, allow_repeats=settings.allow_repeats, filters=filters
     )
     if mode != "live" and answers is None:
-        cassette.read(path, additional_paths, record_hint, cache, load)
+        cassette.read(path, additional_paths, record_hint, cache, load, is_replayed=mode != "record")
     if mode == "record-missing" and _is_recorded_again(path, cassette, settings, clock, cache):
         mode = "record"
 

@@ -24,21 +24,35 @@ class CassetteCache:
     Each pytest run has one cache, see ``RunContext``. A file that has changed is read again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, uses_journals: bool = False) -> None:
+        """Create an empty cache.
+
+        Args:
+            uses_journals: Whether recordings may wait in a journal, because the caller merges it at the end of the run.
+                Default False.
+        """
+        self._uses_journals = uses_journals
         self._cassettes: dict[Path, tuple[bytes, Cassette]] = {}
+        self._own: set[Path] = set()
         self._results: dict[Hashable, Any] = {}
         self._written: dict[Path, KnownTexts] = {}
 
     def read(self, path: Path) -> Cassette | None:
         """Return the cassette at ``path``, or ``None`` if the file does not exist.
 
-        Raises:
-            CassetteCorrupt: The file cannot be read.
+        Raises the same errors as ``storage.read``.
         """
         # imported here, because a run has a cache even if the packages that read cassettes are not installed
+        from multitrack.tape.file import storage
+
+        storage.merge_journal(path, self)
+        return self.read_file(path)
+
+    def read_file(self, path: Path) -> Cassette | None:
+        """Return the cassette at ``path`` without the recordings in its journal. Works like ``read``."""
         from multitrack.tape.file import cassette_reader, storage
 
-        content = storage.read_content(path)
+        content = storage.read_file(path)
         if content is None:
             return None
         # tests that share a cassette open it one after the other; a test with the fixture vcr_config opens it twice
@@ -47,7 +61,17 @@ class CassetteCache:
         if known is None or known[0] != digest:
             known = digest, cassette_reader.load_cassette(content, path, self._written.get(path))
         _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
+        if not known[1].is_foreign:
+            self._own.add(path)
         return known[1]
+
+    def has_read(self, path: Path) -> bool:
+        """Return whether the cassette at ``path`` could be read earlier in the run, and has Multitrack's format."""
+        return path in self._own
+
+    def uses_journal(self, path: Path) -> bool:
+        """Return whether recordings for the cassette at ``path`` may be appended to its journal."""
+        return self._uses_journals and self.has_read(path)
 
     def find_written_texts(self, path: Path) -> KnownTexts:
         """Return the ``KnownTexts`` of the cassette at ``path``, which this process is about to write."""

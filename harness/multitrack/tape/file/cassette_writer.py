@@ -5,7 +5,7 @@ Multitrack's own keys are in places where vcrpy ignores them: https://vcrpy.read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -43,7 +43,8 @@ def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> list
         for position, interaction in enumerate(cassette.interactions, start=1)
     ]
     if known is not None:
-        known.replace_texts(texts)
+        for interaction, text in texts:
+            known.add_text(interaction, text)
     pieces: dict[str, str] = {}
     for _, text in texts:
         pieces.update(text.pieces)
@@ -64,16 +65,21 @@ def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> list
 
 def _find_text(position: int, interaction: Interaction, known: KnownTexts | None) -> InteractionText:
     text = known.find_text(interaction) if known is not None else None
-    if text is not None and text.position == position:
-        return text
-    lines = map(_format_comment, summarize(position, interaction, with_text=True))
-    comments = "".join(f"{line}\n" for line in lines).encode()
     if text is not None:
-        return replace(text, position=position, comments=comments)
+        if text.position == position:
+            return text
+        return replace(text, position=position, comments=_format_comments(position, text.summary))
+    first, *others = summarize(position, interaction, with_text=True)
+    summary = (first.removeprefix(str(position)), *others)
     blobs = Blobs()
     parts = [part.encode() if isinstance(part, str) else part for part in _format_interaction(interaction, blobs)]
     content = tuple(parts) if sum(map(len, parts)) > _LARGE else (b"".join(parts),)
-    return InteractionText(position, comments, content, blobs.pieces)
+    return InteractionText(position, _format_comments(position, summary), summary, content, blobs.pieces)
+
+
+def _format_comments(position: int, summary: Sequence[str]) -> bytes:
+    first, *others = summary
+    return "".join(f"{_format_comment(line)}\n" for line in (f"{position}{first}", *others)).encode()
 
 
 def _format_comment(line: str) -> str:

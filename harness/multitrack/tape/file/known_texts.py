@@ -6,9 +6,10 @@ interactions of the file would be parsed and formatted again each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from multitrack.tape.file.recordings import Recording
 from multitrack.tape.interaction import Interaction
 
 
@@ -19,6 +20,8 @@ class InteractionText:
     position: int
     """The interaction's position, which the comments mention."""
     comments: bytes
+    summary: tuple[str, ...]
+    """The lines of the comments. The first one lacks the position."""
     content: tuple[bytes | bytearray, ...]
     """The text, in parts if it is large."""
     pieces: dict[str, str]
@@ -32,6 +35,8 @@ class KnownTexts:
     _interactions: dict[bytes, Interaction] = field(default_factory=dict)
     _pieces: Mapping[str, str] = field(default_factory=dict)
     _texts: dict[int, tuple[Interaction, InteractionText]] = field(default_factory=dict)
+    _written: dict[bytes, InteractionText] = field(default_factory=dict)
+    _recordings: dict[bytes, Sequence[Recording]] = field(default_factory=dict)
 
     def read_all(
         self, texts: list[bytes], pieces: Mapping[str, str], read: Callable[[bytes], Interaction]
@@ -48,14 +53,34 @@ class KnownTexts:
         known = self._interactions if are_kept else {}
         self._pieces = pieces
         self._interactions = {text: known[text] if text in known else read(text) for text in texts}
+        for text, interaction in self._interactions.items():
+            if text not in known and text in self._written:
+                # this process wrote the text, so it would format the interaction in the same way again
+                self._texts[id(interaction)] = interaction, self._written[text]
         return [self._interactions[text] for text in texts]
 
     def find_text(self, interaction: Interaction) -> InteractionText | None:
-        """Return the YAML text of ``interaction``, or ``None`` if this text is not known."""
+        """Return the text of ``interaction``, or ``None`` if it is not known."""
         # by identity: comparing two interactions would compare their bodies
         _, text = self._texts.get(id(interaction), (None, None))
         return text
 
-    def replace_texts(self, texts: list[tuple[Interaction, InteractionText]]) -> None:
-        """Forget all earlier texts, and remember ``texts``."""
-        self._texts = {id(interaction): (interaction, text) for interaction, text in texts}
+    def add_text(self, interaction: Interaction, text: InteractionText) -> None:
+        """Remember the ``text`` of ``interaction``."""
+        self._texts[id(interaction)] = interaction, text
+        if len(text.content) == 1:
+            self._written[bytes(text.content[0])] = text
+
+    def forget_others(self, interactions: Iterable[Interaction]) -> None:
+        """Forget everything except the texts of ``interactions``, which the cassette now consists of."""
+        texts, self._texts, self._written, self._recordings = self._texts, {}, {}, {}
+        for interaction in interactions:
+            self.add_text(*texts[id(interaction)])
+
+    def add_recordings(self, entry: bytes, recordings: Sequence[Recording]) -> None:
+        """Remember the ``recordings`` that ``entry`` in the journal contains."""
+        self._recordings[entry] = recordings
+
+    def find_recordings(self, entry: bytes) -> Sequence[Recording] | None:
+        """Return the recordings in the journal's ``entry``, or ``None`` if they are not known."""
+        return self._recordings.get(entry)

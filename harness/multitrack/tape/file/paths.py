@@ -137,6 +137,12 @@ def cassette_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(PENDING_SUFFIX) + ".yaml")
 
 
+def journal_path(path: Path) -> Path:
+    """Return the journal of the cassette at ``path``. All links to one cassette have the same journal."""
+    resolved = resolve(path)
+    return resolved.with_name(f"{resolved.name}.journal")
+
+
 def find_other_formats(path: Path) -> Iterator[Path]:
     """Yield other recorders' cassettes with the same name as the cassette at ``path``, but a different suffix."""
     if path.name.endswith(".yaml"):

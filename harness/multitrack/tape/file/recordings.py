@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from multitrack.tape.file import paths
 from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_merger import CassetteMerger
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.matching_key import MatchingKey
 
@@ -37,12 +38,13 @@ class Recording:
     unanswered: str = ""
     """A request that got no response and is not in the interactions. Empty if there is none."""
 
-    def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
-        """Return ``cassette`` with this recording merged into it. ``path`` is the path of the cassette."""
+    def merge_with(self, merger: CassetteMerger, path: Path) -> None:
+        """Merge this recording into the cassette in ``merger``. ``path`` is the path of the cassette."""
         if self.appends:
-            return cassette.with_appended(self.interactions, self.metadata)
+            merger.append(self.interactions, self.metadata)
+            return
         is_own = self.test is not None and paths.is_default_path(path, self.test)
-        return cassette.with_replaced(self.interactions, self.test, self.metadata, is_own=is_own)
+        merger.replace(self.interactions, self.test, self.metadata, is_own=is_own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +88,14 @@ class PendingRecordings:
 
     def apply_to(self, cassette: Cassette, path: Path) -> Cassette:
         """Return ``cassette`` with all of these recordings merged into it. ``path`` is the path of the cassette."""
-        for recording in self.recordings:
-            cassette = recording.apply_to(cassette, path)
-        return cassette
+        return apply_recordings(self.recordings, cassette, path)
 
     def to_cassette(self) -> Cassette:
         """Return the content of the pending file."""
-        cassette = Cassette()
+        merger = CassetteMerger(Cassette())
         for recording in self.recordings:
-            cassette = cassette.with_appended(recording.interactions, recording.metadata)
+            merger.append(recording.interactions, recording.metadata)
+        cassette = merger.cassette
         of_tests = {
             _APPENDS: [one.test for one in self.recordings if one.appends],
             _KEEPS_ERRORS: [one.test for one in self.recordings if one.keeps_errors],
@@ -102,6 +103,14 @@ class PendingRecordings:
         }
         found = {name: value for name, value in of_tests.items() if value}
         return replace(cassette, metadata={**cassette.metadata, **found})
+
+
+def apply_recordings(recordings: Iterable[Recording], cassette: Cassette, path: Path) -> Cassette:
+    """Return ``cassette`` with ``recordings`` merged into it, one after the other. ``path`` is its path."""
+    merger = CassetteMerger(cassette)
+    for recording in recordings:
+        recording.merge_with(merger, path)
+    return merger.cassette
 
 
 def is_appended(interaction: Interaction, pending: Cassette) -> bool:

@@ -1,4 +1,8 @@
-"""Read and write complete cassette files. A lock protects a cassette that several processes may write."""
+"""Read and write complete cassette files. A lock protects a cassette that several processes may write.
+
+Recordings for a large cassette are first appended to its journal, see ``journal``. Everything that reads a cassette
+uses this module, which merges the journal first.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,12 @@ from typing import Protocol
 from multitrack.atomic_file import replace_file
 from multitrack.errors import CassetteCorrupt, CassetteNotWritten, SecretInCassette
 from multitrack.file_lock import lock, lock_name
-from multitrack.tape.file import cassette_reader, paths
+from multitrack.tape.file import cassette_reader, journal, paths
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_writer import dump_cassette, encode_cassette
 from multitrack.tape.file.known_texts import KnownTexts
 from multitrack.tape.file.rebinding import Rebinding, apply_rebindings
-from multitrack.tape.file.recordings import PendingRecordings, Recording
+from multitrack.tape.file.recordings import PendingRecordings, Recording, apply_recordings
 from multitrack.tape.redaction.shapes import has_credential_shape
 
 RedactForeign = Callable[[Cassette], Cassette]
@@ -27,11 +31,29 @@ RedactForeign = Callable[[Cassette], Cassette]
 class RecordingCache(Protocol):
     """Caches the cassettes that this process records to."""
 
-    def read(self, path: Path) -> Cassette | None:
-        """Return the cassette at ``path``. Works like the ``storage.read`` function."""
+    def read_file(self, path: Path) -> Cassette | None:
+        """Return the cassette at ``path`` without the recordings in its journal."""
 
     def find_written_texts(self, path: Path) -> KnownTexts:
         """Return the ``KnownTexts`` of the cassette at ``path``, which this process is about to write."""
+
+    def uses_journal(self, path: Path) -> bool:
+        """Return whether recordings for the cassette at ``path`` may be appended to its journal."""
+
+
+class _NoCache:
+    """Replaces the cache where no other test will use the cassette."""
+
+    def read_file(self, path: Path) -> Cassette | None:
+        return _load(path)
+
+    def find_written_texts(self, path: Path) -> KnownTexts:
+        del path
+        return KnownTexts()
+
+    def uses_journal(self, path: Path) -> bool:
+        del path
+        return False
 
 
 def read(path: Path) -> Cassette | None:
@@ -39,9 +61,10 @@ def read(path: Path) -> Cassette | None:
 
     Raises:
         CassetteCorrupt: The file cannot be read. A damaged cassette is never treated as a missing one.
+        CassetteNotWritten: The cassette has a journal, and the system does not allow writing the cassette.
     """
-    content = read_content(path)
-    return None if content is None else cassette_reader.load_cassette(content, path)
+    merge_journal(path)
+    return _load(path)
 
 
 def read_content(path: Path) -> bytes | None:
@@ -49,7 +72,60 @@ def read_content(path: Path) -> bytes | None:
 
     Raises:
         CassetteCorrupt: The path does not lead to a regular file, or the system does not allow reading the file.
+        CassetteNotWritten: The cassette has a journal, and the system does not allow writing the cassette.
     """
+    merge_journal(path)
+    return read_file(path)
+
+
+def merge_journal(path: Path, cache: RecordingCache | None = None) -> None:
+    """Merge the recordings in the journal of the cassette at ``path`` into the cassette, if there are any.
+
+    They stay in the journal if the cassette was replaced with one from another recorder, because only a tape can redact
+    it. The next recording merges them.
+
+    Raises the same errors as ``read_content``.
+    """
+    if journal.exists(path):
+        with _locked(path):
+            _merge_journal(path, cache or _NoCache())
+
+
+def _merge_journal(path: Path, cache: RecordingCache, redact_foreign: RedactForeign | None = None) -> None:
+    if not journal.exists(path):
+        return
+    cassette = cache.read_file(path) or Cassette()
+    if cassette.is_foreign:
+        if redact_foreign is None:
+            return
+        cassette = redact_foreign(cassette)
+    texts = cache.find_written_texts(path)
+    entries = journal.read_entries(path, read_file(path))
+    if recordings := [one for entry in entries for one in texts.find_recordings(entry) or _read_entry(path, entry)]:
+        content = _encode(apply_recordings(recordings, cassette, path), texts)
+        journal.mark_merged(path, content)
+        _write(path, content)
+    journal.remove(path)
+
+
+def _append_to_journal(path: Path, recording: Recording, texts: KnownTexts) -> None:
+    entry = b"".join(encode_cassette(PendingRecordings((recording,)).to_cassette(), texts))
+    texts.add_recordings(entry, [recording])
+    journal.append(path, entry)
+
+
+def _read_entry(path: Path, entry: bytes) -> Sequence[Recording]:
+    cassette = cassette_reader.load_cassette(entry, paths.journal_path(path))
+    return PendingRecordings.from_cassette(cassette).recordings
+
+
+def _load(path: Path) -> Cassette | None:
+    content = read_file(path)
+    return None if content is None else cassette_reader.load_cassette(content, path)
+
+
+def read_file(path: Path) -> bytes | None:
+    """Return the bytes of the file at ``path`` without the recordings in its journal. Works like ``read_content``."""
     try:
         # reading a pipe or a device might never end
         if not stat.S_ISREG(mode := path.stat().st_mode):
@@ -90,6 +166,7 @@ def write(path: Path, cassette: Cassette, *, allowed: Collection[str] = ()) -> N
     _raise_if_secret(path, text, allowed)
     with _locked(path):
         _write(path, [text.encode()])
+        journal.remove(path)
 
 
 def save_recording(
@@ -101,13 +178,22 @@ def save_recording(
 ) -> None:
     """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording from the same test.
 
+    If the cassette is large, the recording may be in its journal afterwards, and not yet in the cassette.
+
     Raises the same errors as ``read`` and ``write``.
     """
     with _locked(path):
-        cassette = redact_foreign(cache.read(path) or Cassette())
-        _write(path, encode_cassette(recording.apply_to(cassette, path), cache.find_written_texts(path)))
+        # a tape that appends has read the cassette; if the next one does, too, it would merge the journal each time
+        if cache.uses_journal(path) and not recording.appends and journal.is_used(path):
+            _append_to_journal(path, recording, cache.find_written_texts(path))
+            if journal.is_full(path):
+                _merge_journal(path, cache, redact_foreign)
+        else:
+            _merge_journal(path, cache, redact_foreign)
+            cassette = redact_foreign(cache.read_file(path) or Cassette())
+            _write(path, _encode(apply_recordings([recording], cassette, path), cache.find_written_texts(path)))
         pending_path = paths.pending_path(path)
-        if (found := read(pending_path)) is None:
+        if (found := _load(pending_path)) is None:
             return
         if (remaining := PendingRecordings.from_cassette(found).without(recording.test)).recordings:
             _write(pending_path, encode_cassette(remaining.to_cassette()))
@@ -124,11 +210,12 @@ def save_rebindings(
     disappeared from the cassette.
     """
     with _locked(path):
-        cassette, lost = apply_rebindings(cache.read(path) or Cassette(), rebindings)
+        _merge_journal(path, cache)
+        cassette, lost = apply_rebindings(cache.read_file(path) or Cassette(), rebindings)
         if lost:
             advice = "run the tests again"
             raise CassetteCorrupt(path, "the cassette was changed while the tests ran", advice=advice)
-        content = encode_cassette(cassette, cache.find_written_texts(path))
+        content = _encode(cassette, cache.find_written_texts(path))
         _raise_if_secret(path, b"".join(content).decode(), allowed)
         _write(path, content)
 
@@ -140,7 +227,7 @@ def save_pending(path: Path, recording: Recording) -> Path:
     """
     pending_path = paths.pending_path(path)
     with _locked(path):
-        pending = PendingRecordings.from_cassette(read(pending_path) or Cassette()).with_recording(recording)
+        pending = PendingRecordings.from_cassette(_load(pending_path) or Cassette()).with_recording(recording)
         _write(pending_path, encode_cassette(pending.to_cassette()))
     return pending_path
 
@@ -189,8 +276,9 @@ def accept_pending(
     """
     cassette_path = paths.cassette_path(path)
     with _locked(cassette_path):
-        pending = PendingRecordings.from_cassette(read(path) or Cassette())
-        cassette = redact_foreign(read(cassette_path) or Cassette())
+        _merge_journal(cassette_path, _NoCache(), redact_foreign)
+        pending = PendingRecordings.from_cassette(_load(path) or Cassette())
+        cassette = redact_foreign(_load(cassette_path) or Cassette())
         reasons = {one.test: reason for one in pending.recordings if (reason := refuse(one, cassette)) is not None}
         accepted = pending.without(*reasons)
         refused = pending.without(*(one.test for one in accepted.recordings))
@@ -215,6 +303,12 @@ def _locked(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise CassetteNotWritten(path, error) from error
+
+
+def _encode(cassette: Cassette, texts: KnownTexts) -> list[bytes | bytearray]:
+    content = encode_cassette(cassette, texts)
+    texts.forget_others(cassette.interactions)
+    return content
 
 
 def _write(path: Path, content: Sequence[bytes | bytearray]) -> None:

@@ -1,0 +1,124 @@
+"""The journal of a cassette: recordings of finished tests that have not been written to the cassette yet.
+
+A cassette can only be written as a whole. If hundreds of tests recorded into one cassette, most of the time would be
+spent on writing it. Therefore, a recording for a large cassette is appended to its journal, a file next to the
+cassette. The recordings in the journal are merged into the cassette when the journal is full, when anything reads the
+cassette, and at the end of the run. The journal is then removed.
+
+All functions except ``exists`` require the cassette's lock.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import operator
+import os
+import re
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from multitrack.tape.file import paths
+
+_SMALLEST_CASSETTE = 100_000
+"""The size in bytes from which a cassette has a journal. Writing a smaller one takes a fraction of a millisecond."""
+_LARGEST_SHARE = 1 / 16
+"""The maximum size of a journal, as a share of its cassette."""
+
+# the other comments in a journal begin with the number of an interaction, or are indented
+_HEAD = re.compile(
+    rb"^# journal (?:entry: (?P<size>\d+) bytes, crc32 (?P<crc>[0-9a-f]{8})|merged into: (?P<digest>[0-9a-f]{64}))\n",
+    re.MULTILINE,
+)
+# never follow a link or wait for the reader of a pipe that somebody else has created
+_FLAGS = ("O_WRONLY", "O_APPEND", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
+_APPENDED = functools.reduce(operator.or_, (getattr(os, name, 0) for name in _FLAGS))
+
+
+def exists(path: Path) -> bool:
+    """Return whether the cassette at ``path`` has a journal."""
+    return os.path.isfile(paths.journal_path(path))
+
+
+def is_used(path: Path) -> bool:
+    """Return whether the cassette at ``path`` is so large that its recordings are appended to a journal."""
+    return _find_size(path) >= _SMALLEST_CASSETTE
+
+
+def is_full(path: Path) -> bool:
+    """Return whether the journal of the cassette at ``path`` has grown so much that the cassette should be written."""
+    return _find_size(paths.journal_path(path)) > _find_size(path) * _LARGEST_SHARE
+
+
+def append(path: Path, entry: bytes) -> None:
+    """Append ``entry`` to the journal of the cassette at ``path``. It is stored on the disk afterwards.
+
+    Raises:
+        OSError: The journal cannot be written.
+    """
+    _write(path, b"# journal entry: %d bytes, crc32 %08x\n" % (len(entry), zlib.crc32(entry)) + entry)
+
+
+def read_entries(path: Path, cassette: bytes | None) -> list[bytes]:
+    """Return the entries in the journal of the cassette at ``path``, in the order in which they were appended.
+
+    Two kinds of entries are left out: those that ``cassette`` contains, and one that a killed process did not write
+    completely, whose test has not ended.
+
+    Args:
+        path: The path of the cassette.
+        cassette: The content of the cassette. None if it does not exist.
+    """
+    try:
+        content = paths.journal_path(path).read_bytes()
+    except FileNotFoundError:
+        return []
+    entries: list[bytes] = []
+    start = 0
+    while (head := _HEAD.search(content, start)) is not None:
+        start = head.end()
+        if head["digest"] is not None:
+            if cassette is not None and hashlib.sha256(cassette).hexdigest().encode() == head["digest"]:
+                entries.clear()
+            continue
+        entry = content[start : start + int(head["size"])]
+        if len(entry) == int(head["size"]) and zlib.crc32(entry) == int(head["crc"], 16):
+            start += len(entry)
+            entries.append(entry)
+    return entries
+
+
+def mark_merged(path: Path, cassette: Iterable[bytes | bytearray]) -> None:
+    """Note that the content ``cassette``, in parts, which is about to be written to ``path``, contains all entries.
+
+    If the process is killed after it has written the cassette, and before it has removed the journal, the entries are
+    not merged again. Merging them again could change the order of the interactions.
+
+    Raises:
+        OSError: The journal cannot be written.
+    """
+    digest = hashlib.sha256()
+    for part in cassette:
+        digest.update(part)
+    _write(path, b"# journal merged into: %s\n" % digest.hexdigest().encode())
+
+
+def _write(path: Path, text: bytes) -> None:
+    with open(os.open(paths.journal_path(path), _APPENDED, 0o666), "ab") as file:
+        # a line break, because a killed process may have left a part of a line
+        file.write(b"\n" + text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def remove(path: Path) -> None:
+    """Remove the journal of the cassette at ``path``, if there is one."""
+    paths.journal_path(path).unlink(missing_ok=True)
+
+
+def _find_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
