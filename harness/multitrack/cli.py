@@ -272,8 +272,8 @@ def diff(
 ) -> None:
     """Print which requests and tool calls differ between two cassettes, folders or git revisions.
 
-    Ids, times, the layout of the file and the text that accompanies tool calls are ignored. The exit code is 1 if the
-    cassettes differ.
+    The comparison ignores ids, times, the layout of the file and the text that accompanies tool calls. The exit code is
+    1 if the cassettes differ.
     """
     from multitrack.drift import cassette_diff, compared_files
     from multitrack.reporting import diff_formats

@@ -108,8 +108,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Ignore arguments that differ from a snapshot: add their paths to pyproject.toml.
 
-        multitrack review --json prints the paths of each item. multitrack ignore adds them to snapshot_ignore in
-        [tool.multitrack], which applies to every calls_snapshot of the project.
+        multitrack review --json prints the paths. multitrack ignore adds them to snapshot_ignore in [tool.multitrack].
+        After that, no calls_snapshot of the project compares them.
         """
         from multitrack.commands.review_decisions import Decisions
 
@@ -205,7 +205,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Remove interactions that the last pytest run did not use. That run must have passed, with all tests selected.
+        """Remove interactions that the last pytest run did not use. The run must have included all tests, and passed.
 
         Cassettes that no test uses are listed, but not removed.
         """
@@ -278,10 +278,10 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
     @app.command(epilog=f"Example: multitrack review --json\n\n{_EXIT_CODES}")
     def review(json: _Json = False, force: _Force = False) -> None:
-        """Go through everything that needs a decision: pending recordings, and results of the last run of pytest.
+        """Go through everything that needs a decision: pending recordings, and the results of the last pytest run.
 
-        These results are changed snapshots, requests without a recording, drift, and the findings of an audit. Without
-        a terminal, the command only prints the items and their ids. The exit code is 1 if any items remain.
+        pytest's results are changed snapshots, requests without a recording, drift, and the findings of an audit.
+        Without a terminal, the command only prints the items and their ids. The exit code is 1 if any items remain.
         """
         items = _list_items(find_folders)
         if json:
