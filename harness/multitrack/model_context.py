@@ -19,7 +19,7 @@ _models: ContextVar[Models] = ContextVar("multitrack_models")
 class OfferedModels:
     """A context manager for requests that offer models as tools.
 
-    It gives the tape the models by their tool names.
+    It tells the tape which model belongs to each tool name.
     """
 
     # not a generator with `contextmanager`: that takes three times as long, and every call to `create` enters this

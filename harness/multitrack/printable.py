@@ -29,7 +29,10 @@ def escape_controls(text: str) -> str:
 
 
 def escape_line(text: str) -> str:
-    r"""Return ``text`` on one line: escaped as by ``escape_controls``, and with line breaks as ``\n``."""
+    r"""Return ``text`` on one line.
+
+    Control characters are escaped as in ``escape_controls``, and a line break becomes ``\n``.
+    """
     return _IN_LINE.sub(_escape, text)
 
 

@@ -69,7 +69,10 @@ class ShellCommands:
         return _enter(folder, shlex.join(["pytest", *arguments, *named]))
 
     def record(self, tests: Sequence[str], *arguments: str) -> str:
-        """Return the command that records ``tests``. If none of ``tests`` is a node id, it records all tests."""
+        """Return the command that records ``tests``.
+
+        If none of ``tests`` is a node id, the command records all tests.
+        """
         return self.run(tests, self.options.record, *arguments)
 
     def rebind(self, tests: Sequence[str]) -> str:

@@ -55,7 +55,7 @@ def _prepare_setup(fixturedef: pytest.FixtureDef[object], request: pytest.Fixtur
 def _exempt_threads(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> AbstractContextManager[None]:
-    """Exempt the threads of a fixture of wider scope: they may outlive the test that sets up the fixture."""
+    """Allow the threads of a fixture of wider scope to outlive the test that sets up the fixture."""
     if fixturedef.scope == "function":
         return nullcontext()
     return RunState.of(request.config).context.threads.starting_for_several_tests()

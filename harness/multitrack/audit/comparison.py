@@ -207,7 +207,7 @@ class RequestComparer:
     def _classify_unused(
         self, cassette: ObservedCassette, unplayed: Sequence[int]
     ) -> tuple[dict[int, str], dict[int, str]]:
-        """Return why recordings were not played, and the hosts of those that no test called.
+        """Return two dictionaries: why recordings were not played, and which of their hosts no test called.
 
         Both dictionaries are keyed by the position of the recording in the cassette.
         """

@@ -38,7 +38,10 @@ def find_word_changes(recorded: str, sent: str) -> list[WordChange]:
 
 
 def describe_form(recorded: str, sent: str) -> str | None:
-    """Return "whitespace" or "Unicode form" if two strings differ only in that. None if their words differ."""
+    """Return "whitespace" or "Unicode form" if this is the only difference between two strings.
+
+    None if their words differ.
+    """
     if recorded.split() == sent.split():
         return "whitespace"
     if _simplify(recorded) == _simplify(sent):

@@ -251,8 +251,8 @@ def _pair_by_request(
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
     """Pair each fingerprint in ``now`` with the fingerprint of the same request in ``then``, or with None.
 
-    A request is rebound if it replaced a recorded request and kept the recorded reply. ``then`` may not contain a
-    rebound request. The rebound request is then paired by its reply, with a request that is still unpaired.
+    A request is rebound if it replaced a recorded request and kept the recorded reply. If a rebound request is
+    missing from ``then``, it is paired by its reply, with a request that is still unpaired.
 
     Args:
         then: The fingerprints from the snapshot or the cassette.

@@ -1,6 +1,6 @@
-"""The data for a run's report. Markdown, HTML, JSON and JUnit properties are made from it, and from nothing else.
+"""The data for a run's report. Markdown, HTML, JSON and JUnit properties are made from this data only.
 
-The plugin collects it as plain data in the process that runs the tests, so that pytest-xdist can transfer it.
+The plugin collects the data as plain data in the process that runs the tests, so that pytest-xdist can transfer it.
 ``report.schema.json`` is the JSON Schema of these classes; ``tests/reporting/test_report_formats.py`` writes it.
 """
 
@@ -339,7 +339,7 @@ class RunReport(_Part):
 
     @property
     def worst_first(self) -> Sequence[ReportedTest]:
-        """The tests, sorted: failures first, then drift. Tests with the same cause follow each other."""
+        """The tests, with failures first, then drift. Tests with the same cause follow each other."""
         groups = [*TITLES.values()]
         ranks: tuple[Severity, ...] = ("failed", "drifted", "pending", "passed")
 

@@ -81,9 +81,9 @@ _COLOURS = {"recorded:": _RED, "sent:": _GREEN}
 
 
 def paint_violation(text: str) -> str:
-    """Return the ``text`` of a violation with its first line, the differing words and the command in colour.
+    """Colour the ``text`` of a violation: its first line, the words that differ, and the command.
 
-    The carets below the differing words are left out, because the colours replace them.
+    The carets below the words that differ are left out, because the colours replace them.
     """
     # here, because most runs have no violation, and the summary of a run must not load the code that compares requests
     from multitrack.tape.miss import REBIND_ADVICE, RECORD_ADVICE

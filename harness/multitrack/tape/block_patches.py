@@ -1,4 +1,4 @@
-"""Patches to libraries that are only applied while a block is open."""
+"""Patches that are applied to libraries only while a block is open."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class DeferredResponse(Response):
 
     @classmethod
     def create(cls, compute: Callable[[], Response]) -> Response:
-        """Return a response that is equal to the result of ``compute``."""
+        """Return a response that only calls ``compute`` when one of its parts is read."""
         response = object.__new__(cls)
         object.__setattr__(response, "_compute", compute)
         return response

@@ -95,7 +95,7 @@ class BlockedRouter:
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return True, because the tripwire also calls ``check``, which refuses the connection."""
+        """Return True. The tripwire also calls ``check``, which refuses connections that are not allowed."""
         del host, port
         return True
 

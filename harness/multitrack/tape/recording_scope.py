@@ -156,7 +156,7 @@ class RecordingScope:
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:
         """Save the recordings from the closed blocks, and yield the result for each of their tapes.
 
-        The recordings stay pending if the scope, or one of the blocks that use the same cassette, failed.
+        The recordings stay pending if the scope failed, or if a block that uses the same cassette failed.
         """
         blocks, self._closed_blocks = self._closed_blocks, []
         blocks_by_path: dict[Path, list[_ClosedBlock]] = {}

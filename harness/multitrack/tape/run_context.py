@@ -119,7 +119,7 @@ class RunContext:
             update()
 
     def add_late_violation(self, name: str, violation: TapeViolation) -> None:
-        """Store a ``violation`` that occurred after the end of the test ``name``. It fails the run."""
+        """Store a ``violation`` that occurred after the end of the test ``name``. The violation fails the run."""
         self.late_violations.append((name, violation))
 
     def merge_journal(self, path: Path) -> None:

@@ -20,7 +20,10 @@ class BracketCounter:
         self._escaped = False
 
     def feed(self, text: str, start: int = 0) -> int | None:
-        """Return the offset in ``text`` just after the outermost closing bracket, or None if it has not arrived."""
+        """Return the offset in ``text`` just after the outermost closing bracket.
+
+        None if the bracket has not arrived yet.
+        """
         position = start
         if self._escaped and position < len(text):
             position += 1

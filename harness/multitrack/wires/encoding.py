@@ -92,7 +92,7 @@ def _build_original_error(name: str, reason: str) -> ValueError:
 
 
 def have_same_calls(one: Sequence[ToolCall], other: Sequence[ToolCall]) -> bool:
-    """Return whether the calls are the same, apart from their indices."""
+    """Return whether the calls are the same. Their indices are not compared."""
     return [*map(read_fields, one)] == [*map(read_fields, other)]
 
 

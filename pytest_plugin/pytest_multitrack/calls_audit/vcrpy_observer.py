@@ -61,7 +61,7 @@ class VcrpyObserver:
         self._watch = ImportWatch()
 
     def start(self) -> None:
-        """Start to observe vcrpy now, or when it is imported."""
+        """Start observing vcrpy. If it is not imported yet, start when it is imported."""
         self._watch.when_imported("vcr.cassette", self._patch)
 
     def stop(self) -> None:

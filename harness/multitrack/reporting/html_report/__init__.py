@@ -109,7 +109,7 @@ def _format_options(values: Iterable[str]) -> str:
 def _format_overview(tests: Sequence[ReportedTest], anchors: Sequence[str]) -> str:
     """Return a table with a row for each cause.
 
-    Returns an empty string if there is only one cause, because the page starts with its details.
+    Returns an empty string if there is only one cause, because the page then starts with the details of this cause.
     """
     causes: list[list[int]] = []
     for number, test in enumerate(tests):

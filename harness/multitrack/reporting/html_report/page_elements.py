@@ -281,7 +281,7 @@ def _format_change(
 
 
 def _list_arguments(pair: ReportedPair) -> Iterator[tuple[str, str, str]]:
-    """Yield the name and the two values of each argument. A value is empty if a call does not have it."""
+    """Yield the name and the two values of each argument. A value is empty if its call does not have the argument."""
     sides = [_read_arguments(call) for call in (pair.expected, pair.received)]
     for name in dict.fromkeys(name for side in sides for name in side):
         old, new = (side.get(name, "") for side in sides)

@@ -71,7 +71,10 @@ _REPEATED_PARAMETERS: Mapping[str, Any] = {
 
 
 class ResponseStore:
-    """Stores each response together with the conversation before it, so that a request can continue it. Thread-safe."""
+    """Stores each response with the conversation before it.
+
+    A later request can continue the conversation. Thread-safe.
+    """
 
     def __init__(self) -> None:
         self._items: dict[str, list[Item]] = {}

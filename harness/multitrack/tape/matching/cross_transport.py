@@ -101,7 +101,10 @@ class CrossTransportIndex:
         return self._calls[cache_key]
 
     def _canonicalize(self, interaction: Interaction, version: str) -> tuple[Request, MatchingKey] | str:
-        """Return the canonical form of a recorded call and its key. If it has no canonical form, return the reason."""
+        """Return the canonical form of a recorded call and its matching key.
+
+        If it has no canonical form, return the reason.
+        """
         try:
             call = transcoding.canonical_call(self._filter_request(interaction.request), version)
         except ValueError as error:

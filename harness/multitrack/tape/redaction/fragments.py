@@ -86,7 +86,7 @@ class _Place:
 
 
 class _Documents:
-    """The documents of one stream. Only one is kept in memory at a time, because a stream may be long."""
+    """The documents of one stream. Only one document is kept in memory at a time, because a stream may be long."""
 
     def __init__(self) -> None:
         self._root = _Place()
@@ -191,7 +191,7 @@ def _redact_events(text: str, mark: str, redact_pieces: RedactPieces) -> str:
 def _find_lines(text: str, mark: str) -> Iterator[tuple[int, int]]:
     """Yield the span of the data in each line that begins with ``mark``.
 
-    ``mark`` is ``{``, which is part of the data, or ``data:``, which is not.
+    ``mark`` is ``{`` or ``data:``. Only ``{`` is part of the data.
     """
     # the methods of str search ten times as fast as a regular expression
     start = 0 if text.startswith(mark) else text.find(f"\n{mark}") + 1 or -1

@@ -99,7 +99,10 @@ def read_finish_reason(candidate: Mapping[str, Any]) -> str | None:
 
 
 def read_filter_reason(document: Mapping[str, Any], finish_reason: str | None) -> str | None:
-    """Return the provider's word for the filter that withheld the answer or blocked the prompt, or None."""
+    """Return the provider's word for the filter that withheld the answer or blocked the prompt.
+
+    None if no filter did.
+    """
     feedback = as_object(document.get("promptFeedback"))
     block_reason = as_text(feedback.get("blockReason"))
     if block_reason and block_reason != "BLOCKED_REASON_UNSPECIFIED":

@@ -44,8 +44,8 @@ _connecting: ContextVar[BaseConnector | None] = ContextVar("multitrack_aiohttp_c
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for aiohttp.
 
-    Usually one patch is enough, because all of aiohttp's connectors inherit the same ``connect``. A tracing library
-    may have given a connector class its own ``connect``. That one is patched, too.
+    Usually one patch is enough, because all of aiohttp's connectors inherit the same ``connect``. If a tracing
+    library has given a connector class its own ``connect``, this method is patched, too.
     """
     del module
     connects = [

@@ -108,7 +108,7 @@ def _find_sent_bytes(wire: bytes | None) -> bytes:
 
 
 class _ChannelCore:
-    """Stands in for a channel's core during the creation of one call, and gives the call a ``RoutedCore``."""
+    """A stand-in for a channel's core while one call is created. It gives the call a ``RoutedCore``."""
 
     def __init__(
         self, tape: Router, arguments: AioCallArguments, serializer: _RequestSerializer, streams_responses: bool

@@ -1,4 +1,7 @@
-"""Record and replay synchronous calls. A multi-callable has one method for each kind of result."""
+"""Record and replay synchronous calls.
+
+A multi-callable has one method for each style of call, such as ``future``.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,14 @@ class CallStyle(ABC):
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
     ) -> Any:
-        """Replay a call, and return the result of the gRPC method, for its caller.
+        """Replay a call, and return its result.
 
         ``send`` sends the messages of a streaming request. It is None for other requests.
         """
 
     @abstractmethod
     def record(self, call_live: CallLive, recording: GrpcCallRecording) -> Any:
-        """Make a live call and record it. Return the result of the gRPC method, for its caller."""
+        """Make a live call, record it, and return its result."""
 
 
 class ResponseAndCallStyle(CallStyle):

@@ -207,7 +207,7 @@ def _read_pointer(owner: object, offset: int) -> int:
 
 
 def create_core_status(code: int, details: str, trailing: Metadata) -> Any:
-    """Return a status as the Cython object of a call returns it."""
+    """Return a status in the form that the Cython object of a call uses."""
     return import_module("grpc._cython.cygrpc").AioRpcStatus(code, details, trailing, details)
 
 

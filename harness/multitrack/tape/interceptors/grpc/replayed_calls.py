@@ -1,4 +1,4 @@
-"""Calls on synchronous channels that are answered from a recording."""
+"""Calls on synchronous channels, answered from a recording."""
 
 from __future__ import annotations
 
