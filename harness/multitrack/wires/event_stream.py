@@ -26,7 +26,7 @@ class EventStreamParser:
     """A parser for AWS event-stream messages whose bytes arrive in pieces.
 
     The data of each event is a JSON object in the form that botocore returns. Its only key is the name of the event,
-    and the value is the payload. An exception becomes an event with the name ``error``.
+    and the value is the payload. An exception without a type becomes an event with the name ``error``.
 
     For ``InvokeModelWithResponseStream``, the payload contains a chunk of the model's own answer. The data is that
     chunk alone.
@@ -72,6 +72,8 @@ def _parse_message(message: bytes) -> ServerSentEvent | None:
     match headers.get(":message-type"):
         case "exception" | "error":
             kind = headers.get(":exception-type") or headers.get(":error-code") or "error"
+            if kind.endswith("Exception"):
+                return ServerSentEvent("", json.dumps({kind: fields}))
             text = as_text(fields.get("message")) or headers.get(":error-message")
             return _create_error(f"{kind}: {text}" if text else kind)
         case "event" if isinstance(fields.get("bytes"), str):

@@ -63,7 +63,8 @@ class AnthropicFormat(WireFormat):
 
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         match document.get("type"):
-            case "message" if isinstance(document.get("content"), list):
+            case "message" if isinstance(document.get("content"), list) and "status" not in document:
+                # an item of OpenAI's Responses API has a status
                 return self.name
             case "message" if document.get("content") is None and "stop_reason" in document:
                 return self.name

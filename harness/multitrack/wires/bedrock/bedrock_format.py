@@ -25,7 +25,21 @@ if TYPE_CHECKING:
     from multitrack.wires.stream_text import StreamChunk
 
 _EVENTS = frozenset(
-    {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"}
+    {
+        "messageStart",
+        "contentBlockStart",
+        "contentBlockDelta",
+        "contentBlockStop",
+        "messageStop",
+        "metadata",
+        # an exception can be the only event of a stream
+        "internalServerException",
+        "modelStreamErrorException",
+        "modelTimeoutException",
+        "serviceUnavailableException",
+        "throttlingException",
+        "validationException",
+    }
 )
 # The fields of a request that no other format has.
 _REQUEST_FIELDS = frozenset(
@@ -60,8 +74,10 @@ class BedrockFormat(WireFormat):
         # if a filter or a failure stopped the model, the output may contain no message
         if "output" in document and isinstance(document.get("stopReason"), str):
             return self.name
-        is_event = any(key in _EVENTS and isinstance(value, dict) for key, value in document.items())
-        return self.stream_name if is_event and len(document) == 1 else None
+        if len(document) != 1:
+            return None
+        [(name, value)] = document.items()
+        return self.stream_name if name in _EVENTS and isinstance(value, dict) else None
 
     def read_answer(self, document: Mapping[str, Any]) -> WireAnswer:
         return bedrock_answer.read_answer(document)
