@@ -4,7 +4,9 @@
 creates the environments if it is installed, otherwise virtualenv does.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -48,6 +50,7 @@ SDKS = {
     "anthropic-2": "anthropic<3",
     "bedrock-1": "boto3<2",
 }
+PIP = ("python", "-m", "pip")
 IN_PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 # each has the name of a framework on the package index
 FRAMEWORKS = sorted(path.parent.name for path in Path(__file__).parent.glob("tests/frameworks/*/scenario.py"))
@@ -58,6 +61,19 @@ NEIGHBOURS = sorted(
 
 # the recorders that docs/migrating.md replaces; each has its name on the package index
 RECORDERS = ("cassetter", "pytest-recording")
+
+# projects whose tests do not use Multitrack, by their names on the package index, with what their tests need and the
+# options of pytest
+SUITES = {
+    # tests/api_resources needs a mock server
+    "openai": (
+        ("openai[aiohttp,bedrock,realtime,vertex]", "dev"),
+        ("tests", "--ignore=tests/api_resources", "-n", "0"),
+    ),
+    "syrupy": (("syrupy", "test"), ("tests", "--benchmark-skip")),
+    "vcrpy": (("vcrpy[tests]", None), ("tests", "-m", "not online")),
+}
+ROUNDS = 4
 
 
 @nox.session(python=LOWEST)
@@ -155,11 +171,78 @@ def recording_interface(session: nox.Session) -> None:
     session.run("pytest", "--cassettes-option=vcr_compatible_matching=true")
 
 
+@nox.session(python=LOWEST, default=False)
+@nox.parametrize("suite", list(SUITES), ids=list(SUITES))
+def unused(session: nox.Session, suite: str) -> None:
+    """Run the tests of another project without Multitrack and with it, and compare the outcome of each test.
+
+    The tests are those of the current release: the source distribution contains them. A test with different outcomes is
+    repeated, because some of these tests are flaky. The session fails if a test has no outcome in common.
+    """
+    (project, group), options = SUITES[suite]
+    package = Path.cwd()
+    folder = Path(session.create_tmp())
+    session.install("pip", "pytest-reportlog")
+    session.run(*PIP, "download", "--no-deps", f"--no-binary={suite}", f"--dest={folder}", suite)
+    (archive,) = folder.glob(f"{suite}-*.tar.gz")
+    shutil.unpack_archive(archive, folder, filter="data")
+    source = folder / archive.name.removesuffix(".tar.gz")
+    # only Multitrack differs between the runs, so that its requirements are installed for all of them
+    metadata = PYPROJECT["project"]
+    requirements = (*metadata["dependencies"], *metadata["optional-dependencies"]["test"])
+    groups = ("--group", f"{source / 'pyproject.toml'}:{group}") if group else ()
+    session.install(*requirements, *groups, "--editable", f"{source}{project.removeprefix(suite)}")
+    session.chdir(source)
+
+    def run_tests(*tests: str) -> dict[str, str]:
+        report = folder / "outcomes.jsonl"
+        # some of the tests need a network
+        session.run("pytest", *tests, f"--report-log={report}", success_codes=[0, 1])
+        return read_outcomes(report)
+
+    without: dict[str, set[str]] = {}
+    beside: dict[str, set[str]] = {}
+    tests = options
+    for _ in range(ROUNDS):
+        add_outcomes(without, run_tests(*tests))
+        session.install("--no-deps", "--editable", str(package))
+        add_outcomes(beside, run_tests(*tests))
+        session.run(*PIP, "uninstall", "--yes", metadata["name"])
+        different = sorted(test for test in {*without, *beside} if without.get(test) != beside.get(test))
+        if not different:
+            break
+        # whole files, because a test may depend on the tests before it
+        files = {test.partition("::")[0] for test in different}
+        tests = (*sorted(files), *options[1:])
+    for test in different:
+        session.warn(f"{test}: without Multitrack {without.get(test)}, with Multitrack {beside.get(test)}")
+    affected = [test for test in different if without.get(test, set()).isdisjoint(beside.get(test, set()))]
+    if affected or not without:
+        session.error(f"{len(affected)} of {len(without)} tests have a different outcome")
+    session.log(f"{len(without)} tests of {archive.name}: same outcome, except for {len(different)} flaky tests")
+
+
 @nox.session(python=LATER)
 def later(session: nox.Session) -> None:
     """Test the newest release of everything on a later Python."""
     install(session)
     run(session, EVERYTHING)
+
+
+def read_outcomes(report: Path) -> dict[str, str]:
+    """Return the outcomes of the phases of each test in a file of pytest-reportlog."""
+    outcomes: dict[str, str] = {}
+    for line in report.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if entry["$report_type"] == "TestReport":
+            outcome = f"{entry['when']} {entry['outcome']}{' (xfail)' if 'wasxfail' in entry else ''}"
+            outcomes[entry["nodeid"]] = ", ".join([*filter(None, [outcomes.get(entry["nodeid"])]), outcome])
+    return outcomes
+
+
+def add_outcomes(found: dict[str, set[str]], outcomes: Mapping[str, str]) -> None:
+    for test, outcome in outcomes.items():
+        found.setdefault(test, set()).add(outcome)
 
 
 def floors(requirements: Iterable[str]) -> Iterator[str]:
