@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from multitrack.errors import MultitrackError
-from multitrack.printable import echo, escape_controls
+from multitrack.printable import escape_controls
 from multitrack.wording import count_noun
 
 try:
@@ -20,6 +20,7 @@ except ImportError:  # the base install has no command line
     sys.exit(f"the multitrack command requires typer, which is not installed: {find_install_command('test')}")
 
 from multitrack.commands import command_line
+from multitrack.commands.command_output import echo, redact_output
 
 if TYPE_CHECKING:
     from multitrack.tape.file.cassette import Cassette
@@ -83,7 +84,8 @@ def show(
         except CassetteCorrupt as error:
             # git does not show any file of a commit if its textconv command fails for one of them
             echo(f"damaged: {error.reason}")
-            typer.echo(cassette.read_bytes())
+            content = redact_output(cassette.read_bytes().decode("utf-8", "surrogateescape"))
+            typer.echo(content.encode("utf-8", "surrogateescape"))
         return
     _require_cassettes("show", cassette)
     if json:
@@ -400,6 +402,6 @@ def main() -> None:
     try:
         app()
     except MultitrackError as error:
-        sys.exit(escape_controls(f"multitrack: {error}"))
+        sys.exit(escape_controls(redact_output(f"multitrack: {error}")))
     except OSError as error:
-        sys.exit(escape_controls(f"multitrack: {error.filename or ''}: {error.strerror or error}"))
+        sys.exit(escape_controls(redact_output(f"multitrack: {error.filename or ''}: {error.strerror or error}")))

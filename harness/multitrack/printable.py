@@ -47,10 +47,3 @@ def _escape(found: re.Match[str]) -> str:
         return _SHORT[char]
     code = ord(char)
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-
-
-def echo(text: str, *, bold: bool = False, err: bool = False) -> None:
-    """Print ``text`` on the command line, with escaped control characters. ``bold`` only affects terminals."""
-    import typer  # the base install has no command line
-
-    typer.secho(escape_controls(text), bold=bold or None, err=err)

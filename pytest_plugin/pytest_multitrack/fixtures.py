@@ -110,7 +110,8 @@ def _note_change(item: pytest.Item, found: SnapshotDifference) -> None:
         test=pytest_internals.get_test_name(item),
         file=paths.relative_to(found.file, item.config.rootpath),
         name=found.name,
-        stored=read_entries(found.file).get(found.name, ""),
+        # if somebody has written a secret into the snapshot, `multitrack review` asks to run the test again
+        stored=run.output.redact_text(read_entries(found.file).get(found.name, "")),
         received=found.received,
         message=run.output.redact_text("\n".join(found.lines)),
         note=found.note,

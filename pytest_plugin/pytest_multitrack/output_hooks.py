@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,6 +111,31 @@ class OutputHooks:
         return self._redactor
 
     # what is printed
+
+    @contextmanager
+    def redacting_errors(self) -> Iterator[None]:
+        """Remove secrets from the arguments of an error that ends the run, which pytest or Python prints."""
+        try:
+            yield
+        except Exception as error:
+            from pytest_multitrack.pytest_internals import find_conftest_error
+
+            redactor = self._prepare()
+            for printed in (error, find_conftest_error(error)):
+                if printed is not None and (args := redactor.redact_value(printed.args)) is not printed.args:
+                    printed.args = args
+            raise
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_cmdline_main(self) -> Generator[None, object, object]:
+        with self.redacting_errors():
+            return (yield)
+
+    def pytest_configure(self) -> None:
+        if getattr(self._config.option, "setupshow", False):
+            from pytest_multitrack import pytest_internals
+
+            pytest_internals.redact_shown_parameters(self._config, self.redact_text)
 
     def redact_report(
         self, report: pytest.TestReport | pytest.CollectReport, error: BaseException | None = None

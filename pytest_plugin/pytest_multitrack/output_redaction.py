@@ -98,7 +98,7 @@ class OutputRedactor:
                 self._cache.clear()
             self._cache[key] = self._cache[redacted, may_be_cut] = redacted
         for redactor in reversed(self._tapes):
-            redacted = redactor.redact_text(redacted)
+            redacted = redactor.redact_printed(redacted)
         return redacted
 
     def _redact(self, text: str, *, may_be_cut: bool) -> str:

@@ -25,6 +25,8 @@ from pytest_multitrack.output_hooks import OutputHooks
 from pytest_multitrack.recording_interface import registration
 from pytest_multitrack.run_state import RunState
 
+_OUTPUT = "multitrack_output"
+
 # --- start of the run -------------------------------------------------------------------------------------------------
 
 
@@ -39,7 +41,8 @@ def pytest_load_initial_conftests(
 ) -> Generator[None, object, object]:
     flags.separate_audit_option(early_config, args)
     # a conftest may import an application that constructs OpenAI() at module level
-    with module_level_clients.preparing_imports(lambda: flags.may_go_live(early_config, parser, args)):
+    preparing = module_level_clients.preparing_imports(lambda: flags.may_go_live(early_config, parser, args))
+    with _get_output_hooks(early_config).redacting_errors(), preparing:
         result = yield
     # after the conftests, because some of them define a --record option of their own, or load pytest-recording
     flags.add_record_option(early_config, parser)
@@ -47,15 +50,23 @@ def pytest_load_initial_conftests(
     return result
 
 
+def _get_output_hooks(config: pytest.Config) -> OutputHooks:
+    """Return the hooks that redact the output. Register them if this is the first call."""
+    output: OutputHooks | None = config.pluginmanager.get_plugin(_OUTPUT)
+    if output is None:
+        output = OutputHooks(config)
+        config.pluginmanager.register(output, _OUTPUT)
+    return output
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if refused := flags.find_refused_write(config):
         raise pytest.UsageError(refused)
     run = ExitStack()
     mode, options = flags.mode(config), list(flags.cassette_options(config))
-    output = OutputHooks(config)
+    output = _get_output_hooks(config)
     context = run_context.run(mode, config.rootpath, options, rebinding=rebinding.find_rebinding(config))
     RunState(run.enter_context(context), output).store(config)
-    config.pluginmanager.register(output, "multitrack_output")
     config.add_cleanup(run.close)
     markers.register(config)
     registration.register_markers(config)

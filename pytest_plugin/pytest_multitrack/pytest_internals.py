@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from _pytest import setuponly
 from _pytest._code.code import (
     ReprEntryNative,
     ReprExceptionInfo,
@@ -22,6 +23,7 @@ from _pytest._code.code import (
     Traceback,
 )
 from _pytest._io import TerminalWriter
+from _pytest.config import ConftestImportFailure
 from _pytest.junitxml import xml_key
 from _pytest.runner import runtestprotocol
 
@@ -267,11 +269,15 @@ def is_pytest_representation(longrepr: object) -> bool:
 
 def list_attributes(value: object) -> Iterator[tuple[str, Any]]:
     """Yield the names and the values of ``value``'s attributes."""
-    if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value)]
-    else:
-        names = list(vars(value))
+    # a dataclass may have slots, and its subclass, such as the representation of a failed doctest, other attributes
+    fields = [field.name for field in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
+    names = dict.fromkeys([*fields, *getattr(value, "__dict__", ())])
     return ((name, getattr(value, name)) for name in names)
+
+
+def find_conftest_error(error: BaseException) -> BaseException | None:
+    """Return the exception that ended the import of a conftest, which pytest prints. None for any other ``error``."""
+    return error.cause if isinstance(error, ConftestImportFailure) else None
 
 
 def append_failure_line(report: pytest.TestReport | pytest.CollectReport, line: str) -> None:
@@ -341,3 +347,18 @@ def print_failures(terminalreporter: Any, category: str) -> None:
 def is_doctest(item: pytest.Item) -> bool:
     """Return whether ``item`` is a doctest."""
     return isinstance(item, pytest.DoctestItem) if hasattr(pytest, "DoctestItem") else False
+
+
+def redact_shown_parameters(config: pytest.Config, redact: Callable[[str], str]) -> None:
+    """Pass the parameters that ``--setup-show``, ``--setup-only`` and ``--setup-plan`` print through ``redact``."""
+    original: Callable[..., str] = vars(setuponly)["saferepr"]
+
+    def format_parameter(value: object, maxsize: int | None = None, **options: Any) -> str:
+        # the whole value, because a part of a secret is not recognized
+        text = original(value, None, **options)
+        if (redacted := redact(text)) == text:
+            return original(value, maxsize, **options)
+        return redacted if maxsize is None or len(redacted) <= maxsize else f"{redacted[: maxsize - 3]}..."
+
+    vars(setuponly)["saferepr"] = format_parameter
+    config.add_cleanup(lambda: vars(setuponly).update(saferepr=original))

@@ -108,6 +108,18 @@ def test_the_value_of_a_credential_variable_is_a_secret(cassettes):
 
 
 @pytest.mark.slow
+def test_a_secret_in_an_array_of_bytes_is_reported_with_its_line(cassettes):
+    line_break = f"\n{' ' * 12}"  # the array has a line for each number
+    array = f"[{line_break}{f',{line_break}'.join(map(str, KEY.encode()))}]"
+    text = PLAN.read_text(encoding="utf-8").replace('"content": "You must', f'"bytes": {array}, "content": "You must')
+    put(cassettes / "fine.yaml", "test_it.py::test_plan[1]", text)
+    finished = multitrack("check", "cassettes", cwd=cassettes.parent)
+    line = text[: text.index(array)].count("\n") + 1
+    expected = f"cassettes/fine.yaml:{line}: secret: an array of bytes whose characters contain a credential"
+    assert finished.stdout.splitlines() == [expected]
+
+
+@pytest.mark.slow
 def test_no_orphans_are_reported_if_pytest_cannot_collect_the_tests(cassettes):
     (cassettes.parent / "test_bad.py").write_text("import nothing_of_this_name\n")
     finished = multitrack("check", "cassettes", cwd=cassettes.parent)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from leaked_secrets import find_leaks
 
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
@@ -50,25 +51,6 @@ VARIABLES = {
 }
 REPORTS = ("report.md", "report.json", "report.html")
 
-# the margin of an error, escapes of repr and JSON, entities of XML, and punctuation
-NOT_COMPARED = re.compile(r"^E(?=\s)|\\+[nrt]?|&[a-z]+;|&#\d+;|[^A-Za-z0-9]+", re.MULTILINE)
-WORDS_OF_KEY_FILES = re.compile(r"(BEGIN|END)( RSA)? PRIVATE KEY|sk-proj-")
-GRAM = 10
-
-
-def find_leaks(name, text):
-    """Return the lines of ``text`` that contain ten consecutive letters or digits of a secret."""
-    grams = {}
-    for kind, secret in SECRETS.items():
-        letters = NOT_COMPARED.sub("", WORDS_OF_KEY_FILES.sub("", secret))
-        grams.update((letters[start : start + GRAM], kind) for start in range(len(letters) - GRAM + 1))
-    for number, line in enumerate(text.split("\n"), start=1):
-        letters = NOT_COMPARED.sub("", line)
-        for start in range(len(letters) - GRAM + 1):
-            if kind := grams.get(letters[start : start + GRAM]):
-                yield f"{name}:{number}: {kind}: {line[:200]}"
-                break
-
 
 @pytest.fixture(
     scope="module",
@@ -101,12 +83,12 @@ def folder(request, tmp_path_factory, starts_server):
 def test_no_secret_is_printed(folder, name):
     text = (folder / name).read_text(encoding="utf-8")
     assert REDACTED in text.replace("\\", "")
-    assert list(find_leaks(name, text)) == []
+    assert list(find_leaks(SECRETS, name, text)) == []
 
 
 def test_no_secret_is_in_the_name_of_a_file(folder):
     names = "\n".join(str(path.relative_to(folder)) for path in folder.rglob("*"))
-    assert list(find_leaks("names", names)) == []
+    assert list(find_leaks(SECRETS, "names", names)) == []
 
 
 def test_all_tests_ran(folder):

@@ -109,7 +109,7 @@ def test_match_on_compares_parts_of_an_address_in_brackets(recorded, part):
 def test_an_invalid_url_in_a_cassette_is_damage(recorded, url, match_on):
     text = recorded.put((request('{"a": 1}', url="http://h.example/v1"), "answer"))
     recorded.path.write_text(text.replace("http://h.example/v1", f"'{url}'"), encoding="utf-8")
-    with pytest.raises(CassetteCorrupt, match=r"the uri .* is invalid"):
+    with pytest.raises(CassetteCorrupt, match=r"the uri is invalid"):
         Tape(recorded.path, settings=Settings(match_on=match_on))
 
 

@@ -14,7 +14,7 @@ import pytest
 from recorded_tape import request
 
 from multitrack.tape.redaction.redactor import Redactor
-from multitrack.tape.redaction.shapes import find_shapes
+from multitrack.tape.redaction.shapes import find_shapes, has_credential_shape
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 PASSWORD = "n7Lq2vX9sW4t"
@@ -106,6 +106,14 @@ def test_the_secret_of_a_form_is_removed_from_the_response_as_well():
 )
 def test_names_prose_and_examples_are_kept(text):
     assert Redactor({}).redact_text(text) == text
+
+
+@pytest.mark.parametrize("text", ["{}", "a {}", "{} and [1, 2, 3]"])
+def test_an_array_of_bytes_looks_like_the_secret_in_it(text):
+    array = json.dumps(list(f"key: sk_{'live'}_{PASSWORD * 2}".encode()))
+    assert has_credential_shape(text.format(array))
+    assert not has_credential_shape(text.format(array), allowed=(f"sk_{'live'}_{PASSWORD * 2}",))
+    assert not has_credential_shape(text.format(json.dumps([*range(256)] * 20)))
 
 
 def test_nothing_in_real_answers_and_cassettes_looks_like_a_secret():

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from multitrack.commands.command_output import echo
 from multitrack.errors import MultitrackError
-from multitrack.printable import echo
 from multitrack.wording import count_noun
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from multitrack.commands.command_output import echo, redact_output
 from multitrack.commands.review_decisions import Decisions, explain_refusal
 from multitrack.commands.review_items import ReviewItem, ignore_paths
-from multitrack.printable import echo, escape_line
+from multitrack.printable import escape_line
 from multitrack.word_changes import split_changes
 
 KEYS = "a accept · r reject · i ignore · s skip · A accept all like this · S skip all like this · q quit · ? help"
@@ -119,9 +120,12 @@ def print_side_by_side(item: ReviewItem, position: str = "") -> None:
             echo(line)
         return
 
+    def clean(text: str) -> str:
+        return escape_line(redact_output(text))
+
     def show(lines: Iterable[str], style: str = "") -> None:
         for line in lines:
-            console.print(Text(escape_line(line), style), soft_wrap=True)
+            console.print(Text(clean(line), style), soft_wrap=True)
 
     console = Console(highlight=False)
     empty, heading, *tests = _format_heading(item, position)
@@ -131,12 +135,12 @@ def print_side_by_side(item: ReviewItem, position: str = "") -> None:
     if item.changes:
         table = Table("", "old", "new", box=box.SIMPLE_HEAD)
         for change in item.changes:
-            sides = _style_words(escape_line(change.old or ""), escape_line(change.new or ""))
+            sides = _style_words(clean(change.old or ""), clean(change.new or ""))
             cells = (
                 Text("(absent)", "dim") if value is None else Text.assemble(*parts)
                 for value, parts in zip((change.old, change.new), sides, strict=True)
             )
-            table.add_row(Text(escape_line(change.field), "bold"), *cells)
+            table.add_row(Text(clean(change.field), "bold"), *cells)
         console.print(table)
     else:
         show(f"    {line}" for line in item.lines)

@@ -14,8 +14,10 @@ from multitrack.tape.file import cassette_reader, paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.redaction import secrets
+from multitrack.tape.redaction.byte_arrays import find_in_byte_arrays
 from multitrack.tape.redaction.environment_secrets import find_in_environment
-from multitrack.tape.redaction.shapes import has_credential_shape
+from multitrack.tape.redaction.redactor import Redactor
+from multitrack.tape.redaction.shapes import find_shapes
 from multitrack.tape.redaction.word_boundaries import REDACTED
 from multitrack.tape.settings import Settings
 from multitrack.wording import enumerate_positions
@@ -101,9 +103,13 @@ def find_problems(
 def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> Iterator[CassetteProblem]:
     held = {secret for secret in find_in_environment(os.environ).values if secret not in allowed}
     # other recorders may compress the file
-    lines = cassette_reader.decompress(path.read_bytes(), path).decode().splitlines()
-    for number, line in enumerate(lines, start=1):
-        if has_credential_shape(line, allowed):
+    text = cassette_reader.decompress(path.read_bytes(), path).decode()
+    # an array may have a line for each number
+    for start, _, _ in find_in_byte_arrays(text, Redactor(os.environ, allow_secrets=tuple(allowed)).redact_secrets):
+        number = text.count("\n", 0, start) + 1
+        yield CassetteProblem(str(path), "secret", "an array of bytes whose characters contain a credential", number)
+    for number, line in enumerate(text.splitlines(), start=1):
+        if find_shapes(line, allowed):
             yield CassetteProblem(str(path), "secret", "a value that looks like a credential", number)
         elif any(secret in line for secret in held):
             value = "the value of a credential variable in the environment"

@@ -117,6 +117,7 @@ class _CallCollector:
         raise UnwritableValue(self.root, f"{type(value).__name__} is not a tool call; {_ACCEPTED}")
 
     def _convert_arguments(self, name: str, arguments: object) -> SnapshotCall:
+        name = self.redact_text(name)  # a model may call a tool that does not exist
         if arguments is None:
             return SnapshotCall(name)
         if isinstance(arguments, str):

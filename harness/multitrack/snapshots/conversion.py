@@ -216,7 +216,8 @@ class _Converter:
         if isinstance(value, RootModel):
             return SnapshotCall(type(value).__name__, (self.convert(value.root, path),))
         fields = {name: value.__dict__[name] for name in type(value).model_fields if name in value.__dict__}
-        return SnapshotCall(type(value).__name__, (), self._convert_fields(fields | (value.model_extra or {}), path))
+        extra = {self.redact_text(name): item for name, item in (value.model_extra or {}).items()}
+        return SnapshotCall(type(value).__name__, (), self._convert_fields(fields | extra, path))
 
     def _convert_fields(self, fields: dict[str, Any], path: str) -> tuple[tuple[str, Expression], ...]:
         return tuple((name, self.convert(item, join_path(path, name))) for name, item in fields.items())

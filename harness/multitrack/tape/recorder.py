@@ -12,6 +12,7 @@ from importlib import metadata as distributions
 from typing import Any
 from urllib.parse import urlsplit
 
+from multitrack.errors import BadOption
 from multitrack.hosts import is_loopback
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.interaction import STANDIN_HEADER, Interaction, Provenance
@@ -79,8 +80,22 @@ class Recorder:
     def interactions(self, *, include_unanswered: bool = False) -> list[Interaction]:
         """Return the interactions recorded so far: redacted, and filtered by the project's functions.
 
+        Empty if the project's redaction function fails. ``interactions_to_save`` then raises its error, when the
+        recording is saved; diagnoses and advice must not raise it, too.
+
         Args:
             include_unanswered: Whether to include requests without any response to store.
+        """
+        try:
+            return self.interactions_to_save(include_unanswered=include_unanswered)
+        except BadOption:
+            return []
+
+    def interactions_to_save(self, *, include_unanswered: bool = False) -> list[Interaction]:
+        """Return the same interactions as ``interactions``.
+
+        Raises:
+            BadOption: The project's redaction function fails.
         """
         recorded = self._build_interactions(include_unanswered=include_unanswered)
         if self._filters is None:

@@ -81,8 +81,9 @@ class RecordingWriter:
             CassetteCorrupt: The cassette cannot be read.
             CassetteNotWritten: The operating system refused to write the cassette.
             SecretInCassette: The recording contains a damaged AWS event stream, in which secrets cannot be found.
+            BadOption: The project's redaction function fails.
         """
-        recorded = join_recordings([recorder.interactions() for recorder in recorders])
+        recorded = join_recordings([recorder.interactions_to_save() for recorder in recorders])
         if not recorded or (failure and not any(recorder.has_responses for recorder in recorders)):
             return None
         self._refuse_damaged_streams(recorded)

@@ -53,6 +53,8 @@ def _locate_in_interaction(interaction: Interaction, redactor: Redactor) -> Iter
 def _locate_in_message(message: Request | Response, redactor: Redactor) -> Iterator[str]:
     if isinstance(message, Request) and _has_secret(message.url, redactor):
         yield "URL"
+    if isinstance(message, Response) and _has_secret(message.reason, redactor):
+        yield "status"
     for name, value in message.headers:
         if _has_secret(value, redactor):
             yield f"header {name}"
@@ -99,6 +101,7 @@ def _redact(interaction: Interaction, redactor: Redactor) -> Interaction:
         ),
         response=replace(
             response,
+            reason=redactor.redact_text(response.reason),
             headers=_redact_headers(response.headers, redactor),
             body=body,
             chunks=response.chunks.adapt(response.body, body, response.header("content-type")),

@@ -9,7 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multitrack.errors import CassetteCorrupt, CassetteExpired, CassetteMiss, CassetteNotWritten, TapeViolation
+from multitrack.errors import (
+    BadOption,
+    CassetteCorrupt,
+    CassetteExpired,
+    CassetteMiss,
+    CassetteNotWritten,
+    TapeViolation,
+)
 from multitrack.tape.answered_request import AnsweredRequest
 from multitrack.tape.exchange import Request, Route, StreamRoute
 from multitrack.tape.file import paths
@@ -193,7 +200,7 @@ class Tape:
 
     def redact(self, text: str) -> str:
         """Return ``text`` without the secrets and private names that this tape knows."""
-        return self._normalizer.redactor.redact_text(text)
+        return self._normalizer.redactor.redact_printed(text)
 
     @property
     def redactor(self) -> Redactor:
@@ -406,11 +413,14 @@ class Tape:
             if failure is None:
                 tape._save_rebindings()
         if not self._session.writes:
+            if self.is_compared:  # fails here if the project's redaction function fails, and not in the comparison
+                self._recorder.interactions_to_save()
             return None
         try:
             return self._writer.save([tape._recorder for tape in tapes], failure)
-        except (CassetteCorrupt, CassetteNotWritten) as error:
-            error.record_hint = self.record_hint
+        except (CassetteCorrupt, CassetteNotWritten, BadOption) as error:
+            if not isinstance(error, BadOption):
+                error.record_hint = self.record_hint
             for tape in tapes:
                 tape.is_lost = True
             raise

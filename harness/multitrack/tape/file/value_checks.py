@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,9 +11,7 @@ from multitrack.tape.file import yaml_text
 NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """The errors that reading a wrong value may raise."""
 
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = 60
-_short.maxlevel = 2
+_MAX_SHOWN = 60
 
 
 class UnknownFeature(ValueError):
@@ -22,9 +19,23 @@ class UnknownFeature(ValueError):
 
 
 def format_value(value: Any) -> str:
-    """Return a short form of ``value`` for a message, however large or deep the value is."""
+    """Return a short form of ``value`` for a message, however large or deep the value is.
+
+    A long value is described, not shortened, because a part of a secret could not be recognized. So are the values in a
+    list or a mapping: they may be credentials, such as the value of a header.
+    """
+    match value:
+        case dict() if value:
+            return "a mapping"
+        case list() | tuple() if value:
+            return "a list"
+        case set() if value:
+            return "a set"
+        case str() | bytes() if len(value) > _MAX_SHOWN:
+            return f"{'text' if isinstance(value, str) else 'data'} of {len(value):,} characters"
     try:
-        return _short.repr(value)
+        text = repr(value)
+        return text if len(text) <= 2 * _MAX_SHOWN else f"a long {type(value).__name__}"
     except ValueError:  # Python does not print numbers with thousands of digits
         return f"a very large {type(value).__name__}"
 
@@ -89,8 +100,9 @@ def require_url(value: Any) -> str:
     url = require_text(value, "the uri")
     try:
         urlsplit(url).port  # noqa: B018 - raises for an invalid port
-    except ValueError as error:
-        raise ValueError(f"the uri {format_value(url)} is invalid: {error}") from error
+    except ValueError:
+        # the error quotes a part of the URL, which may contain a password
+        raise ValueError("the uri is invalid: its host or its port cannot be read") from None
     return url
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -84,7 +85,10 @@ class ProjectFunction:
             redacted = self._function(text)
             repeated = self._function(redacted) if isinstance(redacted, str) and redacted != text else redacted
         except Exception as error:
-            raise self._fail(f"raised {type(error).__name__}", describe_location) from error
+            *_, frame = traceback.extract_tb(error.__traceback__)
+            problem = f"raised {type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
+            # not with the error, whose message may quote the private data
+            raise self._fail(problem, describe_location) from None
         if not isinstance(redacted, str):
             raise self._fail(f"must return a string, not {type(redacted).__name__}", describe_location)
         if repeated != redacted:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote_plus
 
+from multitrack.errors import BadOption
 from multitrack.tape import interleaving
 from multitrack.tape.exchange import Headers, Request, Response
 from multitrack.tape.redaction import grpc_values, secrets
@@ -115,12 +116,8 @@ class Redactor:
         self._known.add(found.values)
         self.short_variables = found.short_variables
         """The environment variables whose passwords are too short to be removed from text."""
-        self._steps: tuple[FindChanges, ...] = (
-            self._known.find,
-            self._find_shapes,
-            self._find_in_byte_arrays,
-            *self._pseudonyms.steps,
-        )
+        self._secret_steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, self._find_in_byte_arrays)
+        self._steps = (*self._secret_steps, *self._pseudonyms.steps)
         self._function = project_function
         self._redacted_urls: dict[tuple[str, int, int], str] = {}
 
@@ -136,7 +133,7 @@ class Redactor:
 
     def find_secrets(self, text: str) -> Iterator[str]:
         """Yield each secret in ``text``, as it is written there."""
-        for find in (self._known.find, self._find_shapes, self._find_in_byte_arrays):
+        for find in self._secret_steps:
             changes = find(text)
             yield from (text[start:end] for start, end, _ in changes)
             text = apply_changes(text, changes)
@@ -158,12 +155,30 @@ class Redactor:
         """Return ``text`` with ``REDACTED`` instead of each secret, and a pseudonym instead of each private name."""
         return self._apply_steps(text if self._function is None else self._function.redact_text(text))
 
+    def redact_secrets(self, text: str) -> str:
+        """Return ``text`` with ``REDACTED`` instead of each secret. Private names stay."""
+        return self._apply(self._secret_steps, text)
+
+    def redact_printed(self, text: str) -> str:
+        """Redact ``text`` that is printed. If the project's function fails, redact everything else.
+
+        The test fails because of the function, and a second error would end the run.
+        """
+        try:
+            return self.redact_text(text)
+        except BadOption:
+            return self._apply_steps(text)
+
     def _apply_steps(self, text: str) -> str:
+        return self._apply(self._steps, text)
+
+    @staticmethod
+    def _apply(steps: Sequence[FindChanges], text: str) -> str:
         # the text next to a removed secret may then look like a secret itself
         previous = None
         while text != previous:
             previous = text
-            for find in self._steps:
+            for find in steps:
                 if changes := find(text):
                     text = apply_changes(text, changes)
         return text
@@ -260,6 +275,7 @@ class Redactor:
         body, failure = self.redact_body(response.body), response.failure
         return replace(
             response,
+            reason=self.redact_text(response.reason),
             headers=self._redact_headers(response.headers, kept),
             body=body,
             chunks=response.chunks.adapt(response.body, body, response.header("content-type")),

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from multitrack.tape.redaction.byte_arrays import find_in_byte_arrays
 from multitrack.tape.redaction.dummies import is_dummy
 from multitrack.tape.redaction.encoded_data import is_in_encoded_data
 from multitrack.tape.redaction.environment_secrets import name_says_secret
@@ -21,7 +22,7 @@ from multitrack.tape.redaction.long_words import find_long_words
 from multitrack.tape.redaction.randomness import looks_random
 from multitrack.tape.redaction.secret_fields import find_fields, find_in_form
 from multitrack.tape.redaction.shape_rules import ShapeRule, load_rules
-from multitrack.tape.redaction.text_changes import Change, select_disjoint
+from multitrack.tape.redaction.text_changes import Change, apply_changes, select_disjoint
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 Rules: TypeAlias = Sequence[tuple[str, ShapeRule]]
@@ -58,8 +59,12 @@ _BETWEEN = "`'\"\\ \t\n"
 
 
 def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
-    """Return whether a part of ``text`` looks like a secret and is not ``allowed``."""
-    return bool(find_shapes(text, allowed))
+    """Return whether a part of ``text``, or of an array of bytes in it, looks like a secret and is not ``allowed``."""
+
+    def redact(part: str) -> str:
+        return apply_changes(part, find_shapes(part, allowed))
+
+    return bool(find_shapes(text, allowed) or find_in_byte_arrays(text, redact))
 
 
 def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
