@@ -27,7 +27,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class ShellCommands:
-    """Builds commands for a project's tests.
+    """A builder of commands for a project's tests.
 
     Args:
         root: pytest's root folder. Node ids are relative to it.

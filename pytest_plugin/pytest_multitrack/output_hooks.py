@@ -58,7 +58,7 @@ def _may_be_secret(text: str) -> bool:
 
 
 class OutputHooks:
-    """Passes reports, warnings and errors to an ``OutputRedactor``.
+    """Hooks that pass reports, warnings and errors to an ``OutputRedactor``.
 
     The main plugin redacts test reports earlier, in ``pytest_runtest_makereport``, because other plugins read them
     there. Subtests, pytest-rerunfailures and other plugins then add to these reports or create their own.

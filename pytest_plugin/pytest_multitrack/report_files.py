@@ -55,7 +55,7 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
 
 
 class ReportCollector:
-    """Collects the data for a run's report, and writes it to the files that ``--calls-report`` names.
+    """A collector of the data for a run's report. It writes the report to the files that ``--calls-report`` names.
 
     With ``--junit-xml``, it adds properties to each test's element.
     """

@@ -47,7 +47,7 @@ _MAX_ID = 128
 
 
 class RequestComparer:
-    """Compares the requests of one process, test by test."""
+    """A comparison of the requests of one process, test by test."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -33,7 +33,7 @@ _SERVICE = "bedrock-runtime"
 
 
 class BedrockClient:
-    """Extracts models through ``client``, a boto3 client."""
+    """A client that extracts models through ``client``, a boto3 client."""
 
     def __init__(self, client: Any, mode: Mode | None = None) -> None:
         resolve_mode(mode, Mode.BEDROCK_PARALLEL_TOOLS, function="from_bedrock")

@@ -39,7 +39,7 @@ class ModelNotFound(MultitrackError):
 
 
 class ModelImporter:
-    """Imports models by the paths in cassettes and in the project's settings, each model once.
+    """An importer of models by their paths in cassettes and in the project's settings. It imports each model once.
 
     Args:
         paths: The settings.

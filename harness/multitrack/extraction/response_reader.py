@@ -39,7 +39,7 @@ class ValidatedResponse(NamedTuple):
 
 
 class ResponseReader(Generic[T]):
-    """Validates the response to one call to ``create``, including its stream and its retries.
+    """A validator for the response to one call to ``create``, including its stream and its retries.
 
     ``models`` are the Pydantic models by tool name; the options are those of ``Toolset.parse``. A valid call is
     validated only once: its model is kept for the rest of the stream and for later attempts.

@@ -16,7 +16,7 @@ DEFAULT_TEXT = (
 
 
 class AnswerSelector:
-    """Selects answers from a script. Thread-safe."""
+    """A selector of answers from a script. Thread-safe."""
 
     def __init__(self, script: Script) -> None:
         self._script = script

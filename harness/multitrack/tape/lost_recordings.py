@@ -343,7 +343,7 @@ def _has_definition(source: str, name: str) -> bool:
 
 
 class _SearchMemory:
-    """Caches the cassettes that a run's searches have read, because the searches often read the same ones."""
+    """A cache of the cassettes that a run's searches have read, because the searches often read the same ones."""
 
     def __init__(self) -> None:
         self.bytes_read = 0

@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Passthrough, Request
 
 
 class NetworkBlock:
-    """Refuses connections while one test runs, unless their host is allowed."""
+    """A block that refuses connections while one test runs, unless their host is allowed."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class NetworkBlock:
 
 
 class BlockedRouter:
-    """Takes the place of a tape while the network is blocked and no tape is open.
+    """The router that replaces a tape while the network is blocked and no tape is open.
 
     Only gRPC needs this router, because gRPC connects below Python's sockets. The tripwire sees all other connections.
     """

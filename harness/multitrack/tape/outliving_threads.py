@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class OutlivingThreads:
-    """Finds out which threads outlive the test that started them.
+    """The threads that outlive the test that started them.
 
     These threads do not count:
 

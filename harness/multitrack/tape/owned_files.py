@@ -49,7 +49,7 @@ def _unescape(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OwnedFiles:
-    """Finds the cassettes and snapshots that belong to a project's tests.
+    """The cassettes and snapshots that belong to a project's tests.
 
     Args:
         root: pytest's root folder.

@@ -43,7 +43,7 @@ class SavedRecording:
 
 @dataclass(frozen=True, slots=True)
 class RecordingWriter:
-    """Writes recordings to one cassette.
+    """A writer of recordings to one cassette.
 
     Args:
         path: The path of the cassette.

@@ -9,9 +9,9 @@ _INSIDE_STRING = re.compile(r'["\\]')
 
 
 class BracketCounter:
-    """Finds the end of a JSON value by counting brackets.
+    """A bracket counter that finds the end of a JSON value.
 
-    The value may arrive in pieces. Reads each character only once.
+    The value may arrive in pieces. The counter reads each character only once.
     """
 
     def __init__(self) -> None:

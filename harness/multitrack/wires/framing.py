@@ -20,7 +20,7 @@ class _Parser(Protocol):
 
 
 class FrameParser:
-    """Splits bytes into frames as they arrive."""
+    """A parser that splits bytes into frames as they arrive."""
 
     def __init__(self) -> None:
         self._head = b""

@@ -22,7 +22,7 @@ from multitrack.wires.tool import ToolDefinition
 
 
 class StrictSchemaWriter(ABC):
-    """Writes the parameters of ``tool`` in the subset of JSON Schema that a provider accepts for strict tools.
+    """A writer of ``tool``'s parameters in the subset of JSON Schema that a provider accepts for strict tools.
 
     Raises:
         TypeError: If the subset cannot express a parameter, such as a dictionary, a tuple of several types or a value

@@ -45,7 +45,7 @@ class _Play:
 
 
 class VcrpyObserver:
-    """Observes vcrpy's cassettes in this process."""
+    """An observer of vcrpy's cassettes in this process."""
 
     def __init__(self, show_path: Callable[[str], str]) -> None:
         """Create the observer. It observes nothing until ``start`` is called. ``show_path`` formats paths."""

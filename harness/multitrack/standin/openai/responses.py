@@ -71,7 +71,7 @@ _REPEATED_PARAMETERS: Mapping[str, Any] = {
 
 
 class ResponseStore:
-    """Stores each response with the conversation before it.
+    """A store for responses, each with the conversation before it.
 
     A later request can continue the conversation. Thread-safe.
     """
@@ -180,7 +180,7 @@ def _format_event(event: Mapping[str, Any], numbers: Iterator[int]) -> bytes:
 
 
 class _ResponseBuilder:
-    """Builds a response: the completed object and the events of its stream."""
+    """A builder for a response: the completed object and the events of its stream."""
 
     def __init__(
         self, answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any], ids: ResponseIds

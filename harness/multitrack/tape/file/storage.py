@@ -29,7 +29,7 @@ RedactForeign = Callable[[Cassette], Cassette]
 
 
 class RecordingCache(Protocol):
-    """Caches the cassettes that this process records to."""
+    """A cache of the cassettes that this process records to."""
 
     def read_file(self, path: Path) -> Cassette | None:
         """Return the cassette at ``path`` without the recordings in its journal."""

@@ -85,7 +85,7 @@ def _has_ordinary_shape(url: str) -> bool:
 
 
 class Redactor:
-    """Removes secrets and private names from requests, responses and strings.
+    """A redactor that removes secrets and private names from requests, responses and strings.
 
     A redactor learns credentials from the environment and from each request. It learns them before the request is
     matched, so that the live request and the recording are redacted in the same way. Redaction is idempotent.

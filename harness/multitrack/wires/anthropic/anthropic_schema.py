@@ -48,7 +48,7 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
 
 
 class AnthropicStrictSchemaWriter(StrictSchemaWriter):
-    """Writes the parameters of a tool in Anthropic's strict subset."""
+    """A writer of a tool's parameters in Anthropic's strict subset."""
 
     subset = "Anthropic's strict tools"
     allows_recursion = False

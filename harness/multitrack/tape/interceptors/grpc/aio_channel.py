@@ -87,7 +87,7 @@ def _running_loop() -> dict[str, Any]:
 
 
 class _RequestSerializer:
-    """Serializes requests, and remembers the class of the last request, which ``to_json`` needs."""
+    """A serializer for requests. It remembers the class of the last request, which ``to_json`` needs."""
 
     def __init__(self, serializer: Callable[[Any], bytes] | None) -> None:
         self._serializer = serializer
