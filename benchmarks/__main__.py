@@ -12,6 +12,7 @@ NAMES = (
     "extraction",
     "anthropic_extraction",
     "bedrock_extraction",
+    "genai_extraction",
     "snapshots",
     "revalidation",
     "replay",

@@ -19,6 +19,7 @@ from multitrack.wires.gemini.gemini_messages import GeminiConversation
 
 # the fields of a response that come from the provider; the SDK adds more, such as values parsed into the caller's types
 _MODEL_FIELDS = {"candidates", "prompt_feedback", "model_version", "usage_metadata"}
+_EMPTY_CONFIG = types.GenerateContentConfig()
 
 
 class GenaiClient(GeminiClient[GenerateContentResponse]):
@@ -37,6 +38,7 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
             raise TypeError(f"from_genai requires a google.genai.Client, not {type(client).__name__}")
         self.client = client
         self.model = model
+        self._latest_tools: tuple[object, list[types.Tool]] = (None, [])
 
     def _send(
         self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
@@ -68,13 +70,23 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
             system = [types.Part.model_validate(part) for part in conversation.system]
             changes["system_instruction"] = [*_instruction_parts(config.system_instruction), *system]
         if tools:
-            changes["tools"] = [types.Tool.model_validate(tool) for tool in tools.tools]
+            changes["tools"] = self._build_tools(tools.tools)
             if tools.config:
                 changes["tool_config"] = types.ToolConfig.model_validate(tools.config)
         return {**arguments, "model": model, **({"config": config.model_copy(update=changes)} if changes else {})}
 
+    def _build_tools(self, tools: Sequence[Mapping[str, Any]]) -> list[types.Tool]:
+        # The SDK does not change its objects, and the tools for one response_model are always the same list. Building
+        # the objects takes 50 microseconds.
+        known, built = self._latest_tools
+        if known is not tools:
+            built = [types.Tool.model_validate(tool) for tool in tools]
+            self._latest_tools = (tools, built)
+        return list(built)
+
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
-        return _to_config(arguments.get("config")).tools
+        config = arguments.get("config")
+        return None if config is None else _to_config(config).tools
 
     @staticmethod
     def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[types.ContentUnion]:
@@ -96,7 +108,7 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
 
 def _to_config(given: Any) -> types.GenerateContentConfig:
     """Convert the caller's config to the SDK's object. A dictionary can have camel case or snake case keys."""
-    return types.GenerateContentConfig() if given is None else types.GenerateContentConfig.model_validate(given)
+    return _EMPTY_CONFIG if given is None else types.GenerateContentConfig.model_validate(given)
 
 
 def _instruction_parts(instruction: Any) -> list[Any]:

@@ -6,7 +6,6 @@ https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from multitrack.tool_call import ToolCall
@@ -58,7 +57,7 @@ def read_function_call(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
     ``toolCall`` and ``executableCode`` do not count, because the server itself runs them.
     """
     call = part.get("functionCall")
-    return call if isinstance(call, Mapping) else None
+    return call if isinstance(call, (dict, Mapping)) else None
 
 
 def read_arguments(function: Mapping[str, Any]) -> str | None:
@@ -68,22 +67,24 @@ def read_arguments(function: Mapping[str, Any]) -> str | None:
     ``3.0``.
     """
     args = function.get("args")
-    # the answer must stay readable even if its arguments are too deeply nested
-    with suppress(RecursionError):
-        args = _floats_to_integers(args)
-    return None if args is None else to_compact_json(args)
+    if args is None:
+        return None
+    try:
+        return to_compact_json(_floats_to_integers(args))
+    except RecursionError:
+        # the answer must stay readable even if its arguments are too deeply nested
+        return to_compact_json(args)
 
 
 def _floats_to_integers(value: Any) -> Any:
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case Mapping():
-            return {key: _floats_to_integers(item) for key, item in value.items()}
-        case list():
-            return [_floats_to_integers(item) for item in value]
-        case _:
-            return value
+    # the usual types come first, because a comparison with Mapping, an abstract class, is slow
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, (dict, Mapping)):
+        return {key: _floats_to_integers(item) for key, item in value.items()}
+    return [_floats_to_integers(item) for item in value] if isinstance(value, list) else value
 
 
 def join_text(parts: Sequence[Mapping[str, Any]]) -> str | None:
