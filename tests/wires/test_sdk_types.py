@@ -1,5 +1,7 @@
 """A decision on every block, delta, event, stop reason and error that the installed SDKs of Anthropic and AWS know.
 
+The same for the finish reasons of Gemini.
+
 If a newer SDK adds a type, a test fails, because the type has no decision yet. Add the type to its table, and let the
 decoders handle it. An older SDK knows fewer types.
 """
@@ -34,6 +36,10 @@ try:
     from anthropic.types import beta
 except ImportError:
     anthropic = None
+try:
+    from google.genai.types import FinishReason
+except ImportError:
+    FinishReason = None
 try:
     import botocore.session
     from botocore.validate import ParamValidator
@@ -92,6 +98,29 @@ EVENTS = {
     "content_block_start",
     "content_block_delta",
     "content_block_stop",
+}
+
+FILTERED, CUT_OFF, FAILED = "refusal", "is_truncated", "error"
+FINISH_REASONS = {
+    "FINISH_REASON_UNSPECIFIED": None,
+    "STOP": None,
+    "MAX_TOKENS": CUT_OFF,
+    "CONTINUATION": CUT_OFF,
+    "SAFETY": FILTERED,
+    "RECITATION": FILTERED,
+    "LANGUAGE": FILTERED,
+    "BLOCKLIST": FILTERED,
+    "PROHIBITED_CONTENT": FILTERED,
+    "SPII": FILTERED,
+    "IMAGE_SAFETY": FILTERED,
+    "IMAGE_PROHIBITED_CONTENT": FILTERED,
+    "IMAGE_RECITATION": FILTERED,
+    "OTHER": FAILED,
+    "MALFORMED_FUNCTION_CALL": FAILED,
+    "UNEXPECTED_TOOL_CALL": FAILED,
+    "TOO_MANY_TOOL_CALLS": FAILED,
+    "NO_IMAGE": FAILED,
+    "IMAGE_OTHER": FAILED,
 }
 
 BEDROCK_STOP_REASONS = {
@@ -310,6 +339,23 @@ def test_a_written_answer_has_the_form_that_the_sdk_knows(name):
     if name in STREAMED:
         events = [event for event in anthropic_events(document) if event["type"] != "ping"]
         TypeAdapter(list[beta.BetaRawMessageStreamEvent]).validate_python(events)
+
+
+# --- Gemini ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(FinishReason is None, reason="google-genai is not installed")
+def test_every_finish_reason_of_gemini_has_a_decision():
+    assert {reason.value for reason in FinishReason} - FINISH_REASONS.keys() == set()
+
+
+@pytest.mark.parametrize("reason", FINISH_REASONS)
+@pytest.mark.parametrize("wire", ["gemini", "gemini.stream"])
+def test_a_finish_reason_of_gemini_is_read(reason, wire):
+    candidate = {"content": {"role": "model", "parts": [{"text": "Hi"}]}, "finishReason": reason}
+    answer = read_answer({"candidates": [candidate]}, wire)
+    for name in (FILTERED, CUT_OFF, FAILED):
+        assert bool(getattr(answer, name)) == (name == FINISH_REASONS[reason]), name
 
 
 # --- Bedrock's Converse API -----------------------------------------------------------------------------------------

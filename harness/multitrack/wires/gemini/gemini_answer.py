@@ -12,7 +12,7 @@ from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer, select_finish_reason
 from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
 
-LENGTH_LIMITS = frozenset({"MAX_TOKENS"})
+LENGTH_LIMITS = frozenset({"MAX_TOKENS", "CONTINUATION"})
 """The finish reasons of an answer that a length limit cut off."""
 
 NORMAL_REASONS = frozenset({"STOP"})
