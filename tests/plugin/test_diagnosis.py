@@ -274,10 +274,14 @@ def test_more_and_fewer_requests(trip):
     trip.change("test_it.py", "    assert trip.plan()", "    ask('x')\n    assert trip.plan()[:1]")
     trip.record("--record-missing")
     accept(trip)
-    assert first_line(trip.run()) == "the requests changed: the test sent 1 more than when the snapshot was taken"
+    assert (
+        first_line(trip.run()) == "the requests changed: the test sent 1 request more than when the snapshot was taken"
+    )
     trip.record("--record", "--snapshot-update")
     trip.change("test_it.py", "    ask('x')\n    assert trip.plan()[:1]", "    assert trip.plan()")
-    assert first_line(trip.run()) == "the requests changed: the test sent 1 fewer than when the snapshot was taken"
+    assert (
+        first_line(trip.run()) == "the requests changed: the test sent 1 request fewer than when the snapshot was taken"
+    )
 
 
 def test_a_changed_request_is_the_cause_under_record_missing(trip):

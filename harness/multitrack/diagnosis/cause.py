@@ -135,8 +135,14 @@ class _CauseSearch:
         if gone and new:
             return Diagnosis("request-changed", f"the request changed and was recorded again after {self.since}")
         if new:
-            return Diagnosis("requests-added", f"the requests changed: the test sent {new} more than when {self.since}")
-        return Diagnosis("requests-removed", f"the requests changed: the test sent {gone} fewer than when {self.since}")
+            return Diagnosis(
+                "requests-added",
+                f"the requests changed: the test sent {count_noun(new, 'request')} more than when {self.since}",
+            )
+        return Diagnosis(
+            "requests-removed",
+            f"the requests changed: the test sent {count_noun(gone, 'request')} fewer than when {self.since}",
+        )
 
     def _describe_reply_change(self, *, is_live: bool) -> Diagnosis:
         details = f": {changes}" if (changes := ", ".join(self._describe_call_changes(is_live=is_live))) else ""

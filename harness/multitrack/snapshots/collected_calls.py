@@ -1,4 +1,4 @@
-"""Collect the calls in any iterable of parallel tool calls, as call expressions."""
+"""Turn the parallel tool calls in any iterable into call expressions."""
 
 from __future__ import annotations
 

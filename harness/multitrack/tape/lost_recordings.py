@@ -50,7 +50,10 @@ RequestFilter = Callable[[Request], Request]
 
 @dataclass(frozen=True, slots=True)
 class LostRecording:
-    """A recording in another file that answers the request, with the command that gives the recording to the test."""
+    """A recording that answers the request, but is in another test's cassette.
+
+    ``command`` moves it to the test that misses it.
+    """
 
     reason: str
     advice: str

@@ -22,7 +22,7 @@ FindChanges: TypeAlias = Callable[[str], Sequence[Change]]
 
 
 def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> list[Change]:
-    """Return a change for each match of ``pattern`` that ``replace`` changes."""
+    """Return a change for each match of ``pattern``, unless ``replace`` returns the same text."""
     found = [(match, replace(match)) for match in pattern.finditer(text)]
     return [Change(*match.span(), replacement) for match, replacement in found if replacement != match[0]]
 
