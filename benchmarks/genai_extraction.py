@@ -15,6 +15,8 @@ def run_benchmark(*, quick: bool) -> Section:
         quick=quick,
         method="the SDK's `generate_content`",
         provider="The provider is a `MockTransport` in the same process.",
-        raw_client="it calls `generate_content` with the same contents and a config that has the same tools, and then "
-        "`Model.model_validate(part.function_call.args)` with the model of each tool.",
+        raw_client="It calls `generate_content` with the same contents and tools, and validates each call with "
+        "`Model.model_validate(part.function_call.args)`.",
+        reason="It does two things that the raw client does not do. It converts the messages from OpenAI's form to the "
+        "SDK's objects. It also converts the SDK's response to JSON, which its decoder reads.",
     )
