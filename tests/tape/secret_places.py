@@ -13,13 +13,17 @@ from urllib.parse import quote, quote_plus
 from recorded_tape import JSON, URL, request
 
 from multitrack.tape.exchange import Request
+from multitrack.wires.event_stream import write_message
 
 EVENTS = (("content-type", "text/event-stream"),)
 LINES = (("content-type", "application/x-ndjson"),)
 TEXT = (("content-type", "text/plain"),)
 FORM = (("content-type", "application/x-www-form-urlencoded"),)
 
-Response = tuple[int, tuple[tuple[str, str], ...], Sequence[bytes]]
+AWS_EVENTS = (("content-type", "application/vnd.amazon.eventstream"),)
+
+Response = tuple[int, tuple[tuple[str, str], ...], Sequence[bytes]] | tuple[int, Any, Sequence[bytes], str]
+"""The status, the headers, the chunks of the body, and the reason in the status line (default: ``OK``)."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,26 @@ def _file(secret: str) -> Request:
     return request(head + secret.encode() + b"\xff\r\n--b--\r\n", url=f"{URL}/file", headers=headers)
 
 
+def _multipart_names(secret: str) -> Request:
+    head = f'Content-Disposition: form-data; name="{secret}"; filename="{secret}.txt"'
+    headers = (("content-type", "multipart/form-data; boundary=b"),)
+    return request(f"--b\r\n{head}\r\n\r\nx\r\n--b--\r\n", url=f"{URL}/names", headers=headers)
+
+
+def _protobuf(secret: str) -> str:
+    """Return a ``google.rpc.Status`` with the message ``secret``, in base64."""
+    size = len(secret.encode())
+    length = [size] if size < 128 else [size % 128 + 128, size // 128]
+    return base64.b64encode(b"\x08\x03\x12" + bytes(length) + secret.encode()).decode()
+
+
+def _aws_chunks(texts: Sequence[str]) -> Response:
+    """Return the events of Bedrock's ``InvokeModelWithResponseStream``, which have JSON in base64."""
+    headers = {":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"}
+    encoded = (base64.b64encode(json.dumps(_delta(text)).encode()).decode() for text in texts)
+    return 200, AWS_EVENTS, [write_message(headers, json.dumps({"bytes": one}).encode()) for one in encoded]
+
+
 def _grpc(secret: str) -> Request:
     headers = (("content-type", "application/grpc"),)
     body = json.dumps({"contents": [{"parts": [{"text": f"use {secret}"}]}]})
@@ -115,6 +139,8 @@ PLACES: list[Place] = [
     _sent("path", lambda s: request("{}", url=f"{URL}/files/{quote(s, safe='')}/x"), encodes=True),
     _sent("query", lambda s: request("{}", url=f"{URL}?cursor={quote(s, safe='')}&page=2"), encodes=True),
     _sent("query of a form", lambda s: request("{}", url=f"{URL}?note={quote_plus(s)}"), encodes=True),
+    _sent("name in a query", lambda s: request("{}", url=f"{URL}?{quote(s, safe='')}=1"), encodes=True),
+    _sent("password in a URL", lambda s: request("{}", url=f"https://u:{quote(s, safe='')}@x.example/"), encodes=True),
     _sent("prompt", lambda s: _chat(f"the key is {s}, really")),
     _sent("beginning of a line", lambda s: _chat(f"the key:\n{s}\nreally")),
     _sent("brackets", lambda s: _chat(f"the key ({s}) or [{s}]")),
@@ -134,6 +160,10 @@ PLACES: list[Place] = [
     _sent("form", lambda s: request(f"note={quote_plus(s)}&n=1", url=f"{URL}/form", headers=FORM), encodes=True),
     _sent("multipart field", _multipart),
     _sent("uploaded file", _file),
+    _sent("names in a multipart form", _multipart_names),
+    _sent("array of bytes", lambda s: json.dumps({"data": list(s.encode())})),
+    _sent("array of bytes in lines", lambda s: json.dumps({"data": list(s.encode())}, indent=1)),
+    _sent("unknown fields of gRPC", lambda s: json.dumps({"@wire": _protobuf(s)}), encodes=True),
     _sent("message of gRPC", _grpc),
     _sent("plain text", lambda s: request(f"text {s}", url=f"{URL}/text", headers=TEXT)),
     _sent("base64", _encode_at(0), encodes=True),
@@ -154,6 +184,14 @@ PLACES: list[Place] = [
         "header location", lambda s: (200, (*JSON, ("location", f"/x?y={quote(s, safe='')}")), [b"{}"]), encodes=True
     ),
     _received("header grpc-message", lambda s: (200, (*JSON, ("grpc-message", quote(s))), [b"{}"]), encodes=True),
+    _received(
+        "header grpc-status-details-bin",
+        lambda s: _with_header("grpc-status-details-bin", _protobuf(s)),
+        encodes=True,
+    ),
+    _received("header content-disposition", lambda s: _with_header("content-disposition", f'x; filename="{s}"')),
+    _received("status line", lambda s: (200, JSON, [b"{}"], f"OK {s}")),
+    _received("AWS events", lambda s: _aws_chunks(["It is ", *_cut(s), " indeed"])),
     _received("text", lambda s: _ok(f"of {s}.", TEXT)),
     _received("XML", lambda s: _ok(f"<a>{html.escape(s)}</a>", (("content-type", "application/xml"),)), encodes=True),
     _received("bytes", lambda s: _ok(b"\xff\x00 " + s.encode() + b" \xff", (("content-type", "application/x"),))),
