@@ -192,11 +192,6 @@ def _replay(project):
     project.read("the facts about a run with misses", ".pytest_cache/v/multitrack/run")
     for name in (*REPORTS, "junit.xml"):
         project.read(name, name)
-    audit = ("--calls-audit=audit.json", "--calls-audit=audit.html")
-    project.run_pytest("audit", "-k", "asks", *audit, WORDING=f"{VALUE} {SHAPE}")
-    project.read("audit.json", "audit.json")
-    project.read("audit.html", "audit.html")
-    project.read("the facts about an audit", ".pytest_cache/v/multitrack/*")
     (project.folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     project.run_pytest("an error in a conftest", BROKEN=f"{VALUE} {SHAPE}")
     project.run_pytest("a usage error", USAGE=f"{VALUE} {SHAPE}")
