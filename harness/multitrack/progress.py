@@ -47,7 +47,7 @@ def track(items: Iterable[_T], action: str, *, clock: Callable[[], float] = time
 
 
 def progress_line(action: str, done: int, total: int) -> str:
-    """Return the line that replaces a bar where there is no terminal."""
+    """Return the line that is printed instead of a progress bar if there is no terminal."""
     return f"multitrack: {action}: {done:,} of {total:,}"
 
 

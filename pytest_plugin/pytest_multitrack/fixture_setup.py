@@ -1,4 +1,4 @@
-"""Prepare the setup of fixtures. A fixture with a wide scope belongs to several tests."""
+"""Prepare a fixture's setup: open the fixture's own tape if it needs one, and handle its threads and violations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def prepare_setup(
 
 
 class _Setup:
-    """Discards a fixture whose setup a violation has ended, so that the next test sets the fixture up again."""
+    """A context manager that discards a fixture if a violation ended its setup, so that it is set up again."""
 
     __slots__ = ("_fixturedef", "_request")
 

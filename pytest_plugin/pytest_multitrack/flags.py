@@ -345,7 +345,7 @@ def _parse_value(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class DriftOptions:
-    """The options of a drift run: how often to run each test with a cassette, and whether drift fails the run."""
+    """The options of a drift run: how often to run each test that uses a cassette, and whether drift fails the run."""
 
     samples: int
     fails: bool

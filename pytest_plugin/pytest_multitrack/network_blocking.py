@@ -24,7 +24,7 @@ _VCR_FIXTURE = "block_network"
 
 
 def add_fixtures(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Add the fixture that blocks the network to those ``items`` that must not use the network."""
+    """For each item that must not use the network, add the fixture that blocks it."""
     has_other, option = recording_plugins.has_other(config), config.option
     fixture = BLOCK_FIXTURE if has_other else _VCR_FIXTURE
     blocks_all = option.multitrack_block_network or (not has_other and getattr(option, "block_network", False))

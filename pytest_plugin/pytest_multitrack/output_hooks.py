@@ -42,7 +42,7 @@ _MARK = re.compile(r"://[^/\s]*@|-----BEGIN")
 
 
 def _list_texts(report: pytest.TestReport | pytest.CollectReport, *, done: object) -> dict[str, Any]:
-    """Return the attributes of ``report`` that may hold text from the test, except for the value ``done``."""
+    """Return the attributes of ``report`` that may hold text from the test, except one whose value is ``done``."""
     return {
         name: value
         for name, value in vars(report).items()
@@ -114,7 +114,7 @@ class OutputHooks:
 
     @contextmanager
     def redacting_errors(self) -> Iterator[None]:
-        """Remove secrets from the arguments of an error that ends the run, which pytest or Python prints."""
+        """If an error ends the run, remove secrets from its arguments, because pytest or Python prints it."""
         try:
             yield
         except Exception as error:

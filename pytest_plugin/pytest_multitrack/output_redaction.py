@@ -148,7 +148,10 @@ class OutputRedactor:
             self._check_longrepr(report)
 
     def _check_longrepr(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """Explain values that look equal because of redaction. Redact the representations of other plugins."""
+        """If two values look equal because of redaction, add an explanation.
+
+        Otherwise, redact the representation of the failure, if another plugin created it.
+        """
         text = report.longreprtext
         if _LOOK_EQUAL.search(text) and _NOTE not in text:
             pytest_internals.append_failure_line(report, _NOTE)
@@ -194,7 +197,7 @@ class OutputRedactor:
         return redact(value)
 
     def _learn_frames(self, error: BaseException) -> None:
-        """Learn the secrets in the local variables of ``error``'s frames. pytest may print only parts of them."""
+        """Learn the secrets in the local variables of ``error``'s frames. pytest may print these shortened."""
         self._add_secrets(self._by_shape.find_secrets("\n\n".join(_list_texts(error))))
 
     # everything else
@@ -255,7 +258,7 @@ def _without_repeats(variables: list[tuple[str, str]]) -> Iterator[dict[str, str
 
 
 def _list_texts(error: BaseException) -> Iterator[str]:
-    """Yield the strings in the local variables of the frames in the traceback of ``error``.
+    """Yield the strings in all local variables in the traceback of ``error``.
 
     The tracebacks of the errors that led to ``error`` are included. No code of the visited objects is run.
     """

@@ -9,7 +9,7 @@ import pytest
 
 
 def redact_parameter_ids(metafunc: pytest.Metafunc, redact: Callable[[Any], Any]) -> None:
-    """Pass each id that a test or a fixture sets through ``redact``.
+    """Apply ``redact`` to each id that a test or a fixture sets.
 
     Two different secrets have the same placeholder. For this reason, the ids are redacted before pytest makes them
     unique.

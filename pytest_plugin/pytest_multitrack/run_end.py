@@ -53,7 +53,7 @@ def _close_interrupted(run: RunState) -> None:
 
 
 def _merge_journals(run: RunState, config: pytest.Config) -> None:
-    """Merge the recordings that wait in journals into their cassettes."""
+    """Move the recordings that are still in journals to their cassettes."""
     cassettes = {*run.context.played_positions}
     if run.workers:
         from pytest_multitrack import tape_report

@@ -92,9 +92,10 @@ def add_results(
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Print how to accept pending recordings of ``test``, including those that are only saved when it ends.
+    """Print how to accept the pending recordings of ``test``.
 
-    Recordings with failed requests are useless. For these, print how to record again.
+    Some of them are not saved before the test ends. Recordings with failed requests are useless. For these, print how
+    to record again.
     """
     for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
         if (failed := find_failed_request(tape)) is not None and not tape.is_compared:
@@ -110,7 +111,7 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
 
 
 def remove_lost_advice(terminalreporter: Any) -> None:
-    """Remove the advice to accept a recording from reports of tests whose recordings could not be saved."""
+    """If a test's recordings could not be saved, remove the advice to accept them from the test's reports."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     lost = {report.nodeid for report in reports if hasattr(report, LOST)}
     for report in reports:

@@ -230,7 +230,7 @@ class TestImports:
             0,
             [
                 "1 recorded call in 1 cassette, none checked yet",
-                "To check these calls, name the modules with their models in pyproject.toml:",
+                "To check these calls, add the modules that define their models to pyproject.toml:",
                 "  [tool.multitrack.models]",
                 '  packages = ["evil"]',
             ],
@@ -245,7 +245,7 @@ class TestImports:
             0,
             [
                 "2 recorded calls in 1 cassette, none checked yet",
-                "To check these calls, name the modules with their models in pyproject.toml:",
+                "To check these calls, add the modules that define their models to pyproject.toml:",
                 "  [tool.multitrack.models]",
                 '  tools = {Trip = "package.module:Trip", Weather = "package.module:Weather"}',
             ],

@@ -373,10 +373,13 @@ def test_the_wrong_kind_of_loop_is_an_error_that_names_the_right_one(ask):
     reader = ask(WHOLE)
     if hasattr(reader.stream.raw, "__aiter__"):
         with pytest.raises(
-            TypeError, match=r"^this stream comes from an asynchronous client; use async for or async with$"
+            TypeError,
+            match=r"^this stream comes from an asynchronous client; use an async for loop or an async with block$",
         ):
             iter(reader.stream)
     else:
-        with pytest.raises(TypeError, match=r"^this stream comes from a synchronous client; use for or with$"):
+        with pytest.raises(
+            TypeError, match=r"^this stream comes from a synchronous client; use a for loop or a with block$"
+        ):
             reader.stream.__aiter__()
     assert reader.remaining() == [TORONTO, SEARCH]

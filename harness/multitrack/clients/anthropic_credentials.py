@@ -20,7 +20,7 @@ Init = Callable[..., None]
 
 
 class _StandInName(str):
-    """A pseudonym for the project or region of a client that was created without one. It matches any recorded name."""
+    """A pseudonym that a client uses if it was created without a project or region. It matches any recorded name."""
 
 
 _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
@@ -194,7 +194,7 @@ def _guard(client: Any, platform: _Platform, missing: Exception | None) -> None:
 
 
 def _set_names(client: Any, names: Mapping[str, _StandInName]) -> None:
-    """Set the stand-ins for missing ``names`` while a cassette replays, and otherwise remove them."""
+    """While a cassette is being replayed, set stand-ins for missing ``names``. Otherwise, remove them."""
     for name, stand_in in names.items():
         if credentials.is_replaying():
             if not getattr(client, name, None):

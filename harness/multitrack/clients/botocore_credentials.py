@@ -24,7 +24,7 @@ _is_creating: ContextVar[bool] = ContextVar("multitrack_bedrock_creating", defau
 
 
 def patches(botocore_session: ModuleType) -> list[Patch]:
-    """Patch botocore's sessions, unless the module is a project's own fake."""
+    """Patch botocore's sessions. If the module is a fake that the project provides, return no patches."""
     session = getattr(botocore_session, "Session", None)
     own = getattr(session, "__dict__", ())
     wrappers = {"create_client": _wrap_create_client, "get_credentials": _wrap_get_credentials}
@@ -76,7 +76,7 @@ def _wrap_get_credentials(get_credentials: Callable[..., Any]) -> Callable[..., 
 
 
 def _create_credentials(load: Callable[[], Any]) -> Any:
-    """Return credentials that are only loaded, with ``load``, when they sign a live request."""
+    """Return credentials that call ``load`` only when they have to sign a live request."""
     from botocore.credentials import Credentials
     from botocore.exceptions import NoCredentialsError
 

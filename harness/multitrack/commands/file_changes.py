@@ -76,8 +76,8 @@ def apply_changes(changes: Sequence[FileChange], log: UndoLog | None, command: s
 
     Raises:
         MultitrackError: A file has uncommitted changes, has changed since the plan was made, or cannot be written. If
-            a file cannot be written, the changes before it have been made. In the other cases, nothing has been
-            changed.
+            a file cannot be written, the files before it have already been changed. In the other cases, nothing has
+            been changed.
     """
     check_changes(changes, force=force)
     with nullcontext() if log is None else log.recording(command, [change.path for change in changes]):

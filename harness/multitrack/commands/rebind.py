@@ -105,7 +105,7 @@ def _select(facts: RunFacts, tests: Sequence[str], plan: RebindingPlan) -> Itera
 
 
 def _list_names(text: str, root: Path) -> Sequence[str]:
-    """Return ``text``, and the same name with a path relative to pytest's root instead of the current folder."""
+    """Return the test name ``text`` in two forms: as given, and with its path relative to pytest's root."""
     path, separator, rest = text.partition("::")
     here = Path(os.path.relpath(Path.cwd() / path, root)).as_posix()
     return text, f"{here}{separator}{rest}"

@@ -118,7 +118,7 @@ def _validate(call: ToolCall, of: int, models: Models) -> BaseModel | Exception:
 
 
 class ResponseValidator:
-    """A validator for recorded responses with models that are already imported. It imports nothing itself.
+    """A validator that checks recorded responses with models that are already imported. It imports nothing itself.
 
     Args:
         paths: The import paths of models that are used with clients other than Multitrack's.

@@ -66,7 +66,7 @@ def compare_operands(left: object, right: object) -> FailedAssertion | None:
 
 
 def lacks_snapshot(left: object, right: object) -> bool:
-    """Return whether one side of a failed ``==`` is a snapshot that does not exist."""
+    """Return whether one side of a failed ``==`` is a snapshot that has not been stored yet."""
     if "multitrack.snapshots.calls_snapshot" not in sys.modules:
         return False
     from multitrack.snapshots.calls_snapshot import CallsSnapshot

@@ -1,4 +1,4 @@
-"""Recognize misses that changed models cause: the models reject a recorded reply, so the client asks again.
+"""Recognize misses that are caused by changed models: the models reject a recorded reply, so the client asks again.
 
 Clients such as instructor then send the validation error to the model, together with the conversation so far. No
 recording matches that request, but the cause of the miss is the change to the models.
@@ -88,7 +88,7 @@ def _locate_invalid_calls(interaction: Interaction, validator: ResponseValidator
 
 
 def _locate_quoted_errors(added: Sequence[Any]) -> Iterator[str]:
-    """Yield Pydantic's validation errors that the messages quote, each as ``Model.field: message``."""
+    """Yield the validation errors from Pydantic that the messages quote, as strings such as ``Model.field: message``."""
     for text in _list_texts(added):
         headings = list(_HEADING.finditer(text))
         for heading, following in zip_longest(headings, headings[1:]):

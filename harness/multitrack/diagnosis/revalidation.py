@@ -91,7 +91,7 @@ class RevalidationReport:
         yield from self.unreadable
         if self.calls and not self.checked and not self.is_configured and self.settings:
             yield f"{count_noun(self.calls, 'recorded call')} in {count_noun(self.tapes, 'cassette')}, none checked yet"
-            yield "To check these calls, name the modules with their models in pyproject.toml:"
+            yield "To check these calls, add the modules that define their models to pyproject.toml:"
             yield from (f"  {line}" for line in self.settings)
             return
         for (tool, reason), count in self.unchecked.items():

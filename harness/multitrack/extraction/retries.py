@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 class Retries(Generic[T]):
-    """The validation of the responses to one call to ``create``, with retries.
+    """The retries of one call to ``create``.
 
-    If tool calls are invalid, the model is asked again, at most ``max_retries`` times.
+    If tool calls in a response are invalid, the model is asked again, at most ``max_retries`` times.
 
     A refusal is not retried. Neither is a truncated response, or one without tool calls. They have no invalid call
     that could be sent back.
@@ -73,13 +73,14 @@ class Retries(Generic[T]):
 def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
     """Replace the invalid calls of ``last`` with ``new_calls``.
 
-    Each new call replaces the first remaining invalid call of these kinds, in this order:
+    Each new call replaces one invalid call. If several are left, it replaces the first one of these kinds, in this
+    order:
 
     1. a call with the same name
     2. a call to a tool that was not offered
     3. any other invalid call
 
-    If no invalid call remains, the new call is appended.
+    If no invalid call is left, the new call is appended.
 
     Returns:
         All calls, and the new calls. The ``index`` of a new call is its position among all calls.

@@ -51,7 +51,7 @@ class ExtractionStream(Generic[T_co]):
     """A streamed response as an iterator of validated models. Each is yielded as soon as its tool call is complete.
 
     Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early, use ``with`` or ``async
-    with``, or call ``close``: they close the connection at once. After the last model, ``extraction`` is the complete
+    with``, or call ``close``. This closes the connection. After the last model, ``extraction`` is the complete
     result.
 
     Raises:
@@ -72,8 +72,8 @@ class ExtractionStream(Generic[T_co]):
         Args:
             reader: Validates the calls.
             source: The streamed response.
-            build_continuation: Returns the ``Continuation`` for the document of the response and its calls. None if the
-                conversation cannot be continued.
+            build_continuation: Called with the document of the response and its calls. Returns the ``Continuation``.
+                None if the conversation cannot be continued.
         """
         self._reader = reader
         self._build_continuation = build_continuation
@@ -117,7 +117,7 @@ class ExtractionStream(Generic[T_co]):
         return self._source.usage
 
     def close(self) -> Awaitable[None]:
-        """Close the connection at once and discard unread models. Await the result if the client is asynchronous."""
+        """Close the connection immediately and discard unread models. Await the result if the client is asynchronous."""
         self._is_finished = True
         self._ready.clear()
         return self._source.close() or _CompletedAwaitable()
@@ -177,12 +177,12 @@ class ExtractionStream(Generic[T_co]):
     def _sync_chunks(self) -> Iterator[Any]:
         if isinstance(self._chunks, Iterator):
             return self._chunks
-        raise TypeError("this stream comes from an asynchronous client; use async for or async with")
+        raise TypeError("this stream comes from an asynchronous client; use an async for loop or an async with block")
 
     def _async_chunks(self) -> AsyncIterator[Any]:
         if isinstance(self._chunks, AsyncIterator):
             return self._chunks
-        raise TypeError("this stream comes from a synchronous client; use for or with")
+        raise TypeError("this stream comes from a synchronous client; use a for loop or a with block")
 
     def _process(self, chunk: Any) -> None:
         decoder = self._source.decoder

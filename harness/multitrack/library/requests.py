@@ -1,4 +1,4 @@
-"""Read the format and the tools of a request, and whether it ends with tool results. Behaviours depend on these."""
+"""Find a request's format and tools, and whether it ends with tool results, because behaviours depend on these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Format a report as Markdown in GitHub's dialect, with problems first and within a size limit."""
+"""Format a report as Markdown in GitHub's dialect. Problems come first, and the size is limited."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def pair_calls(
     Calls are paired in three steps:
 
     1. Equal calls are paired.
-    2. Calls to the same tool are paired. As many pairs as possible count as equal with the given options. The other
-       pairs are as similar as possible.
+    2. Calls to the same tool are paired, so that as many pairs as possible are equal under the given options. The
+       calls in the other pairs are as similar as possible.
     3. Calls to different tools with equal arguments are paired, because the tool was probably renamed.
 
     If the order is compared and additional calls are accepted, some equal calls may be out of order. Before the first
@@ -187,7 +187,7 @@ class _NumbersAtPath:
         self._numbers = [numbers[column] for column in self._columns]
 
     def find_columns(self, least: Decimal, greatest: Decimal) -> Sequence[int]:
-        """Return the calls whose number is between ``least`` and ``greatest``."""
+        """Return the columns of the calls whose number at this path is between ``least`` and ``greatest``."""
         return self._columns[bisect_left(self._numbers, least) : bisect_right(self._numbers, greatest)]
 
 

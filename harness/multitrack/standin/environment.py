@@ -27,12 +27,13 @@ def build_environment(
 ) -> dict[str, str]:
     """Return the environment variables that make an application send its requests to the stand-in.
 
-    gRPC reads the proxy variables in lower case only. These variables name the file with the certificates:
+    gRPC only reads proxy variables with lower-case names. The file with the certificates is named by one variable for
+    each group of clients:
 
     - ``REQUESTS_CA_BUNDLE`` for ``requests``
     - ``AWS_CA_BUNDLE`` for botocore
     - ``SSL_CERT_FILE`` for httpx and the standard library
-    - a variable of its own for gRPC
+    - ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` for gRPC
 
     Connections to loopback addresses bypass the proxy, so that an application still reaches the other local servers
     it uses.

@@ -29,7 +29,7 @@ class GrpcServer:
     """A gRPC server on a loopback port. It runs as soon as it is created.
 
     Args:
-        provider: Replies to the calls.
+        provider: The provider that answers the calls.
         key_and_chain: The private key and the certificate chain for TLS, as PEM.
     """
 

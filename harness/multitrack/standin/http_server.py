@@ -36,7 +36,7 @@ class HttpServer(socketserver.TCPServer):
     """A server on a loopback port, with one thread per connection.
 
     Attributes:
-        provider: Replies to the requests.
+        provider: The provider that answers the requests.
         proxy: The hosts that can be reached through the proxy.
         connections: The number of connections accepted.
     """

@@ -42,7 +42,7 @@ class ResponseIds:
 
 
 class IdGenerator:
-    """Generates ids from a request and the number of equal requests before it.
+    """A generator of ids. An id depends on a request and on the number of equal requests before it.
 
     The n-th of several equal requests gets the same ids in every run, whatever was sent in between. Thread-safe.
     """

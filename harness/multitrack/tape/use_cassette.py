@@ -22,16 +22,16 @@ _OPTIONS_OF_VCRPY = {
     "allow_playback_repeats": "allow_repeats=True",
     "before_record": "placeholders={...} and keep_headers=[...]",
     "before_record_request": "placeholders={...}",
-    "before_record_response": "nothing: credentials are always removed",
-    "cassette_library_dir": "the folder as a part of the path",
-    "decode_compressed_response": "nothing: bodies are always stored without compression",
-    "filter_headers": "nothing: only known headers are stored, see keep_headers",
+    "before_record_response": "nothing, because credentials are always removed",
+    "cassette_library_dir": "a path that includes the folder",
+    "decode_compressed_response": "nothing, because bodies are always stored without compression",
+    "filter_headers": "nothing, because only known headers are stored; to store more, pass keep_headers=[...]",
     "filter_post_data_parameters": "ignore=['$.name']",
     "filter_query_parameters": "placeholders={...}",
     "ignore_localhost": "ignore_hosts=['localhost', '127.0.0.1']",
     "path_transformer": "the complete path",
     "record_mode": "mode='replay', 'record' or 'record-missing'",
-    "serializer": "nothing: the format is recognized, and recordings are YAML",
+    "serializer": "nothing, because the format is recognized, and recordings are YAML",
 }
 """vcrpy's options that ``use_cassette`` does not have, and what to pass instead."""
 

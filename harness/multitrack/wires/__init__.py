@@ -189,7 +189,7 @@ def continue_conversation(
         remark: Text to add as a user message.
 
     Returns:
-        The answer, the results and the remark, in the form of the wire format.
+        The answer, the results and the remark, encoded in the wire format.
 
     Raises:
         ValueError: If ``wire`` is not known.

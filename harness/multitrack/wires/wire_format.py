@@ -228,7 +228,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def format_call(name: str, arguments: object) -> str:
-        """Return a tool call as text. ``read_part`` uses it for tool calls in messages."""
+        """Return a tool call as text, for ``read_part``."""
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         return str(ToolCall(id=None, name=name, arguments=text, index=0))
 

@@ -1,1 +1,1 @@
-"""``--calls-audit``: observe which recordings answer a run's requests, and report the differences between them."""
+"""``--calls-audit``: compare each request of a run with the recording that answers it, and report the differences."""

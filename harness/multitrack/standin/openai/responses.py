@@ -205,10 +205,10 @@ class _ResponseBuilder:
         }
 
     def events(self) -> Iterator[tuple[int | None, dict[str, Any]]]:
-        """Yield pairs of a position and an event.
+        """Yield pairs ``(position, event)``.
 
-        If the event starts a call, the position is the position of that call. The position of the last event is the
-        number of calls. The position of any other event is ``None``.
+        An event that starts a call has the position of that call. The last event has the number of calls. All other
+        events have None.
         """
         in_progress = self._build_envelope("in_progress")
         yield None, {"type": "response.created", "response": in_progress}

@@ -1,11 +1,11 @@
 """Stand-in credentials, so that a replay needs no real credentials.
 
-The patches for an SDK are registered in ``multitrack/clients/<package>_credentials.py``, and the patches for a
-framework in this folder. ``<package>`` is the top-level package of the SDK or framework. When that package is
-imported, the plugin imports all these files (``module_level_clients``).
+Patches for the SDK or the framework in a top-level package are registered in one of two places. An SDK's patches are
+in ``multitrack/clients/<package>_credentials.py``, and a framework's are in this folder. When the package is
+imported, the plugin imports the files with its patches (``module_level_clients``).
 
 A stand-in is used only if the SDK finds no credential itself, and only while a ``stand_in`` block is open. The
-environment is never changed: a key there would run the tests that are skipped without a key.
+environment is never changed, because some tests are skipped unless it contains a key.
 
 A client that was created with a stand-in may outlive the block. It works while a cassette is being replayed. At any
 other time, its first request raises the SDK's own error for the missing credential.

@@ -57,9 +57,10 @@ class Cassette:
         return frozenset(self.metadata.get("placeholders", ()))
 
     def matching_keys(self, rules: MatchingRules, placeholders: frozenset[str]) -> Sequence[MatchingKey]:
-        """Return the matching keys of the interactions. ``placeholders`` are the pseudonyms that they may contain.
+        """Return the matching keys of the interactions.
 
-        The keys are computed only once, even if many tests use the cassette.
+        ``placeholders`` are the pseudonyms that the interactions may contain. The keys are computed only once, even if
+        many tests use the cassette.
         """
         arguments = (rules, placeholders)
         if arguments not in self._keys:

@@ -29,7 +29,7 @@ _LINE = re.compile(r"[A-Za-z](?:[\w./+=;()?&%,~@-]|:(?=[\w/]))*", re.ASCII)
 
 
 def parse_value(text: str) -> Any:
-    """Return the value that ``text`` has after a key on the same line. ``UNKNOWN`` if PyYAML must parse it."""
+    """Parse ``text``, the part of a line after a key and its colon. ``UNKNOWN`` if only PyYAML can parse it."""
     match text[:1], text[-1:]:
         case "[", "]":
             return _parse_list(text, 0)[0] if text.find("]") == len(text) - 1 else UNKNOWN

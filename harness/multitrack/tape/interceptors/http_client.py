@@ -174,7 +174,7 @@ class _DeferredSocket:
     def fileno(self) -> int:
         """Return a descriptor on which the client can wait for the response.
 
-        The descriptor is readable at once if the client is waiting for permission to send the body.
+        The descriptor is readable immediately if the client is waiting for permission to send the body.
         """
         waits = self._awaits_continue()
         if self._real is not None and not waits:
@@ -248,7 +248,7 @@ class _DeferredSocket:
         return self._connection.sock
 
     def _replay_failure(self, failure: Failure) -> None:
-        """Raise the recorded error, or leave it to be raised when the client waits for the response."""
+        """Raise the recorded error, or defer it until the client waits for the response."""
         error = failure.to_system_error()
         if failure.during == "connect":
             # raised below the client's own code, which wraps the error in its own exception

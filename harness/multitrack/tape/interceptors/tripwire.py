@@ -1,4 +1,4 @@
-"""The tripwire: blocks raw sockets that would bypass the tape and leave this machine.
+"""The tripwire, which blocks sockets that would bypass the tape and leave this machine.
 
 The tripwire patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also
 patches the methods that send data, to block two kinds of traffic:

@@ -32,7 +32,7 @@ class CanonicalRequest:
 
 
 class Canonicalizer:
-    """Computes the matching keys of live and recorded requests by the same rules."""
+    """An object that computes the matching keys of live and recorded requests by the same rules."""
 
     def __init__(self, normalizer: RequestNormalizer, rules: MatchingRules) -> None:
         self.normalizer = normalizer

@@ -22,7 +22,8 @@ _MARKERS = {name: f'"{name}"'.encode() for name in KNOWN_RANDOM_FIELDS}
 def number_generated_ids(body: bytes) -> bytes:
     """Replace each randomly generated id in ``body`` with a number, in order of appearance.
 
-    Equal ids get equal numbers, so a tool result must still refer to the same call.
+    Equal ids get equal numbers. If a tool result refers to a different call than before, the bodies therefore still
+    differ.
     """
     if b'"pyd_ai_' not in body:
         return body

@@ -158,7 +158,7 @@ class MissReporter:
         return self._build_miss(sent, self._find_nearest(sent), self._find_lost(sent), interaction.offered_models)
 
     def _find_lost(self, sent: CanonicalRequest) -> LostRecording | None:
-        """Return a recording in another file that answers ``sent``."""
+        """Search other cassettes for a recording that matches ``sent``. None if there is none."""
         lookup = self._cassette.lookup
         played = lookup.index.find_played(sent.key) if lookup is not None else ()
         return self._create_search().find(sent.key, played=len(played))
@@ -183,7 +183,7 @@ class MissReporter:
         return find_nearest(sent.request, sent.key, lookup.index, strip, others, is_own=is_own, claimed=claimed)
 
     def find_reworded(self, sent: CanonicalRequest) -> NearestRecording | None:
-        """Return the recording that differs from ``sent`` only in its wording and may keep its answer, or None."""
+        """Return a recording that may keep its answer although its wording differs from ``sent``, or None."""
         nearest = self._find_nearest(sent)
         return nearest if self._can_rebind(sent, nearest) else None
 

@@ -37,7 +37,7 @@ _Visit: TypeAlias = Callable[["_Place", str, Any, Any], None]
 
 
 def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
-    """Redact the strings in ``text`` that a stream splits over several events.
+    """Redact the strings in ``text`` that a stream splits across several events.
 
     The pieces of a string are joined for the search. The result is ``text`` itself if it is not a stream, or if no
     secret is split.
@@ -57,7 +57,7 @@ def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
 
 
 class _Place:
-    """A place in the documents of a stream, with the string that each document has there, in order.
+    """A place in the documents of a stream. ``pieces`` has the string that each document has there, in order.
 
     Places form a tree. Its edges are object keys and list positions.
     """
@@ -77,7 +77,7 @@ class _Place:
         return place
 
     def iterate_texts(self) -> Iterator[tuple[object, _Place]]:
-        """Yield each place below this place whose strings are pieces of a longer string, with the key of the place."""
+        """Yield ``(key, place)`` for each place below this one whose strings are pieces of a longer string."""
         for key, place in self.children.items():
             # values such as the model and the id are the same in each event, so they are not pieces of a string
             if len(place.pieces) > 1 and place.pieces.count(place.pieces[0]) < len(place.pieces):
@@ -107,7 +107,7 @@ class _Documents:
         self._walk(document, self._root, collect)
 
     def redact(self, redact_pieces: RedactPieces, *, only_tokens: bool = False) -> set[int]:
-        """Redact the strings that are split over several documents. With ``only_tokens``, redact only tokens.
+        """Redact the strings that are split across several documents. With ``only_tokens``, redact only tokens.
 
         Return the positions of the documents that change.
         """

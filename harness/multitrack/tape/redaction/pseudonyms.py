@@ -101,10 +101,10 @@ class Pseudonyms:
         return frozenset(self._pseudonyms.values())
 
     def learn(self, kind: str, name: str) -> None:
-        """Replace ``name`` in all later calls, wherever it appears as a word, unless ``name`` may be an ordinary word.
+        """Learn that ``name`` is private. From then on, it is replaced wherever it appears as a word.
 
-        ``acme-prod-7`` is replaced even in prompts and responses. A project called ``weather`` is only replaced in
-        resource names.
+        An exception is a name that may be an ordinary word. ``acme-prod-7`` is replaced even in prompts and
+        responses, but a project called ``weather`` is only replaced in resource names.
         """
         if name in self._distinctive or not _is_distinctive(name):
             return

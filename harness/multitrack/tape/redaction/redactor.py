@@ -160,9 +160,9 @@ class Redactor:
         return self._apply(self._secret_steps, text)
 
     def redact_printed(self, text: str) -> str:
-        """Redact ``text`` that is printed. If the project's function fails, redact everything else.
+        """Redact ``text`` that is printed. If the project's redaction function fails, continue without it.
 
-        The test fails because of the function, and a second error would end the run.
+        The function's error already fails the test. Raising it here, too, would end the run.
         """
         try:
             return self.redact_text(text)
@@ -222,7 +222,7 @@ class Redactor:
         return _USER_INFORMATION.sub("", self._apply_steps(self._pseudonyms.replace_in_url(url)))
 
     def redact_body(self, body: bytes) -> bytes:
-        """Return ``body`` without secrets, including secrets that a stream splits over several events."""
+        """Return ``body`` without secrets, including secrets that a stream splits across several events."""
         # a form with an uploaded file is not text as a whole, but may contain credentials as well
         decoded = body.decode("utf-8", "surrogateescape")
         text = grpc_values.redact_wire_bytes(decoded, self._mask_secrets)
@@ -247,8 +247,8 @@ class Redactor:
     def _redact_message(self, redact: Callable[[], T]) -> T:
         """Return the result of ``redact``.
 
-        ``redact`` is called again if it found a private name in the body that was unknown before. The URL and the
-        headers of the message may contain this name, too.
+        If ``redact`` finds a new private name in the body, it is called again, because the URL and the headers of the
+        message may contain this name, too.
         """
         while True:
             count = len(self._pseudonyms)

@@ -8,8 +8,9 @@ The search finds the secret itself and these spellings:
 - with line breaks
 - in base64, where a secret has three spellings, which depend on the position of its first byte
 
-No spelling changes ASCII letters and digits. Therefore, the search first compares only letters and digits, and then
-the characters between them. A pattern with all spellings of each character would take a tenth of a second to compile.
+Except in base64, which is searched for separately, ASCII letters and digits are the same in every spelling. Therefore,
+the search first compares only letters and digits, and then the characters between them. A pattern with all spellings
+of each character would take a tenth of a second to compile.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class SearchedText:
         return "".join(self.text[start:end] for start, end in self._runs)
 
     def find_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span in the original text for the span from ``start`` to ``end`` in ``canonical``."""
+        """Convert the span from ``start`` to ``end`` in ``canonical`` to the span in the original text."""
         return self._find_offset(start), self._find_offset(end - 1) + 1
 
     @cached_property
@@ -192,7 +193,7 @@ class _Form:
         self._is_in_long_word = is_base64 and len(self.mark) >= MIN_LENGTH
 
     def may_be_in(self, searched: SearchedText) -> bool:
-        """Return whether the text may contain the form. The check is cheap, and the result is usually false."""
+        """Return whether the text may contain this form. The check is cheap, and the result is usually false."""
         return searched.may_contain(self.mark, in_long_word=self._is_in_long_word)
 
     @cached_property

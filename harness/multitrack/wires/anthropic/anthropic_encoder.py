@@ -1,4 +1,4 @@
-"""Write an answer in the format of Anthropic's Messages API from scratch, in one piece and streamed.
+"""Write new answers in the format of Anthropic's Messages API, in one piece or as a stream.
 
 https://platform.claude.com/docs/en/api/messages and, for streams,
 https://platform.claude.com/docs/en/build-with-claude/streaming
@@ -35,8 +35,8 @@ def build_events(
         is_interleaved: Whether to interleave the events of several calls instead of sending one call after another.
 
     Yields:
-        Pairs of a position and an event. If the event starts a call, the position is the position of that call,
-        otherwise None. The event after the last call has the number of calls as its position.
+        Pairs ``(position, event)``. An event that starts a call has the position of that call. The event after the
+        last call has the number of calls. All other events have None.
     """
     usage = dict(answer.usage or {})
     started = {**_build_envelope(answer), "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}

@@ -1,4 +1,4 @@
-"""Decode an answer from Anthropic's Messages API that arrives as server-sent events.
+"""Decode a streamed answer from Anthropic's Messages API. The stream consists of server-sent events.
 
 https://platform.claude.com/docs/en/build-with-claude/streaming
 """

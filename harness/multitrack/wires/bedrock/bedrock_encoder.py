@@ -1,4 +1,4 @@
-"""Write an answer in the format of Amazon Bedrock's Converse API from scratch, in one piece and streamed.
+"""Write new answers in the format of Amazon Bedrock's Converse API, in one piece or as a stream.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and, for streams,
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
@@ -35,8 +35,8 @@ def build_events(
         is_interleaved: Whether to interleave the events of several calls instead of sending one call after another.
 
     Yields:
-        Pairs of a position and an event. If the event starts a call, the position is the position of that call,
-        otherwise None. The event after the last call has the number of calls as its position.
+        Pairs ``(position, event)``. An event that starts a call has the position of that call. The event after the
+        last call has the number of calls. All other events have None.
     """
     yield None, {"messageStart": {"role": "assistant"}}
     texts = _build_text(answer.text)

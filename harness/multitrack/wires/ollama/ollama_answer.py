@@ -46,9 +46,10 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def find_message(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """Return the object that has the text, the thoughts and the calls in an answer or a chunk, and the key of the text.
+    """Return the object that holds the content of an answer or a chunk, and the key of the object's text.
 
-    ``/api/generate`` has no message, but puts its fields into the answer itself.
+    This object also has the thoughts and the calls. ``/api/generate`` has no ``message``, but puts these fields into
+    the answer itself.
     """
     message = document.get("message")
     return (document, "response") if message is None else (as_object(message), "content")

@@ -51,7 +51,7 @@ def _add_items(schema: Schema) -> dict[str, Any]:
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in the subset for strict tools. The model then sends every field and no other.
 
-    The subset has no keyword for defaults and for some bounds, so they are added to the description. The model must
+    The subset has no keywords for defaults or for some bounds, so they are added to the description. The model must
     send every field. If it has no value for a field, it must send the default, so it has to know the default.
 
     Raises:
