@@ -88,7 +88,7 @@ def _locate_invalid_calls(interaction: Interaction, validator: ResponseValidator
 
 
 def _locate_quoted_errors(added: Sequence[Any]) -> Iterator[str]:
-    """Yield the validation errors from Pydantic that the messages quote, as strings such as ``Model.field: message``."""
+    """Yield the Pydantic errors that the messages quote, as strings such as ``Model.field: message``."""
     for text in _list_texts(added):
         headings = list(_HEADING.finditer(text))
         for heading, following in zip_longest(headings, headings[1:]):

@@ -117,7 +117,7 @@ class ExtractionStream(Generic[T_co]):
         return self._source.usage
 
     def close(self) -> Awaitable[None]:
-        """Close the connection immediately and discard unread models. Await the result if the client is asynchronous."""
+        """Close the connection and discard unread models. Await the result if the client is asynchronous."""
         self._is_finished = True
         self._ready.clear()
         return self._source.close() or _CompletedAwaitable()
