@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def record_command(item: pytest.Item, *arguments: str) -> str:
-    """Return the command that records ``item`` from the folder where this run was started."""
+    """Return the command that records ``item``, for use in the folder where this run was started."""
     return pytest_command(item, flags.record_flag(item.config), *arguments)
 
 
@@ -28,7 +28,7 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def shell_commands(config: pytest.Config, *, has_doctests: bool = False) -> ShellCommands:
-    """Return the builder of commands for the folder where this run was started.
+    """Return a builder of commands that are run in the folder where this run was started.
 
     Args:
         config: The run's config.
@@ -45,7 +45,9 @@ def find_run_options(config: pytest.Config, *, has_doctests: bool) -> RunOptions
 
 
 def rebind_command(item: pytest.Item, fixture: str | None = None) -> str:
-    """Return the command that keeps the recorded answers of ``item`` if only the wording of its requests changed.
+    """Return the command that updates the recorded requests of ``item`` and keeps the recorded answers.
+
+    The command is meant for requests in which only the wording changed.
 
     Args:
         item: The test.

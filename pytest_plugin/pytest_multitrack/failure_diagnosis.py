@@ -1,4 +1,4 @@
-"""Add a line to the top of a test's failure that says which layer changed."""
+"""Add a line to the top of a test's failure. The line says which layer changed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add_diagnosis(
 
     Args:
         tapes: The tapes that the test used.
-        comparison: The two sides of the last asserted ``==`` that was false, None if there was none.
+        comparison: The two sides of the last asserted ``==`` that was false. None if there was none.
 
     Returns:
         The diagnosis, and the compared calls.

@@ -16,11 +16,11 @@ class RunSummary:
         cassettes: The cassette path of each collected test, by node id.
         played_positions: The positions of the interactions that were replayed, from 1, by the path of their cassette.
         late_results: The results of tapes that were closed after the last test report, as plain data.
-        late_violations: The name and the message of each violation that occurred after its test, or that belongs to no
-            test.
+        late_violations: The name and the message of each violation that occurred after its test, or that belongs to
+            no test.
         has_deselected: Whether tests were deselected.
         misses: The requests without a recording, as the plain data of ``multitrack.run_facts.ChangedRequest``.
-        audited: The requests that an audit found to differ, in the same form.
+        audited: The requests that an audit found to differ, also as the plain data of ``ChangedRequest``.
         snapshots: The snapshots that differ from the received calls, as the plain data of
             ``multitrack.run_facts.ChangedSnapshot``.
     """

@@ -153,7 +153,7 @@ class _Letters:
         self.letters = "".join(kept)
 
     def to_span(self, start: int, end: int) -> tuple[int, int]:
-        """Convert the positions ``start`` and ``end`` in the letters to a span of the text."""
+        """Convert the range from ``start`` to ``end`` in ``self.letters`` to the corresponding span of the text."""
         return self._to_position(start), self._to_position(end - 1) + 1
 
     def _to_position(self, index: int) -> int:
@@ -169,9 +169,10 @@ class _Letters:
 
 
 def _replace(text: str, spans: Iterable[tuple[int, int]], secret: str = "") -> str:
-    """Replace ``spans`` with a placeholder, together with the punctuation of ``secret`` around each span.
+    """Replace ``spans`` with a placeholder.
 
-    The spans must be sorted.
+    A secret may start or end with punctuation, which the spans do not include. The placeholder also replaces this
+    punctuation wherever it is next to a span. The spans must be sorted.
     """
     found = list(spans)
     if not found:

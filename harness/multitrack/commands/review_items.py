@@ -1,8 +1,8 @@
 """The items that ``multitrack review`` lists: everything that needs a decision. Each item has an id.
 
 The items are the project's pending recordings, and what the last run of pytest reported: changed snapshots, misses,
-drift, and the findings of an audit. No request is sent. If only a live request can settle an item, the item has a
-command for it.
+drift, and the findings of an audit. No request is sent. If an item can be settled only by a live request, the item
+has the command that sends this request.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ OUTDATED = "the cassette has changed since the run"
 class FieldDifference(NamedTuple):
     """The difference in one field of a tool call, such as ``Weather.location``. Both values are Python source.
 
-    A value is None if the expected or received call does not have the field, or does not exist.
+    ``old`` is None if the field or the whole call was not expected. ``new`` is None if the field or the
+    whole call was not received.
     """
 
     field: str
@@ -91,7 +92,7 @@ class ReviewItem:
 
     @property
     def decisions(self) -> tuple[str, ...]:
-        """The decisions about this item that can be carried out without a live request."""
+        """The decisions that can be carried out for this item without a live request."""
         if self.paths:
             return "accept", "ignore"
         if self.kind == "pending recording":

@@ -18,7 +18,7 @@ class ErrorLocation:
     """The location of a validation error.
 
     Args:
-        owner: The name of the class that declares the field, which may be a nested class.
+        owner: The name of the class that declares the field. It may be a nested class.
         field: The name of the field. Empty if the error concerns the whole class.
         path: The JSON path in the arguments, such as ``$.stops[1].city``.
     """

@@ -1,7 +1,7 @@
-"""The rules and connections of the CONNECT proxy: which hosts it serves, their TLS, and forwarding to gRPC.
+"""The rules and connections of the CONNECT proxy: the hosts that it serves, TLS, and forwarding to gRPC.
 
-The proxy forwards nothing to any other host. A client with the stand-in's environment therefore cannot reach the
-internet by mistake.
+The proxy never connects to a real host. A client that uses the stand-in's environment variables therefore cannot
+reach the internet by mistake.
 """
 
 from __future__ import annotations

@@ -38,12 +38,12 @@ class ReceivedRequest:
 
     @property
     def path(self) -> str:
-        """The path as sent, without the query."""
+        """The path of the URL, without the query, as the client encoded it."""
         return urlsplit(self.url).path
 
     @property
     def query(self) -> str:
-        """The query as sent."""
+        """The query string of the URL, as the client encoded it."""
         return urlsplit(self.url).query
 
     def header(self, name: str) -> str | None:

@@ -1,22 +1,22 @@
 """Load the certificates of certificate authorities (CAs) lazily while a cassette is being replayed.
 
-When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A replay
-never connects. For this reason, an SSL context for clients only remembers which file to load while a ``deferring``
-block is open. It loads the file before its first handshake, or before its certificates are read, even if the block has
-ended by then.
+When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A
+replay never connects, so it does not need them. While a ``deferring`` block is open, an SSL context for clients
+therefore does not load the file. It only remembers which file to load, and loads it before its first handshake, or
+before its certificates are read. By then, the block may have ended.
 
 A context trusts the same authorities as without this module:
 
-- The first load of a file in a process is never deferred. A missing or damaged file raises an error at
-  once. Later loads are deferred if the file has not changed since. If the file changes or disappears before its
-  deferred load, the earlier content is loaded.
+- The first load of a file in a process is never deferred, so a missing or damaged file raises an error immediately.
+  Later loads are deferred if the file has not changed since. If the file changes or disappears before its deferred
+  load, the earlier content is loaded.
 - The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are not read later than usual.
 - Each context loads its own certificates. Contexts share nothing.
-- Only a plain ``ssl.SSLContext`` for clients is deferred. Contexts for servers, and subclasses such as truststore's or
-  a project's own, load at once.
+- Only a plain ``ssl.SSLContext`` for clients is deferred. Contexts for servers, and subclasses such as truststore's
+  or a project's own, load immediately.
 
-One use is not supported: if a deferred context is assigned to the ``context`` of a socket that is already wrapped, the
-context has no authorities, and the handshake fails. Python documents that attribute for servers.
+One use is not supported: if a deferred context is assigned to the ``context`` of a socket that is already wrapped,
+the context has no authorities, and the handshake fails. Python documents that attribute for servers.
 """
 
 from __future__ import annotations

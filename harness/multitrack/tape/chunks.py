@@ -36,7 +36,7 @@ _STEP = 10
 """Times are rounded to multiples of this many milliseconds."""
 _MIN_WAIT = 500
 _MIN_GRPC_WAIT = 100
-"""The milliseconds from which the wait for a response that arrives at once is stored.
+"""The milliseconds from which the wait for a response that arrives in one piece is stored.
 
 Shorter waits are due to the network. The limit for gRPC is lower, because its callers set deadlines.
 """
@@ -53,7 +53,7 @@ class Chunks:
     gaps: tuple[int, ...] = ()
     """The milliseconds before each chunk; before the first, the time since the request was sent.
 
-    Empty if all chunks arrived at once after a short wait.
+    Empty if all chunks arrived together after a short wait.
     """
     by_item: bool = False
     """True if the events are the items of a JSON array."""
@@ -77,7 +77,7 @@ class Chunks:
         return len(self._find_ends(body, content_type))
 
     def adapt(self, before: bytes, after: bytes, content_type: str | None) -> Chunks:
-        """Return the chunks for ``after``, which is ``before`` with some events changed."""
+        """Return these chunks for the body ``after``, a copy of ``before`` in which some events were changed."""
         if before == after or self == _EVENTS:
             return self
         old, new = (_split(body, self._find_ends(body, content_type)) for body in (before, after))
@@ -98,7 +98,8 @@ def measure_chunks(times: Mapping[int, int], body: bytes, content_type: str | No
     """Return the chunks of a live ``body``.
 
     Args:
-        times: Maps the offset at which a chunk ended to the milliseconds since the request was sent, in order.
+        times: When each chunk arrived, in milliseconds since the request. The keys are the offsets at which the chunks
+            ended, in order.
         body: The decoded body.
         content_type: The content type of the body.
     """

@@ -151,11 +151,11 @@ class Replay:
         """Return the replay of ``recorded`` at a ``pace``, one of ``settings.PACES``.
 
         If clients retry after the recorded status, the replay's headers ask them to wait for only one millisecond.
-        The recorded value is kept if the pace is ``recorded``, and always stays in the cassette.
+        With the pace ``recorded``, the headers are replayed unchanged.
 
-        The body is encoded as it was when it was received. It is not encoded if the replaying client no longer
-        accepts an encoding that the recorded request accepted, because the client may lack the library.
-        ``accept_encoding`` is the header that the replaying client sends.
+        The body is encoded as it was when it was received. There is one exception: if the recorded request accepted
+        the encoding, but the replaying client does not, the body is not encoded, because the client may lack the
+        library. ``accept_encoding`` is the header that the replaying client sends.
         """
         recorded = _negotiate_encoding(recorded, accept_encoding)
         if pace == "recorded":

@@ -31,7 +31,7 @@ class DeferredResponse(Response):
 
     @classmethod
     def create(cls, compute: Callable[[], Response]) -> Response:
-        """Return a response that only calls ``compute`` when one of its parts is read."""
+        """Return a response that calls ``compute`` when one of its parts is read for the first time."""
         response = object.__new__(cls)
         object.__setattr__(response, "_compute", compute)
         return response

@@ -1,4 +1,4 @@
-"""Call a function when a module is imported, or at once if the module is already imported.
+"""Call a function when a module is imported, or immediately if the module is already imported.
 
 This way, interceptors patch a library when the test imports it, and Multitrack never imports a heavy library itself.
 """
@@ -24,7 +24,7 @@ class ImportWatch(MetaPathFinder):
         self._finding: set[str] = set()
 
     def when_imported(self, name: str, callback: Callback) -> None:
-        """Call ``callback`` with the module ``name``: at once if it is already imported, otherwise after its import."""
+        """Call ``callback`` with the module ``name`` after its import, or immediately if it is already imported."""
         module = sys.modules.get(name)
         # a mock that replaces the module has no `__spec__`, and nothing to patch; a module still being executed lacks
         # the names to patch, and its callback runs when the import is complete

@@ -17,13 +17,13 @@ class UnrecordedRequests:
     """The handler for the requests of one tape that need no cassette. It answers or forwards them."""
 
     def __init__(self, settings: Settings, gate: LiveGate, *, is_offline: bool, drops_telemetry: bool) -> None:
-        """Create the router.
+        """Create the handler.
 
         Args:
             settings: The tape's settings.
             gate: Checks the requests that are about to be sent.
-            is_offline: Whether the tape answers token exchanges, because no request is sent to the network.
-            drops_telemetry: Whether the tape answers telemetry requests, instead of sending them.
+            is_offline: Whether the tape works offline. If so, token exchanges are answered, not forwarded.
+            drops_telemetry: Whether telemetry requests are answered, not forwarded.
         """
         self._settings = settings
         self._gate = gate

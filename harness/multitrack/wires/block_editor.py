@@ -133,7 +133,10 @@ def edit_text(syntax: BlockSyntax, content: list[Any], text: str | None) -> list
 def edit_calls(
     syntax: BlockSyntax, content: list[Any], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]
 ) -> list[Any]:
-    """Write ``calls`` in place of the ``recorded`` calls. A new call follows its predecessor in ``calls``."""
+    """Write ``calls`` in place of the ``recorded`` calls.
+
+    Each new call is inserted after the call that precedes it in ``calls``.
+    """
     slots = [block for block in as_objects(content) if syntax.is_call(block)]
     new: list[_NewBlocks[Fields]] = [_NewBlocks() for _ in slots]
     appended: list[Fields] = []
@@ -250,7 +253,10 @@ class EventList:
         return [place for document in documents for place in self._syntax.find_event_texts(document)]
 
     def edit_calls(self, recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-        """Write ``calls`` in place of the ``recorded`` calls. A new call follows its predecessor in ``calls``."""
+        """Write ``calls`` in place of the ``recorded`` calls.
+
+        Each new call is inserted after the call that precedes it in ``calls``.
+        """
         slots = [block for block in self._list_blocks() if self._syntax.is_call(block.fields)]
         new: list[_NewBlocks[_RecordedBlock]] = [_NewBlocks() for _ in slots]
         for position, source, call in place_calls(recorded, calls, slots):

@@ -135,7 +135,10 @@ def recognize_request(document: Mapping[str, Any], url: str = "") -> WireFormat 
 
 
 def recognize_document(document: Mapping[str, Any]) -> str | None:
-    """Return the name of the format of ``document``, the parsed body of an answer, or None."""
+    """Return the name of the wire format of an answer. None if no format recognizes the answer.
+
+    ``document`` is the parsed body of the answer.
+    """
     formats = all_formats()
     for wire_format in formats:
         if (name := wire_format.recognize_answer(document)) is not None:

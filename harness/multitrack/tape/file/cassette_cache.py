@@ -28,8 +28,8 @@ class CassetteCache:
         """Create an empty cache.
 
         Args:
-            uses_journals: Whether recordings may wait in a journal, because the caller merges it at the end of the run.
-                Default False.
+            uses_journals: Whether recordings may be stored in a journal. The caller must then merge the journal at
+                the end of the run. Default False.
         """
         self._uses_journals = uses_journals
         self._cassettes: dict[Path, tuple[bytes, Cassette]] = {}

@@ -18,8 +18,8 @@ from multitrack.tape.matching.matching_key import MatchingKey
 class CassetteMerger:
     """A cassette to which recordings are added one after the other.
 
-    Adding a recording only takes time for the interactions of its test. If it took time for all interactions, the time
-    to merge the recordings of many tests would grow with the square of their number.
+    The time to add a recording depends only on the interactions of its test. If it depended on all interactions of
+    the cassette, the time to merge the recordings of many tests would grow with the square of their number.
     """
 
     def __init__(self, cassette: Cassette) -> None:

@@ -31,8 +31,8 @@ _OTHER_FORMATS = (".json", ".yaml.gz", ".json.gz", ".toml")
 def file_name(name: str) -> str:
     """Return ``name`` as a file name, without a suffix.
 
-    - ASCII characters that are invalid on any file system are percent-encoded. So is the suffix that is reserved for
-      pending recordings.
+    - ASCII characters that at least one file system forbids are percent-encoded, and so is the suffix that is reserved
+      for pending recordings.
     - Non-ASCII characters are percent-encoded if they are not printable.
     - All non-ASCII characters are percent-encoded if ``name`` is not in composed form (NFC). Otherwise, a file system
       that composes names would map two names to one file.
@@ -154,7 +154,7 @@ def find_other_formats(path: Path) -> Iterator[Path]:
 def list_cassettes(folder: Path, *, pending: bool = False) -> list[Path]:
     """Return the cassettes in ``folder`` and its subfolders in alphabetical order.
 
-    Uncompressed JSON and TOML files are left out, because they may not be cassettes.
+    Files that end in ``.json`` or ``.toml`` are left out, because many such files are not cassettes.
 
     Args:
         folder: The folder.

@@ -21,8 +21,8 @@ class UnknownFeature(ValueError):
 def format_value(value: Any) -> str:
     """Return a short form of ``value`` for a message, however large or deep the value is.
 
-    A long value is described, not shortened, because a part of a secret could not be recognized. So are the values in a
-    list or a mapping: they may be credentials, such as the value of a header.
+    A long string is described, not shortened, because a part of a secret could not be recognized. A list or a mapping
+    is described, too, because its values may be credentials, such as the value of a header.
     """
     match value:
         case dict() if value:

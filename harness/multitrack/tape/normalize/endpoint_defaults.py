@@ -1,4 +1,4 @@
-"""Defaults for the endpoint and other parts of a URL, for clients that are created without them on replay.
+"""Default values for parts of a URL, such as the endpoint, for clients that are created without these parts on replay.
 
 Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
 therefore matches any recorded value.

@@ -41,7 +41,8 @@ def is_token_exchange(url: str) -> bool:
 def create_response(request: Request) -> Response:
     """Return a response that requires no network.
 
-    It contains a placeholder token that expires in an hour, or the project name that was looked up.
+    The response to a token exchange contains a placeholder token that expires in an hour. The response to a lookup of
+    a project contains the project's name.
     """
     if request.url == _PROJECT_LOOKUP:
         name = json.loads(request.body)["name"]

@@ -1,7 +1,7 @@
-"""Recognize long binary data in base64, such as an image, in which some characters look like a secret by chance.
+"""Recognize long base64 data, such as an image. Some of its characters may look like a secret by chance.
 
-Such data in the alphabet for URLs often looks like an API key. It contains ``-``, and keys begin with ``sk-`` or
-``pa-``.
+The URL-safe alphabet of base64 contains ``-``. Data in this alphabet often looks like an API key, because keys begin
+with ``sk-`` or ``pa-``.
 """
 
 from __future__ import annotations
