@@ -260,4 +260,5 @@ def install(session: nox.Session, *pins: str) -> None:
 def run(session: nox.Session, tests: Iterable[str], options: Iterable[str] = IN_PARALLEL) -> None:
     # mypy's cache is only valid for the environment that it was written in
     cache = f"cache_dir={session.virtualenv.location}/.pytest_cache"
-    session.run("pytest", *tests, *options, "--override-ini", cache, *session.posargs)
+    # python -m also finds the packages of the repository that are not installed, such as scripts
+    session.run("python", "-m", "pytest", *tests, *options, "--override-ini", cache, *session.posargs)

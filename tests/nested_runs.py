@@ -13,6 +13,7 @@ import importlib.metadata
 import shutil
 
 import pytest
+import yaml
 from _pytest._code import code as traceback_code
 from warm_python import find_warm_python
 
@@ -20,6 +21,9 @@ try:
     from execnet import gateway_io
 except ImportError:  # most of nox's sessions do not install pytest-xdist
     gateway_io = None
+
+# Pytester removes the modules that a nested run imports first, but PyYAML's C extension cannot be imported twice.
+IMPORTED_ONCE = (yaml,)
 
 # Plugins that few nested runs use; a new process starts in half the time without them.
 FEWER_PLUGINS = {"PYTEST_ADDOPTS": "-p no:inline_snapshot -p no:hypothesispytest -p no:respx"}

@@ -100,7 +100,7 @@ def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
     monkeypatch.setenv("THEIR_TOKEN", PRIVATE["variable"])
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PRIVATE["project"])
     project.write_test(body.format(change=" + ', please'", hole="x", holes=0, end=""))
-    missed = project.run("--tb=line")
+    missed = project.run("--tb=short")
     assert missed.counts == {"failed": 1}
     assert "reason: changed: interaction 1 of 1 is the nearest" in missed.out
     private.remove(PRIVATE["organisation"])  # only in a response header, which cassettes do not store
