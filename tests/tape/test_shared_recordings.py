@@ -23,22 +23,27 @@ from multitrack.tape.file.cassette_reader import load_cassette
 from multitrack.tape.file.cassette_writer import dump_cassette
 from multitrack.tape.file.recordings import Recording, apply_recordings
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.matching.rules import MatchingRules
 from multitrack.tape.tape import Tape
 
 CLOCK = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def record(path, number, cache, answer="word " * 500, *, failure=None, appends=False):
+def make_request(number):
+    return request(json.dumps({"n": number, "image": "QUJD" * 400}))
+
+
+def record(path, number, cache, answer="word " * 500, *, mode="record", failure=None, appends=False):
     tape = Tape(
         path,
-        mode="record",
+        mode=mode,
         test=f"t.py::test[{number}]",
         shared=True,
         cache=cache,
         clock=lambda: CLOCK,
         appends=appends,
     )
-    recording = tape.route(request(json.dumps({"n": number, "image": "QUJD" * 400})))
+    recording = tape.route(make_request(number))
     recording.record_head(200, "OK", JSON)
     recording.record_chunk(json.dumps({"n": number, "answer": answer}).encode())
     recording.record_end()
@@ -94,6 +99,19 @@ def test_the_cassette_is_the_same_as_without_a_cache(tmp_path, make_cache):
     storage.merge_journal(tmp_path / "one.yaml", cache)
     assert (tmp_path / "one.yaml").read_bytes() == (tmp_path / "other.yaml").read_bytes()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one.yaml", "other.yaml"]
+
+
+def test_only_new_interactions_get_a_matching_key(tmp_path, monkeypatch):
+    path, cache = tmp_path / "shared.yaml", run_cache()
+    for number in range(5):
+        record(path, number, cache, mode="record-missing")
+    computed, original = [], MatchingRules.make_key
+    monkeypatch.setattr(MatchingRules, "make_key", lambda *args: computed.append(args) or original(*args))
+    record(path, 5, cache, mode="record-missing")
+    # the keys of the last recording and of the new request
+    assert len(computed) == 2
+    tape = Tape(path, test="t.py::test[3]", shared=True, cache=cache)
+    assert json.loads(tape.route(make_request(3)).response.body)["n"] == 3
 
 
 def test_a_change_by_another_process_is_kept(tmp_path):
@@ -173,7 +191,7 @@ def test_a_reader_sees_the_recordings_in_the_journal(waiting):
 
 def test_a_tape_replays_the_recordings_in_the_journal(waiting):
     tape = Tape(waiting, test="t.py::test[6]", shared=True, cache=run_cache())
-    answer = tape.route(request(json.dumps({"n": 6, "image": "QUJD" * 400})))
+    answer = tape.route(make_request(6))
     assert json.loads(answer.response.body) == {"n": 6, "answer": "short"}
 
 

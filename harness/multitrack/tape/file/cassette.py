@@ -27,6 +27,9 @@ class Cassette:
     _keys: dict[tuple[MatchingRules, frozenset[str]], Sequence[MatchingKey]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
+    _earlier_keys: dict[tuple[MatchingRules, frozenset[str]], dict[int, tuple[Interaction, MatchingKey]]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def provenance(self) -> Provenance:
@@ -64,5 +67,21 @@ class Cassette:
         """
         arguments = (rules, placeholders)
         if arguments not in self._keys:
-            self._keys[arguments] = keys_of_recordings(self.interactions, placeholders, rules.make_key)
+            earlier = self._earlier_keys.pop(arguments, {})
+            new = [one for one in self.interactions if id(one) not in earlier]
+            computed = iter(keys_of_recordings(new, placeholders, rules.make_key))
+            self._keys[arguments] = [
+                earlier[id(one)][1] if id(one) in earlier else next(computed) for one in self.interactions
+            ]
         return self._keys[arguments]
+
+    def reuse_keys(self, earlier: Cassette) -> None:
+        """Do not compute the matching keys again that ``earlier``, an earlier version of the cassette, has computed.
+
+        This applies to all interactions that are the same objects in both versions.
+        """
+        self._earlier_keys.update(earlier._earlier_keys)
+        for arguments, keys in earlier._keys.items():
+            pairs = zip(earlier.interactions, keys, strict=True)
+            # the interactions are kept, because their ids are only unique while they exist
+            self._earlier_keys[arguments] = {id(one): (one, key) for one, key in pairs}

@@ -59,7 +59,10 @@ class CassetteCache:
         digest = content if len(content) < _LARGE else hashlib.sha256(content).digest()
         known = self._cassettes.pop(path, None)
         if known is None or known[0] != digest:
-            known = digest, cassette_reader.load_cassette(content, path, self._written.get(path))
+            cassette = cassette_reader.load_cassette(content, path, self._written.get(path))
+            if known is not None:
+                cassette.reuse_keys(known[1])
+            known = digest, cassette
         _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
         if not known[1].is_foreign:
             self._own.add(path)
