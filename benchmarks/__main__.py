@@ -18,6 +18,7 @@ NAMES = (
     "replay",
     "replayed_suites",
     "large_cassettes",
+    "shared_cassettes",
     "large_streams",
     "redaction",
 )

@@ -80,7 +80,6 @@ class Cassette:
 
         This applies to all interactions that are the same objects in both versions.
         """
-        self._earlier_keys.update(earlier._earlier_keys)
         for arguments, keys in earlier._keys.items():
             pairs = zip(earlier.interactions, keys, strict=True)
             # the interactions are kept, because their ids are only unique while they exist
