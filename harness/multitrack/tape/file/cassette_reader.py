@@ -68,6 +68,7 @@ def decompress(content: bytes, path: Path) -> bytes:
 
 
 def _load_by_layout(content: bytes, known: KnownTexts | None) -> Cassette:
+    yaml_layout.require_printable(content)
     found = yaml_layout.read_metadata(content)
     if type(found["format"]) is not int or found["format"] != FORMAT:
         raise yaml_layout.UnknownLayout

@@ -130,7 +130,8 @@ def read_file(path: Path) -> bytes | None:
         # reading a pipe or a device might never end
         if not stat.S_ISREG(mode := path.stat().st_mode):
             raise CassetteCorrupt(path, f"it is {_describe_kind(mode)}", advice=_MOVE)
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         if path.is_symlink():
             reason = f"it is a link to {path.readlink()}, which does not exist"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,11 +100,17 @@ def require_url(value: Any) -> str:
     """Return ``value`` if it is a URL with a valid host and port."""
     url = require_text(value, "the uri")
     try:
-        urlsplit(url).port  # noqa: B018 - raises for an invalid port
+        _check_url(url)
     except ValueError:
         # the error quotes a part of the URL, which may contain a password
         raise ValueError("the uri is invalid: its host or its port cannot be read") from None
     return url
+
+
+# cached, because the cassettes of a project contain few URLs
+@lru_cache(maxsize=256)
+def _check_url(url: str) -> None:
+    urlsplit(url).port  # noqa: B018 - raises for an invalid port
 
 
 def require_status(value: Any) -> int:

@@ -65,16 +65,18 @@ def read_metadata(content: bytes) -> Any:
     start = content.rfind(_METADATA)
     if start < 0:
         raise UnknownLayout
-    if (lines := _METADATA_LINES.fullmatch(_decode(content[start:]))) is not None:
+    metadata = content[start:]
+    require_printable(metadata)
+    if (lines := _METADATA_LINES.fullmatch(metadata.decode())) is not None:
         return _parse_lines(lines[1])
-    found = _load_yaml(content[start:])
+    found = _load_yaml(metadata)
     if list(found) != ["metadata"]:
         raise UnknownLayout
     return found["metadata"]
 
 
 def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the start and the end of each interaction in ``content``, the text of a cassette.
+    """Yield the start and the end of each interaction in ``content``, the printable text of a cassette.
 
     Raises:
         UnknownLayout: The text is not laid out as Multitrack writes it.
@@ -82,7 +84,6 @@ def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
     head = _HEAD.match(content)
     if not head:
         raise UnknownLayout
-    _decode(head[0])
     start, end = head.end(), content.rindex(_METADATA) + 1
     while start < end:
         following = content.find(_START, start, end) + 1 or end
@@ -93,7 +94,8 @@ def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
 def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
     """Parse the interaction from ``start`` to ``end``, and return the same values as the YAML parser.
 
-    A long string is returned as UTF-8. The interaction's text is not copied, because it may be large.
+    A long string is returned as UTF-8. The interaction's text is not copied, because it may be large. It must be
+    printable, see ``require_printable``.
 
     Raises:
         UnknownLayout: The interaction is not laid out as Multitrack writes it, or is not valid YAML.
@@ -107,18 +109,18 @@ def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
         raise UnknownLayout
     return {
         "request": {
-            "method": _parse_value(_decode(request["method"])),
-            "uri": _parse_value(_decode(request["uri"])),
-            "headers": _parse_value(_decode(request["headers"])),
+            "method": _parse_value(request["method"].decode()),
+            "uri": _parse_value(request["uri"].decode()),
+            "headers": _parse_value(request["headers"].decode()),
             "body": request_body,
         },
         "response": {
-            "status": _parse_value(_decode(response["status"])),
-            "headers": _parse_value(_decode(response["headers"])),
+            "status": _parse_value(response["status"].decode()),
+            "headers": _parse_value(response["headers"].decode()),
             "body": {"string": response_body},
-            **_parse_lines(_decode(rest["response"])),
+            **_parse_lines(rest["response"].decode()),
         },
-        **_parse_lines(_decode(rest["interaction"])),
+        **_parse_lines(rest["interaction"].decode()),
     }
 
 
@@ -138,7 +140,7 @@ def _read_body(content: bytes, start: int, end: int, indent: int) -> tuple[Any, 
         return _read_block(content, content[start:line_end], line_end + 1, body_end, indent), body_end
     if line_end - start >= _SHORT and content[start : start + 1] == content[line_end - 1 : line_end] == b"'":
         return _read_quoted(content[start + 1 : line_end - 1]), body_end
-    return _parse_value(_decode(content[start:line_end])), body_end
+    return _parse_value(content[start:line_end].decode()), body_end
 
 
 def _read_block(content: bytes, style: bytes, start: int, end: int, indent: int) -> bytes:
@@ -163,15 +165,12 @@ def _read_block(content: bytes, style: bytes, start: int, end: int, indent: int)
     while start < end:
         part_end = content.find(b"\n", start + _PART, end)
         part_end = end if part_end < 0 else part_end
-        part = content[start:part_end]
-        _require_printable(part)
-        lines.write(part.replace(b"\n" + b" " * indent, b"\n"))
+        lines.write(content[start:part_end].replace(b"\n" + b" " * indent, b"\n"))
         start = part_end
     return base64.decodebytes(lines.getvalue()) if style == b"!!binary |" else lines.getvalue()
 
 
 def _read_quoted(text: bytes) -> bytes:
-    _require_printable(text)
     if b"'" in text.replace(b"''", b""):
         raise UnknownLayout
     return text.replace(b"''", b"'")
@@ -187,35 +186,44 @@ def _odd() -> re.Pattern[str]:
     return re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
-def _decode(content: bytes) -> str:
-    _require_printable(content)
-    return content.decode()
+def require_printable(content: bytes) -> None:
+    """Check the text of a cassette. It must be UTF-8 without characters that PyYAML rejects or reads as line breaks.
+
+    Raises:
+        UnknownLayout: The text has such a character.
+        UnicodeDecodeError: The text is not UTF-8.
+    """
+    # in most cassettes, only the comments at the beginning are not ASCII, which takes much longer to check
+    head = _HEAD.match(content)
+    start = head.end() if head is not None else 0
+    _require_printable(content, 0, start)
+    _require_printable(content, start, len(content))
 
 
-def _require_printable(content: bytes) -> None:
-    """Raise an error if ``content`` is not UTF-8, or has characters that PyYAML rejects or reads as line breaks."""
-    if content.isascii():
-        if content.translate(None, _PLAIN):
-            raise UnknownLayout
-        return
+def _require_printable(content: bytes, start: int, end: int) -> None:
     # part by part, because text with emoji needs four times as much memory as its bytes
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(content), _PART):
-        if _odd().search(decoder.decode(content[start : start + _PART])):
+    for part_start in range(start, end, _PART):
+        part = content[part_start : min(part_start + _PART, end)]
+        if part.isascii() and not decoder.getstate()[0]:
+            if part.translate(None, _PLAIN):
+                raise UnknownLayout
+        elif _odd().search(decoder.decode(part)):
             raise UnknownLayout
     decoder.decode(b"", final=True)
 
 
 def _parse_lines(lines: str) -> dict[str, Any]:
-    pairs = [line.strip().split(": ", 1) for line in lines.splitlines()]
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise UnknownLayout
-    return {key: _parse_value(value) for key, value in pairs}
+    found: dict[str, Any] = {}
+    for line in lines.splitlines():
+        key, _, value = line.strip().partition(": ")
+        if key in found:
+            raise UnknownLayout
+        found[key] = _parse_value(value)
+    return found
 
 
 def _parse_value(text: str) -> Any:
-    if _TEXTS.fullmatch(text):
-        return text[2:-2].split("', '") if len(text) > 2 else []
     return _parse_short(text) if len(text) < _SHORT else _load(text)
 
 
@@ -226,6 +234,8 @@ def _parse_short(text: str) -> Any:
 
 
 def _load(text: str) -> Any:
+    if _TEXTS.fullmatch(text):
+        return text[2:-2].split("', '") if len(text) > 2 else []
     if text[:1] == text[-1:] == "'" and len(text) > 1:
         inner = text[1:-1]
         if "'" not in inner.replace("''", ""):
