@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.measurement import run_processes
+from benchmarks.measurement import Results, run_processes
 from benchmarks.page import Section, describe_conditions, format_table, format_time
-from benchmarks.revalidation_process import CALLS, CASES
+from benchmarks.revalidation_process import CALLS, CASES, STEPS, STEPS_OF
 
 _TARGET = 10_000
 
@@ -18,7 +18,15 @@ the cassettes, decodes the responses, and validates every call.
 
 {figures}
 
+<<<<<<< HEAD
 `multitrack revalidate` should validate at least {target:,} calls per second. This target is {verdict}.
+=======
+The target is at least {target:,} calls per second. It is {verdict}.
+
+The next table divides the time for {case}. The steps were measured one by one, in turns with the whole command.
+
+{steps}
+>>>>>>> 4a263b9c (Show where the time of a replayed suite goes)
 """
 
 
@@ -40,5 +48,15 @@ def run_benchmark(*, quick: bool) -> Section:
             figures=format_table(["", "time", "calls per second"], rows),
             target=_TARGET,
             verdict="met" if slowest >= _TARGET else "missed",
+            case=STEPS_OF,
+            steps=_format_steps(results),
         ),
     )
+
+
+def _format_steps(results: Results) -> str:
+    total = results.quartiles(STEPS_OF).median
+    rows = [(step, results.quartiles(step)) for step in STEPS]
+    shares = [[step, format_time(time), f"{time.median / total:.0%}"] for step, time in rows]
+    rest = 1 - sum(time.median for _, time in rows) / total
+    return format_table(["", "time", "share"], [*shares, ["the rest", "", f"{rest:.0%}"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,17 +15,27 @@ from typing import Literal
 from pydantic import BaseModel
 
 from benchmarks.measurement import format_results, measure_in_turns, time_call
+from multitrack.diagnosis.call_results import parse_answer, validate_calls
 from multitrack.diagnosis.model_importer import ModelImporter
 from multitrack.diagnosis.revalidation import revalidate
 from multitrack.extraction import Toolset
 from multitrack.tape.exchange import Request, Response
-from multitrack.tape.file import storage
+from multitrack.tape.file import cassette_reader, paths, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.model_paths import ModelPaths
 
 CALLS = 3000
-CASES = {"1 call in each cassette": 1, "3 calls in each cassette": 3, "20 calls in each cassette": 20}
+STEPS_OF = "1 call in each cassette"
+"""The case whose steps are also measured."""
+CASES = {STEPS_OF: 1, "3 calls in each cassette": 3, "20 calls in each cassette": 20}
+STEPS = (
+    "finding the cassettes",
+    "reading the files",
+    "parsing the cassettes",
+    "decoding the responses",
+    "validating the calls",
+)
 
 
 class Weather(BaseModel):
@@ -82,6 +93,25 @@ def _check(folder: Path) -> None:
     assert not report.unchecked
 
 
+def _create_steps(folder: Path) -> Mapping[str, Callable[[], object]]:
+    """Return a function for each step of revalidating the cassettes in ``folder``."""
+    cassettes = paths.list_cassettes(folder)
+    contents = [path.read_bytes() for path in cassettes]
+    bodies = [
+        one.response.body for content in contents for one in cassette_reader.load_cassette(content, folder).interactions
+    ]
+    answers = [answer for body in bodies if (answer := parse_answer(body)) is not None]
+    models = {Weather.__name__: Weather}
+    functions: Sequence[Callable[[], object]] = (
+        lambda: paths.list_cassettes(folder),
+        lambda: [storage.read_content(path) for path in cassettes],
+        lambda: [cassette_reader.load_cassette(content, folder) for content in contents],
+        lambda: [parse_answer(body) for body in bodies],
+        lambda: [validate_calls(answer, models, offered=False) for answer in answers],
+    )
+    return dict(zip(STEPS, functions, strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.revalidation_process")
     parser.add_argument("--rounds", type=int, required=True)
@@ -89,6 +119,7 @@ def main() -> None:
     with TemporaryDirectory() as scratch:
         folders = {name: _write_cassettes(Path(scratch, str(calls)), calls) for name, calls in CASES.items()}
         candidates = {name: time_call(partial(_check, folder)) for name, folder in folders.items()}
+        candidates |= {name: time_call(step) for name, step in _create_steps(folders[STEPS_OF]).items()}
         figures = asyncio.run(measure_in_turns(candidates, rounds))
     print(format_results({name: version(name) for name in ("multitrack", "pydantic", "PyYAML")}, figures))
 
