@@ -74,8 +74,8 @@ environment. In the second row, `PYTHONDONTWRITEBYTECODE=1` is set.
 
 ### Two workers
 
-This table compares the suite for OpenAI in one process with the same suite under `pytest-xdist -n 2`. Times are
-wall-clock times.
+This table compares the suite for OpenAI in one process with the same suite under `pytest-xdist -n 2`, and does the same
+for the mock. Times are wall-clock times.
 
 {workers}
 

@@ -18,15 +18,11 @@ the cassettes, decodes the responses, and validates every call.
 
 {figures}
 
-<<<<<<< HEAD
 `multitrack revalidate` should validate at least {target:,} calls per second. This target is {verdict}.
-=======
-The target is at least {target:,} calls per second. It is {verdict}.
 
-The next table divides the time for {case}. The steps were measured one by one, in turns with the whole command.
+The next table divides the time of the row "{case}". Each step was measured alone, in turns with the whole command.
 
 {steps}
->>>>>>> 4a263b9c (Show where the time of a replayed suite goes)
 """
 
 
