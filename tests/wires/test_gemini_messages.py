@@ -396,7 +396,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         (
             [{**USER, "name": "Ann"}],
             "messages[0] has the name 'Ann', but Gemini has no field for the name of a speaker; "
-            "write it into the content",
+            "put the name into the content",
         ),
         *(
             (

@@ -230,10 +230,10 @@ class RequestComparer:
         return unused, uncalled
 
     def _has_credential(self, text: str) -> bool:
-        """Return whether a cassette contains something that looks like a credential. Files in base64 are not searched.
+        """Return whether a cassette contains something that looks like a credential. Long base64 data is not searched.
 
-        A line that was clean in an earlier cassette is not searched again. Cassettes repeat headers, prompts and
-        responses: of the 13.7 MB in openllmetry's suite for openai, 4.5 MB are left to search.
+        A line that was clean in an earlier cassette is not searched again, because cassettes repeat headers, prompts
+        and responses: of the 13.7 MB in openllmetry's suite for openai, only 4.5 MB have to be searched.
         """
         for line in dict.fromkeys(text.splitlines()):
             if line not in self._clean_lines:

@@ -125,7 +125,7 @@ class CreateRequest(Generic[T]):
             document: The response, which the decoder reads.
             raw: The SDK's response object.
             usage: The SDK's usage object.
-            dump: Returns ``raw`` as JSON, as it was received. None if ``document`` is already that JSON.
+            dump: A function that converts ``raw`` to the JSON that was received. None if ``document`` is this JSON.
 
         Raises:
             ExtractionError: If the extraction fails: see ``Toolset.extract``.

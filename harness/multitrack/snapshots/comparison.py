@@ -29,7 +29,7 @@ class UnchangedCall:
 
 @dataclass(frozen=True, slots=True)
 class ChangedCall:
-    """A call that was received with different arguments. ``is_moved`` is only set if the order is compared."""
+    """A call that was received with different arguments. ``is_moved`` is set only if the order is compared."""
 
     before: SnapshotCall
     after: SnapshotCall

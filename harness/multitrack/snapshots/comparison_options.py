@@ -158,9 +158,9 @@ class ComparisonOptions:
         return setting
 
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
-        """Return the snapshot's ``call`` as these options would write it.
+        """Return ``call``, a call in a snapshot, with the values that these options ignore or match replaced.
 
-        Ignored and matched values are replaced, even if other options were set when the snapshot was written.
+        The snapshot may have been written with other options.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:

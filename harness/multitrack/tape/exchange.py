@@ -224,9 +224,9 @@ class Passthrough:
 class ResponseRecorder(Protocol):
     """A recorder for the response to one request that the interceptor sends to the network.
 
-    The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and then exactly one of
-    ``record_end`` and ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives,
-    for example because its task is cancelled, the interceptor only calls ``record_end("left")``.
+    The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and finally either
+    ``record_end`` or ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives,
+    for example because its task is cancelled, the interceptor calls nothing but ``record_end("left")``.
     """
 
     def record_head(self, status: int, reason: str, headers: Headers) -> None:

@@ -109,7 +109,7 @@ class Settings:
     allow_repeats: bool = False
     """True if an interaction may be replayed more than once."""
     pace: str = "instant"
-    """``instant`` replays a response at once, ``recorded`` as slowly as it arrived."""
+    """``instant`` replays a response immediately, ``recorded`` as slowly as it arrived."""
     max_age: int = 0
     """The age in days above which a cassette is reported as old. 0 for never."""
     on_expiry: str = "tell"

@@ -52,7 +52,9 @@ class StreamDecoder(ABC):
     @property
     @abstractmethod
     def document(self) -> Mapping[str, Any]:
-        """The answer so far, as if it were not streamed, for ``WireFormat.continue_conversation``."""
+        """The answer so far, in the form of an answer that is not streamed. ``WireFormat.continue_conversation`` reads
+        it.
+        """
 
     @abstractmethod
     def _complete_open_calls(self) -> list[ToolCall]:

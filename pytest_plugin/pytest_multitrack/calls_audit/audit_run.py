@@ -186,7 +186,7 @@ class AuditRun:
         return [test.rpartition("::")[2] for test in use.tests] == [stem]
 
     def _describe_fix(self, finding: Finding, found: Observations) -> str:
-        """Return the command that records a finding's tests again. Empty if their recorder has no such command."""
+        """Return the command that records the tests of a finding again. Empty if their recorder has no such command."""
         used = [use for use in found.cassettes.values() if not set(use.tests).isdisjoint(finding.tests)]
         built = commands.shell_commands(self._config)
         if self._can_rebind(finding, found):

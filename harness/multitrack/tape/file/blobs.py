@@ -2,7 +2,7 @@
 
 The end of the cassette has one copy of each piece of data, named by the sha256 of the decoded content. The bodies
 have only the names of the pieces, which keeps the bodies readable in a pull request. Reading the cassette restores
-the original bodies, and matching compares those.
+the original bodies. Requests are matched by the original bodies.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def decode_parts(
 
     Raise ``DecodedTooLarge`` if the result would have more than ``most`` bytes. By default, there is no limit.
 
-    The result has one item per part. An item is empty if its part cannot be decoded before the next one is read.
+    The result has one item per part. An item is empty if its part cannot be decoded before the next part is read.
     """
     decoded = list(parts)
     for name in reversed([part.strip().lower() for part in (encoding or "").split(",")]):

@@ -100,7 +100,7 @@ def _convert_message(message: Mapping[str, Any], location: str, role: str) -> li
     if name := as_text(message.get("name")):
         raise ValueError(
             f"{location} has the name {name!r}, but Gemini has no field for the name of a speaker; "
-            f"write it into the content"
+            f"put the name into the content"
         )
     parts = convert_content(message.get("content"), location, role)
     if not parts and role != "assistant":
