@@ -181,7 +181,7 @@ def test_google_cloud_replays_without_configuration(has_google_cloud, record, tm
     with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):
         client = make_client("AnthropicGoogleCloud", project="acme-prod-7")
         ask(client, "claude-sonnet-5")
-    with pytest.raises(anthropic.AnthropicError, match="No workspace ID found"):
+    with pytest.raises((anthropic.AnthropicError, ValueError), match="No workspace ID found"):
         client.messages.create(model="claude-sonnet-5", **ARGUMENTS)
     for options in ({}, {"workspace_id": "wrkspc_2"}, {"skip_auth": True}):
         with multitrack.use_cassette(tmp_path / "plan.yaml", mode="replay"):

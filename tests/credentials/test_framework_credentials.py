@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
+import importlib.util
 import os
 import sys
 import textwrap
@@ -14,7 +14,6 @@ from memory_tape import MemoryTape
 from multitrack.tape import active, credentials, interceptors
 
 openai = pytest.importorskip("openai")
-httpx = pytest.importorskip("httpx2" if openai.VERSION.startswith("3") else "httpx")
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
 
@@ -99,10 +98,15 @@ def import_module(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sent(monkeypatch):
-    """Return the list of requests that an OpenAI client without a transport of its own sends."""
+    """Return the list of requests that a client without a transport of its own sends."""
     monkeypatch.setattr(interceptors, "INTERCEPTORS", ())
     requests = []
+    for name in filter(importlib.util.find_spec, ("httpx", "httpx2")):
+        replace_transports(monkeypatch, importlib.import_module(name), requests)
+    return requests
 
+
+def replace_transports(monkeypatch, httpx, requests):
     async def answer(self, request):
         requests.append(request)
         return httpx.Response(200, json={"id": "c", "object": "chat.completion", "created": 1, "choices": []})
@@ -112,7 +116,6 @@ def sent(monkeypatch):
 
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", answer)
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer_sync)
-    return requests
 
 
 def ask(client):

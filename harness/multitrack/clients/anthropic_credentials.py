@@ -54,7 +54,7 @@ _PLATFORMS = {
         _AWS_CREDENTIALS,
     ),
     "AnthropicGoogleCloud": _Platform(
-        {"project": {"project": _PROJECT}},
+        {"project": {"project": _PROJECT}, "workspace": {"workspace_id": _WORKSPACE}},
         (("_token_provider",), ("google_credentials",)),
         {"_project": _PROJECT, "workspace_id": _WORKSPACE},
     ),
