@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from multitrack.tape.file.cassette import Cassette
@@ -14,8 +15,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LARGE = 100_000
+_SETTLED = 2
+"""The seconds after a change in which the file system may give the next change the same time."""
 _MAX_CASSETTES = 4
 _MAX_RESULTS = 400
+
+
+class _ReadCassette(NamedTuple):
+    """A cassette, and what identifies the file that it was read from.
+
+    Attributes:
+        status: The file's identity, size and times. None if the file is too new for its times to show another change.
+        digest: The file's content, or the hash of a large content.
+    """
+
+    status: tuple[int, ...] | None
+    digest: bytes
+    cassette: Cassette
 
 
 class CassetteCache:
@@ -32,7 +48,7 @@ class CassetteCache:
                 the end of the run. Default False.
         """
         self._uses_journals = uses_journals
-        self._cassettes: dict[Path, tuple[bytes, Cassette]] = {}
+        self._cassettes: dict[Path, _ReadCassette] = {}
         self._own: set[Path] = set()
         self._results: dict[Hashable, Any] = {}
         self._written: dict[Path, KnownTexts] = {}
@@ -52,21 +68,26 @@ class CassetteCache:
         """Return the cassette at ``path`` without the recordings in its journal. Works like ``read``."""
         from multitrack.tape.file import cassette_reader, storage
 
-        content = storage.read_file(path)
-        if content is None:
-            return None
-        # tests that share a cassette open it one after the other; a test with the fixture vcr_config opens it twice
-        digest = content if len(content) < _LARGE else hashlib.sha256(content).digest()
+        status = _find_status(path)
         known = self._cassettes.pop(path, None)
-        if known is None or known[0] != digest:
-            cassette = cassette_reader.load_cassette(content, path, self._written.get(path))
-            if known is not None:
-                cassette.reuse_keys(known[1])
-            known = digest, cassette
+        if known is None or status is None or status != known.status:
+            content = storage.read_file(path)
+            if content is None:
+                return None
+            # tests that share a cassette open it one after the other, and a test with the fixture vcr_config opens it
+            # twice
+            digest = content if len(content) < _LARGE else hashlib.sha256(content).digest()
+            if known is not None and known.digest == digest:
+                cassette = known.cassette
+            else:
+                cassette = cassette_reader.load_cassette(content, path, self._written.get(path))
+                if known is not None:
+                    cassette.reuse_keys(known.cassette)
+            known = _ReadCassette(status, digest, cassette)
         _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
-        if not known[1].is_foreign:
+        if not known.cassette.is_foreign:
             self._own.add(path)
-        return known[1]
+        return known.cassette
 
     def has_read(self, path: Path) -> bool:
         """Return whether the cassette at ``path`` could be read earlier in the run, and has Multitrack's format."""
@@ -95,3 +116,14 @@ def _keep_last(items: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
     items[key] = value
     for other in list(items)[:-limit]:
         items.pop(other, None)
+
+
+def _find_status(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    changed = max(found.st_mtime, found.st_ctime)
+    if time.time() - changed < _SETTLED:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

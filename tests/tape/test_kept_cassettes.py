@@ -1,0 +1,72 @@
+"""Large cassettes that stay in memory between tests, and are read again only if the file has changed."""
+
+import os
+import time
+
+import pytest
+
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import cassette_cache, storage
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.file.cassette_cache import CassetteCache
+from multitrack.tape.interaction import Interaction
+
+
+def write(path, text):
+    interaction = Interaction(Request("GET", "https://example.com/", (), b""), Response(200, "OK", (), text.encode()))
+    storage.write(path, Cassette((interaction,), {"format": 1}))
+
+
+def read(cache, path):
+    [interaction] = cache.read(path).interactions
+    return interaction.response.body.decode()[0]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "large.yaml"
+    write(path, "a" * 200_000)
+    return path
+
+
+@pytest.fixture
+def has_settled(monkeypatch):
+    """Act as if the last change of every file was long ago."""
+    monkeypatch.setattr(cassette_cache, "_SETTLED", -1)
+
+
+@pytest.mark.usefixtures("has_settled")
+def test_an_unchanged_file_is_not_read_again(path, monkeypatch):
+    cache = CassetteCache()
+    assert read(cache, path) == "a"
+    monkeypatch.setattr(storage, "read_file", lambda _: pytest.fail("the file was read again"))
+    assert read(cache, path) == "a"
+
+
+@pytest.mark.usefixtures("has_settled")
+def test_a_change_that_keeps_the_size_and_the_modification_time_is_noticed(path):
+    cache = CassetteCache()
+    assert read(cache, path) == "a"
+    before = path.stat()
+    time.sleep(0.02)  # more than the resolution of the file system's clock
+    path.write_text(path.read_text().replace("a" * 200_000, "b" * 200_000))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert read(cache, path) == "b"
+
+
+def test_a_file_that_has_just_changed_is_read_again(path):
+    # the file system may give two changes the same time
+    cache = CassetteCache()
+    assert read(cache, path) == "a"
+    for letter in "bc":
+        path.write_text(path.read_text().replace(read(cache, path) * 200_000, letter * 200_000))
+        assert read(cache, path) == letter
+
+
+@pytest.mark.usefixtures("has_settled")
+def test_a_file_that_was_removed_is_missing(path):
+    cache = CassetteCache()
+    assert read(cache, path) == "a"
+    path.unlink()
+    assert cache.read(path) is None
