@@ -11,5 +11,5 @@ def count_noun(number: int, noun: str) -> str:
 
 
 def enumerate_positions(positions: Collection[int], noun: str = "interaction") -> str:
-    """Return ``positions`` after their noun: "interaction 1", "interactions 1, 2"."""
+    """Return the noun and the ``positions``: "interaction 1", "interactions 1, 2"."""
     return f"{noun}{'' if len(positions) == 1 else 's'} {', '.join(map(str, positions))}"

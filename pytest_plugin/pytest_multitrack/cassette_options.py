@@ -69,7 +69,7 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
         )
     options = request.getfixturevalue("cassette_options")
     if not isinstance(options, Mapping):
-        raise BadOption(f"the fixture cassette_options must return a mapping, not {options!r}")
+        raise BadOption(f"the cassette_options fixture must return a mapping, not {options!r}")
     if not options:
         return None
     settings = cassette_paths.load_project(request.config).settings

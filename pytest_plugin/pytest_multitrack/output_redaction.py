@@ -214,7 +214,7 @@ class OutputRedactor:
         properties[:] = [(name, self.redact_text(value)) for name, value in properties]
 
     def redact_interruption(self) -> None:
-        """Remove secrets from the error that the terminal prints after Ctrl-C and ``pytest.exit``."""
+        """Remove secrets from the error that the terminal prints after Ctrl-C or ``pytest.exit``."""
         self.redact_value(pytest_internals.find_interruption(self._config), may_be_cut=True)
 
     def redact_warning(self, warning: warnings.WarningMessage) -> None:

@@ -80,7 +80,7 @@ def _find_common_reason(violation: TapeViolation) -> str:
 def add_results(
     report: pytest.TestReport, test: RecordingScope, run_context: RunContext, *, config: pytest.Config
 ) -> None:
-    """Add the results of the tapes that have been closed so far to a ``report`` of ``test``."""
+    """Add to a ``report`` of ``test`` the results of the tapes that have been closed so far."""
     closed = tuple(run_context.tape_results)
     run_context.tape_results.clear()
     if report.failed:

@@ -99,7 +99,7 @@ def test_lists_are_merged_and_other_values_overridden(project):
             "the fixture cassette_options: placeholders: the value of x is not a regular expression: ",
         ),
         ("dict(max_age='30d')", "the fixture cassette_options: max_age must be an integer, not '30d'"),
-        ("3", "the fixture cassette_options must return a mapping, not 3"),
+        ("3", "the cassette_options fixture must return a mapping, not 3"),
     ],
 )
 def test_an_invalid_option_in_the_fixture_fails_its_tests(project, given, message):

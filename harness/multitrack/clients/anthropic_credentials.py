@@ -71,7 +71,7 @@ _PLATFORMS = {
 
 
 def patches(anthropic: ModuleType) -> list[Patch]:
-    """Patch the constructors of the SDK's clients, unless the module is a project's own fake of the SDK."""
+    """Patch the constructors of the SDK's clients, unless the project replaced the SDK with a fake."""
     wrappers: dict[str, Callable[[Init], Init]] = dict.fromkeys(("Anthropic", "AsyncAnthropic"), _add_key)
     for name, platform in _PLATFORMS.items():
         wrappers |= dict.fromkeys((name, f"Async{name}"), _wrap_platform(platform))
@@ -150,7 +150,7 @@ def _wrap_platform(platform: _Platform) -> Callable[[Init], Init]:
 
 
 def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exception) -> dict[str, Any] | None:
-    """Return ``given`` plus stand-ins for the arguments that ``error`` reports missing. None if it reports none."""
+    """Return ``given`` plus stand-ins for the arguments that ``error`` names as missing. None if it names none."""
     # the SDK's message says which argument is missing
     for word, defaults in platform.defaults.items():
         if word in str(error) and not given.get(next(iter(defaults))):

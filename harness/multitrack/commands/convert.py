@@ -97,7 +97,7 @@ def _convert(cassette: Cassette, test: str | None) -> Cassette:
 
 
 def find_cassettes(path: Path) -> list[Path]:
-    """Return the cassettes in any format in the folder ``path``, or ``path`` itself if it is a file."""
+    """Return the cassettes in the folder ``path``, in any format. If ``path`` is a file, return only this file."""
     if not path.is_dir():
         return [path]
     found = (file for suffix in paths.SUFFIXES for file in path.rglob(f"*{suffix}"))

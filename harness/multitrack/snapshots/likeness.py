@@ -59,8 +59,8 @@ def worth_of_pairs(
             that are within their tolerance or fit their matcher. None if there are neither tolerances nor matchers.
 
     Returns:
-        A matrix of numbers from 0. ``result[i][j]`` is for the expected call ``i`` and the received call ``j``. Calls
-        with the number 0 are never paired.
+        A matrix of numbers from 0. ``result[i][j]`` is for the expected call ``i`` and the received call ``j``. If it
+        is 0, the two calls are never paired.
     """
     rows, columns = _compute_traits(expected, received)
     counts = agreeing or [[0] * len(columns)] * len(rows)
@@ -87,12 +87,11 @@ def _compute_worths(row: _Traits, columns: Sequence[_Traits], counts: Sequence[i
 
 
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
-    """Return how many report lines are saved if two calls are shown as one changed call. All arguments of the calls
-    differ.
+    """Return how many report lines are saved by showing two calls as one changed call.
 
-    The first number applies if the calls have an equal or similar value, the second if they do not. The second number
-    is 0 if either call has more than one argument, so that these calls are not paired. If the arguments of exactly
-    one call could not be parsed, both numbers are half a line.
+    Every argument is counted as different. The first number applies if the calls have an equal or similar value, the
+    second if they do not. The second number is 0 if either call has more than one argument, so that these calls are
+    not paired. If the arguments of exactly one call could not be parsed, both numbers are half a line.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE

@@ -52,7 +52,7 @@ class Sent:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers by lower-case name. For gRPC, the call's metadata. A repeated header has its last value."""
+        """The headers by lower-case name. For gRPC, the call's metadata. If a header is repeated, its last value."""
         credentials = secrets.credential_headers()
         return {name: _HiddenText(value) if name in credentials else value for name, value in self.request.headers}
 

@@ -1,4 +1,4 @@
-"""Do not intercept requests that mocket and HTTPretty mock.
+"""Do not intercept requests that are mocked by mocket or HTTPretty.
 
 These packages replace Python's sockets, below all interceptors, and their answers are not network traffic. The
 packages know their mocked requests by host and port. Requests to those hosts and ports pass through the interceptors

@@ -39,25 +39,25 @@ _OPTIONS_OF_VCRPY = {
 class use_cassette:  # noqa: N801 - a function to its users
     """Replay or record a cassette within a ``with`` or ``async with`` block, which receives the ``Tape``.
 
-    As a decorator, it opens the cassette for each call of a function, which may be a coroutine function or a generator
-    function.
+    As a decorator, it opens the cassette each time the decorated function is called. The function may be a coroutine
+    function or a generator function.
 
-    In ``record`` mode, the cassette is written when the block ends without an error. If the block raises, the recording
-    stays pending, in ``<name>.pending.yaml``. If the mode comes from a test, the cassette is written when that test has
-    passed.
+    In ``record`` mode, the cassette is written when the block ends without an error. If the block raises, the
+    recording stays pending, in ``<name>.pending.yaml``. If the mode comes from a test, the cassette is written when
+    that test has passed.
 
     Args:
         path: The cassette.
         mode: ``replay``, ``record``, ``record-missing`` or ``live``. Default: the mode of the surrounding tape,
             otherwise the mode that pytest's flags set, otherwise ``replay``.
-        options: Options of ``Settings``. They override those in the project's pyproject.toml, and pytest's command line
-            overrides them.
+        options: Options of ``Settings``. They override those in the project's pyproject.toml, and pytest's command
+            line overrides them.
 
     Raises:
         BadOption: The mode or an option is unknown, or a value has the wrong type.
         CassetteCorrupt: The cassette is damaged.
-        CassetteMiss: No recording matches a request. Raised within the block, and again at its end if the block caught
-            it.
+        CassetteMiss: No recording matches a request. Raised within the block, and again at its end if the block
+            caught it.
         CassetteExpired: With ``on_expiry="fail"``, the block ended without an error, but the cassette is older than
             ``max_age``.
         Unplayed: With ``strict=True``, the block ended without an error, but did not replay all interactions.

@@ -1,4 +1,4 @@
-"""Read the text and the tools in a request to the Converse API, and reject it if Bedrock would reject it.
+"""Read the text and the tools in a request to the Converse API. Reject the request if Bedrock would reject it.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """

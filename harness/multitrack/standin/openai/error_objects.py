@@ -53,7 +53,7 @@ class InvalidRequestError(ValueError):
 
 
 def build_error_object(error: ScriptedError) -> dict[str, Any]:
-    """Return the error object for ``error``, see https://platform.openai.com/docs/guides/error-codes."""
+    """Return the error object for ``error`` (see https://platform.openai.com/docs/guides/error-codes)."""
     kind, code, message = _ERRORS.get(error.status, _SERVER_ERROR)
     message = message.format(organization=OPENAI_ORGANIZATION, project=OPENAI_PROJECT)
     return {

@@ -1,6 +1,6 @@
-"""Convert Vertex AI's messages to and from JSON, with the protobuf types of google-cloud-aiplatform.
+"""Convert Vertex AI's messages to and from JSON, using the protobuf types in google-cloud-aiplatform.
 
-The types are imported at the first use, because importing them takes about a second.
+The types are imported on first use, because importing them takes about a second.
 """
 
 from __future__ import annotations

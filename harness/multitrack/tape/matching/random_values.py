@@ -84,7 +84,7 @@ _MIN_RANDOM_NUMBER = 1_000_000_000
 
 
 def looks_random(recorded: Any, sent: Any) -> bool:
-    """Return whether two values probably differ because each run generates them again.
+    """Return whether two values probably differ because each run generates a new one.
 
     True if they only differ in UUIDs, long random tokens, timestamps and other long numbers. False if one of the
     documents does not have the value.

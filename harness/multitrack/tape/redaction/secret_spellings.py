@@ -73,7 +73,7 @@ class SearchedText:
 
     Args:
         text: The string.
-        marks: The marks of all secrets, see ``SecretSpellings.marks``.
+        marks: The marks of all secrets (see ``SecretSpellings.marks``).
     """
 
     def __init__(self, text: str, marks: Collection[bytes] = ()) -> None:
@@ -223,7 +223,7 @@ class _Form:
             position = searched.canonical.find(letters, position + len(letters))
 
     def _measure(self, parts: Iterator[str], expected: str) -> int:
-        """Return the length of the first part that spells ``expected``, or 0 if no part does."""
+        """Return the length of the first part that equals ``expected`` when normalized, or 0 if no part does."""
         if not expected:
             return 0
         return next((len(part) for part in parts if self._normalize(part) == expected), 0)
@@ -242,7 +242,7 @@ class _Form:
 
 
 def _join_bytes(text: str) -> str:
-    """Decode the characters that are written in ``text`` as surrogate pairs or as UTF-8 bytes.
+    """Decode characters in ``text`` that are written as surrogate pairs or as UTF-8 bytes.
 
     UTF-8 bytes occur in URLs and in ``repr``.
     """
