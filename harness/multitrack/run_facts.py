@@ -290,7 +290,7 @@ def read_facts(folder: Path) -> RunFacts:
         MultitrackError: There are no facts, the facts are damaged, or another version of Multitrack wrote the facts.
     """
     if (root := find_root(folder)) is None:
-        raise MultitrackError(f"{folder}: there are no results of a run with cassettes\n  {_AGAIN}")
+        raise MultitrackError(f"{folder}: there are no stored results of a pytest run that used a cassette\n  {_AGAIN}")
     path = root / _FILE
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of a pytest run that a command for one of its tests must repeat.
+    """The options of a pytest run. A command for one of the run's tests must repeat them.
 
     Args:
         record: The option that records: ``--multitrack-record`` if another plugin has a ``--record`` option.

@@ -95,7 +95,7 @@ class ItemTape:
 def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
     """Open the tape of ``item``. Its recordings belong to ``test``.
 
-    Fails the test with only the error message if the tape's options or cassette are invalid.
+    If the tape's options or cassette are invalid, the test fails and shows only the error message.
     """
     with fail_without_traceback():
         tape = _create_tape(item, test, cassette_options.resolve_marker_options(item))

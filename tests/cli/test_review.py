@@ -449,7 +449,7 @@ def test_a_path_is_ignored_in_all_snapshots(changed_snapshots, keys, words, igno
     two = f"{ids['two']}  skipped: only Weather.day differs, which you chose to ignore"
     assert (two in shown) == keys.startswith("i2")
     assert decisions.settles(changed_snapshots[1]) == ("Weather.day" in ignored)
-    whole = "whole calls differ, and calls have no path to ignore; change the code, or accept the item"
+    whole = "whole calls differ, and only arguments of a call can be ignored; change the code, or accept the item"
     assert (whole in shown) == (keys == "ssia")
 
 
@@ -472,9 +472,13 @@ def test_ignore_adds_the_paths_to_the_settings(reviewed):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("changed snapshot", ("--path", "day"), "day does not differ\n  these paths differ: Weather.location"),
+        ("changed snapshot", ("--path", "day"), "no difference at day\n  these paths differ: Weather.location"),
         ("pending recording", (), "a pending recording has no path to ignore\n  accept or reject it"),
-        ("CassetteMiss: POST", (), "to ignore a value in requests, add its JSON path to ignore in [tool.multitrack]"),
+        (
+            "CassetteMiss: POST",
+            (),
+            "to ignore a value in requests, add its JSON path to the ignore option in [tool.multitrack]",
+        ),
         ("drift", (), f"drift has no path to ignore\n  run: pytest --record {TEST}"),
         ("audit finding", (), "an audit finding has no path to ignore\n  run: pytest --record"),
     ],

@@ -235,7 +235,7 @@ def test_a_hand_written_response_may_be_empty(caller, talk, path, talk_types):
         ("replay", ""),
         (
             "record-missing",
-            "  the replay of this call had already started, so the call cannot be recorded as missing\n",
+            "  the replay of this call had already started, so the call can no longer be recorded\n",
         ),
     ],
 )

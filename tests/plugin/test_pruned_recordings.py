@@ -104,6 +104,6 @@ def test_without_a_run(outdated):
     done = prune(outdated)
     assert done.returncode == 1
     assert done.stderr == (
-        f"multitrack: {outdated.path}: there are no results of a run with cassettes\n"
+        f"multitrack: {outdated.path}: there are no stored results of a pytest run that used a cassette\n"
         "  run all tests with pytest, and then repeat this command\n"
     )

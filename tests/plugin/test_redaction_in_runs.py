@@ -82,7 +82,7 @@ def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
     recorded = project.record()
     assert recorded.counts == {"passed": 1}
     assert len(recorded.changed) == 2
-    assert "multitrack: not removed from recordings: DB_PASSWORD: its value is too short" in recorded.out
+    assert "multitrack: the value of DB_PASSWORD is too short to be removed from recordings" in recorded.out
     assert "hunter2" not in recorded.out
     recorded.changed.discard("cassettes/test_it/test_ask.pending.yaml")
     assert_clean(recorded)

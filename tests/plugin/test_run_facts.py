@@ -110,7 +110,7 @@ def test_unusable_facts_are_refused(tmp_path, changes, message):
 def test_facts_are_only_found_in_the_same_repository(tmp_path):
     write_facts(tmp_path)
     (tmp_path / "inner/.git").mkdir(parents=True)
-    with pytest.raises(MultitrackError, match="there are no results of a run with cassettes"):
+    with pytest.raises(MultitrackError, match="there are no stored results of a pytest run that used a cassette"):
         read_facts(tmp_path / "inner")
 
 

@@ -121,7 +121,7 @@ def test_an_expected_call_may_be_forbidden_too():
 
 
 def test_without_expected_calls_a_tool_must_be_named():
-    with pytest.raises(errors.BadOption, match=r"^assert_calls: pass the expected calls, only= or never=$"):
+    with pytest.raises(errors.BadOption, match=r"^assert_calls: pass the expected calls, or use only= or never=$"):
         assert_calls([TORONTO])
 
 

@@ -39,7 +39,7 @@ def test_a_miss_says_why_a_body_could_not_be_decoded(recorded, headers, reason):
     recorded.put((request(b'{"n": 1}'), "answer"))
     with pytest.raises(CassetteMiss) as miss:
         recorded.play(request(b"\x00\xff?", headers=headers))
-    assert f"  the body could not be decoded, so it was compared as sent: {reason}\n" in str(miss.value)
+    assert f"  the body could not be decoded, so its encoded bytes were compared: {reason}\n" in str(miss.value)
 
 
 def test_a_miss_names_the_package_that_decodes_the_body(recorded, monkeypatch):

@@ -46,7 +46,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def is_default(url: str, name: str, value: Any) -> bool:
-    """Return whether ``value`` is the default of the top-level ``name`` parameter of the operation at ``url``."""
+    """Return whether ``value`` is the default of the top-level parameter ``name`` in the API operation at ``url``."""
     path = urlsplit(url).path.rstrip("/")
     ends = [end for end in _DEFAULTS if path.endswith(end)]
     if not ends:

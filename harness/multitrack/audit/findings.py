@@ -56,7 +56,7 @@ class Finding:
     Args:
         places: What changed, the most important change first.
         requests: The requests that changed.
-        following: The number of later requests in the same conversations that only repeat the change.
+        following: The number of later requests, in the same conversations, that only repeat the change.
         clients: For each client library whose upgrade may be the cause, the recorded and the live version.
     """
 

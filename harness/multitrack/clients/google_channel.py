@@ -1,9 +1,9 @@
 """Guard the calls on a gRPC channel that was created with stand-in credentials.
 
-gRPC asks credentials for a token only after it has connected, and converts an error that the credentials raise to a
-status. An interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The interceptor also
-adds the stand-in token to the metadata of the call. The tape refuses to send a call that has this token, even to
-a host in ``ignore_hosts``.
+gRPC asks the credentials for a token only after it has connected. If the credentials raise an error, gRPC converts
+the error to a status. An interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The
+interceptor also adds the stand-in token to the metadata of the call. The tape refuses to send a call that has this
+token, even to a host in ``ignore_hosts``.
 """
 
 from __future__ import annotations

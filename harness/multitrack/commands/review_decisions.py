@@ -102,7 +102,7 @@ def plan_decisions(
             plan.problems[id_] = f"{id_}: {explain_refusal('ignore', item)}"
         elif unknown := [path for path in chosen if path not in item.paths]:
             plan.problems[id_] = (
-                f"{id_}: {', '.join(unknown)} does not differ\n  these paths differ: {', '.join(item.paths)}"
+                f"{id_}: no difference at {', '.join(unknown)}\n  these paths differ: {', '.join(item.paths)}"
             )
         else:
             paths_to_ignore += chosen or item.paths
@@ -115,7 +115,8 @@ def plan_decisions(
             if change.path.resolve() in merged:
                 shown = str(paths.relative_to_cwd(change.path))
                 plan.problems[shown] = (
-                    f"{shown}: no request was reworded, because this command also accepts a pending recording for it\n"
+                    f"{shown}: no request was reworded, because this command also accepts "
+                    "a pending recording of this cassette\n"
                     "  run the tests again: pytest"
                 )
             else:
@@ -132,9 +133,10 @@ def _ignore_in_project(pyproject: Path, wanted: Sequence[str]) -> FileChange:
 
 _NOT_IGNORABLE: dict[Kind, str] = {
     "pending recording": "a pending recording has no path to ignore\n  accept or reject it",
-    "changed snapshot": "whole calls differ, and calls have no path to ignore\n  change the code, or accept the item",
-    "changed request": "only paths of arguments in snapshots can be ignored here\n"
-    "  to ignore a value in requests, add its JSON path to ignore in [tool.multitrack]",
+    "changed snapshot": "whole calls differ, and only arguments of a call can be ignored\n"
+    "  change the code, or accept the item",
+    "changed request": "only arguments in snapshots can be ignored here\n"
+    "  to ignore a value in requests, add its JSON path to the ignore option in [tool.multitrack]",
     "drift": "drift has no path to ignore",
     "audit finding": "an audit finding has no path to ignore",
 }

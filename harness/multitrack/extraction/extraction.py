@@ -15,8 +15,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Extraction(Sequence[T_co]):
     """The validated models of one response, in call order.
 
-    An immutable sequence that can be read any number of times. It equals a list, a tuple or another ``Extraction`` of
-    equal models.
+    An immutable sequence that can be read any number of times. It is equal to a list, a tuple
+    or another ``Extraction`` if their models are equal.
 
     Attributes:
         calls: All tool calls in the response, valid and invalid, in order.

@@ -65,7 +65,7 @@ def assign_tool_names(models: tuple[type[BaseModel], ...]) -> dict[str, type[Bas
 
 
 def build_tool(name: str, model: type[BaseModel]) -> ToolDefinition:
-    """Return ``model`` as a tool: its docstring becomes the description, its fields become the parameters.
+    """Return ``model`` as a tool: its docstring becomes the description, and its fields become the parameters.
 
     Raises:
         TypeError: If the model has no JSON schema, or if its schema does not describe an object.

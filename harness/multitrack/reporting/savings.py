@@ -14,7 +14,7 @@ _TIME_HEADERS = ("openai-processing-ms", "x-envoy-upstream-service-time", "x-amz
 
 
 class Savings(NamedTuple):
-    """The tokens and the seconds that the replayed answers took when they were recorded."""
+    """The tokens and the seconds that the replayed answers cost when they were recorded."""
 
     tokens: int
     seconds: float
@@ -32,9 +32,9 @@ def _count_tokens(response: Response) -> int:
 
 
 def find_seconds(response: Response) -> float:
-    """Return the seconds that the caller waited for ``response``. 0 if they are not recorded.
+    """Return how many seconds the caller waited for ``response``. 0 if the time is unknown.
 
-    Other recorders do not record this time. Their cassettes often have a header with the provider's own measurement.
+    Other recorders do not store this time. Their cassettes often have a header with the provider's own measurement.
     """
     if response.chunks.gaps:
         return sum(response.chunks.gaps) / 1000

@@ -171,9 +171,9 @@ def summary_lines(facts: Sequence[TapeSummary], *, is_quiet: bool = False) -> It
     for replaced, tape in {replaced: fact.tape for fact in facts for replaced in fact.replaced}.items():
         yield f"multitrack: delete {replaced}, which is no longer replayed: {tape} has replaced it"
     if short := sorted({variable for fact in facts for variable in fact.short_variables}):
-        values = "its value is" if len(short) == 1 else "their values are"
+        values = "the value of {} is" if len(short) == 1 else "the values of {} are"
         yield (
-            f"multitrack: not removed from recordings: {', '.join(short)}: {values} too short to search for; "
+            f"multitrack: {values.format(', '.join(short))} too short to be removed from recordings; "
             f"record with a credential of at least 12 characters"
         )
     ages = {fact.tape: fact.days for fact in facts if fact.days is not None}

@@ -41,7 +41,7 @@ def assert_calls(
         options = {**options, "subset": True}
     comparison_options = ComparisonOptions("assert_calls", **options)
     if expected is None and not comparison_options.restricts_tools:
-        raise BadOption("assert_calls: pass the expected calls, only= or never=")
+        raise BadOption("assert_calls: pass the expected calls, or use only= or never=")
     wanted = collect_calls(() if expected is None else expected, comparison_options, is_expected=True)
     received = collect_calls(actual, comparison_options)
     comparison = compare_calls(

@@ -135,7 +135,8 @@ class RecordedConversation:
 
 
 class DroppedConversation:
-    """The conversation of a streaming request that is answered with success and never sent, because of its host.
+    """The conversation for a streaming request to a dropped host. Nothing is sent, and the client gets a successful
+    response.
 
     The response is available once the client has sent everything, or has waited for a while.
     """

@@ -40,7 +40,7 @@ class ReplayLookup:
             filter_recorded: Applies the project's vcrpy filters to a recorded request.
             canonicalize_redacted: Returns the canonical form of a redacted live request.
             find_mismatch: Called with a sent and a recorded request. Returns why the project's matchers reject the
-                recorded one, or ``None`` if they accept it. ``None`` if the project has no matchers.
+                recorded one, or ``None`` if they accept it. Leave it out if the project has no matchers.
             allow_repeats: Whether to find the last of several equal recordings any number of times.
         """
         self.index = index
@@ -107,7 +107,7 @@ class ReplayLookup:
         return ConversationCandidates(entries, self.index.pseudonyms, self._make_key) if entries else None
 
     def find_over_other_transports(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
-        """Return the recordings that call the same method over other transports. None if there are none."""
+        """Return the recordings of calls to the same method over other transports. None if there are none."""
         return self._calls.find_candidates(sent)
 
     def find_recording_of(self, sent: Request, *, has_ended: bool = True) -> RecordedEntry | None:

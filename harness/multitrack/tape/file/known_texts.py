@@ -78,7 +78,7 @@ class KnownTexts:
             self.add_text(*texts[id(interaction)])
 
     def add_recordings(self, entry: bytes, recordings: Sequence[Recording]) -> None:
-        """Remember the ``recordings`` that ``entry`` in the journal contains."""
+        """Remember the ``recordings`` that the journal's ``entry`` contains."""
         self._recordings[entry] = recordings
 
     def find_recordings(self, entry: bytes) -> Sequence[Recording] | None:

@@ -50,7 +50,8 @@ class Loader(_Base):  # type: ignore[misc]
     def ascend_resolver(self) -> None:
         """Reduce the depth when the parser leaves a node.
 
-        PyYAML's own methods only serve resolvers for paths, so this method and ``descend_resolver`` do not call them.
+        PyYAML's own versions of this method and of ``descend_resolver`` do nothing unless the loader has path
+        resolvers. This loader has none, so they are not called.
         """
         self._depth -= 1
 

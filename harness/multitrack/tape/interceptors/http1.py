@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Headers, Replay
 
 
 class BodyFraming(Enum):
-    """The ways to find the end of a body without a known length."""
+    """The ways to find the end of a body whose length is unknown."""
 
     CHUNKED = auto()
     UNTIL_CLOSE = auto()

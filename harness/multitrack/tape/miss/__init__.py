@@ -71,10 +71,11 @@ def build_miss(
         path: The path of the cassette, as messages show it.
         record_hint: The command that records the request.
         offered: The models of the tools that the request offers, by tool name.
-        played: The recordings of the request, which were all replayed before.
+        played: The recordings of the request. All of them were already replayed.
         nearest: The recording that is nearest to the request. None if there is none, or if it is unknown.
         call_site: Where the user's code sent the request. None if it is unknown.
-        lost: A recording in another file that answers the request. None if there is none, or if it cannot be used.
+        lost: A recording that answers the request, but is in another file. None if there is none, or if it cannot be
+            used.
         find_rejection: Returns why the project's matchers reject a recording. None if they accept it.
         others: The recordings of the same method over other transports.
         brief: Whether the search for the nearest recording was skipped. The search is slow if the cassette is large.
@@ -90,7 +91,9 @@ def build_miss(
         lines += [f"  {line}" for line in explanation.lines]
         lines += [] if lost is None else [f"  {lost.reason}", f"  {lost.advice}"]
         if request.decoding_error:
-            lines.append(f"  the body could not be decoded, so it was compared as sent: {request.decoding_error}")
+            lines.append(
+                f"  the body could not be decoded, so its encoded bytes were compared: {request.decoding_error}"
+            )
         finding = _build_finding(explanation.lines)
     if rebind_hint is not None:
         lines.append(f"  {REBIND_ADVICE}{rebind_hint}")
@@ -135,7 +138,7 @@ def build_divergence(
     explanation = [f"reason: {reason}", *_list_differences(found, str, lambda _: None)]
     lines = [title, f"  cassette: {path}", *_format_call_site(call_site), *(f"  {line}" for line in explanation)]
     if might_go_live:
-        lines.append("  the replay of this call had already started, so the call cannot be recorded as missing")
+        lines.append("  the replay of this call had already started, so the call can no longer be recorded")
     lines.append(f"  {RECORD_ADVICE}{record_hint}")
     violation = CassetteMiss("\n".join(lines))
     violation.finding = _build_finding(explanation)

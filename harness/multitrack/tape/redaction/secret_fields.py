@@ -111,7 +111,7 @@ def _is_secret(value: str, *, is_password: bool) -> bool:
 def find_in_form(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of secrets in a form, which may be URL-encoded or multipart.
 
-    If ``text`` is not a form, the spans of secrets in URLs and forms within it are yielded.
+    If ``text`` is not a form, yield the spans of secrets in the URLs and forms that it contains.
     """
     if "=" not in text:
         return

@@ -59,7 +59,10 @@ _BETWEEN = "`'\"\\ \t\n"
 
 
 def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
-    """Return whether a part of ``text``, or of an array of bytes in it, looks like a secret and is not ``allowed``."""
+    """Return whether a part of ``text`` looks like a secret and is not ``allowed``.
+
+    If ``text`` contains arrays of bytes, the decoded bytes are searched, too.
+    """
 
     def redact(part: str) -> str:
         return apply_changes(part, find_shapes(part, allowed))
@@ -130,7 +133,7 @@ def _examine(word: str) -> tuple[Sequence[tuple[int, Rules]], bool]:
 
 
 def _examine_span(text: str, word_start: int, word_end: int) -> tuple[Sequence[tuple[int, Rules]], bool]:
-    """Examine a word in ``text``, as ``_examine`` does, without a copy of the word."""
+    """Examine a word in ``text``, as ``_examine`` does, without copying the word."""
     rules = load_rules().by_beginning
     candidates = []
     for part in _PARTS.finditer(text, word_start, word_end):

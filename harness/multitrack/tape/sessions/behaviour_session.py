@@ -59,7 +59,7 @@ class BehaviourSession(Session):
 
     @property
     def sent_exchanges(self) -> Sequence[Interaction]:
-        """The answers, in order, with the requests that the test sent."""
+        """The answers, in order, each with the request that the test sent."""
         return self._sent_exchanges
 
     def route(self, request: Request) -> Replay:

@@ -197,7 +197,7 @@ class _GeminiStreamedCall:
         """Return the call as it appears in an answer that is not streamed.
 
         Args:
-            received: The last part of the call that was received.
+            received: The most recently received part of the call.
         """
         if not self._is_in_pieces:
             return received
@@ -225,7 +225,10 @@ class _GeminiStreamedCall:
 
 
 def _is_plain_text(part: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> bool:
-    """Return whether ``part`` contains only text. With ``like``, also require that both or neither are thoughts."""
+    """Return whether ``part`` contains only text.
+
+    If ``like`` is passed, also require that both parts are thoughts, or that neither is.
+    """
     return (
         part.keys() <= {"text", "thought"}
         and isinstance(part.get("text"), str)

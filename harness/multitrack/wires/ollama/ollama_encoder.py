@@ -87,7 +87,7 @@ def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def edit_answer(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of ``original`` (a response body) with the calls, text and ``done_reason`` of ``answer``."""
+    """Return a copy of ``original`` (a response body) that has the calls, text and ``done_reason`` of ``answer``."""
     document = deepcopy(dict(original))
     before = read_answer(original)
     _edit_messages([document], before, answer)
@@ -97,7 +97,7 @@ def edit_answer(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, An
 
 
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
-    """Return the chunks of ``original`` with the calls, text and ``done_reason`` of ``answer``."""
+    """Return copies of the chunks in ``original`` that have the calls, text and ``done_reason`` of ``answer``."""
     decoder = OllamaStreamDecoder()
     chunks = [StreamChunk(deepcopy(document), frame) for document, frame in original]
     documents = [chunk.document for chunk in chunks if chunk.document is not None]
@@ -114,9 +114,9 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 
 
 def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: WireAnswer) -> None:
-    """Replace the text and the calls of ``before`` with those of ``answer``.
+    """Replace the text and the calls in ``documents`` with those of ``answer``. Changes ``documents`` in place.
 
-    ``documents`` are the chunks of ``before``. They are changed in place.
+    ``documents`` are the chunks of the answer ``before``.
     """
     changes_calls = not have_same_calls(answer.calls, before.calls)
     if answer.text == before.text and not changes_calls:

@@ -138,7 +138,7 @@ def _write_function(tool: ToolDefinition) -> dict[str, Any]:
 
 
 def _write_call(entry: Mapping[str, Any], result: ToolResult) -> dict[str, Any]:
-    """Convert a call from an answer for use in a request. Requests accept only an object as arguments."""
+    """Convert a call from an answer for use in a request. In a request, the arguments must be an object."""
     try:
         arguments = as_object(json.loads(result.call.arguments or "{}"))
     except (ValueError, RecursionError):

@@ -31,7 +31,7 @@ _Item = Mapping[str, Any]
 
 
 def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``original`` with the calls, text, refusal and finish reason of ``answer``."""
+    """Return a copy of ``original`` that has the calls, text, refusal and finish reason of ``answer``."""
     before = read_answer(original)
     output = edit_output(answer, before, as_objects(original.get("output")))
     return {**original, "output": output, **_edit_status(answer, before)}
@@ -53,7 +53,7 @@ def edit_output(answer: WireAnswer, before: WireAnswer, items: Sequence[_Item]) 
 
 
 def _edit_texts(answer: WireAnswer, items: Sequence[_Item], key: str, text: str | None) -> list[_Item]:
-    """Write ``text`` as the only text, or the only refusal, of the messages. Delete messages that have no content left.
+    """Replace the text, or the refusal, of the messages with ``text``. Delete messages that have no content left.
 
     Args:
         key: The key of the edited parts: ``text`` or ``refusal``.
@@ -107,7 +107,7 @@ def _edit_calls(answer: WireAnswer, items: Sequence[_Item], recorded: Sequence[T
 
 
 def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
-    """Return the events of ``original`` with the calls, text, refusal and finish reason of ``answer``.
+    """Return copies of the events in ``original`` that have the calls, text, refusal and finish reason of ``answer``.
 
     If an item changes, its events are written again, at the position of the item.
     """

@@ -25,7 +25,7 @@ _TEXT_KEYS = ("content", "reasoningContent", "encryptedContent")
 
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
-    """Decode an answer from its protobuf message, parsed as JSON."""
+    """Decode an answer from the JSON form of its protobuf message."""
     outputs = as_objects(document.get("outputs"))
     reasons = (as_text(output.get("finishReason")) for output in outputs)
     finish_reason = select_finish_reason(reasons, _NORMAL_REASONS)
@@ -80,8 +80,8 @@ def read_index(output: Mapping[str, Any]) -> int:
 def find_texts(outputs: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
     """Return the outputs that have text. Each is paired with the messages that contain pieces of its text.
 
-    Some outputs precede the results of a tool that xAI executes. These have no finish reason, and are left out if
-    another output with text has one.
+    Some outputs precede the results of a tool that xAI executes. These outputs have no finish reason. They are left
+    out if another output with text has a finish reason.
     """
     found: dict[int, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     ended: set[int] = set()

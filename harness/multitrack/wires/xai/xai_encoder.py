@@ -92,14 +92,14 @@ def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of ``original`` (a response message) with the calls, text and finish reason of ``answer``."""
+    """Return a copy of ``original`` (a response message) that has the calls, text and finish reason of ``answer``."""
     document = deepcopy(dict(original))
     _edit_documents([document], read_answer(original), answer, "message")
     return document
 
 
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
-    """Return the chunks of ``original`` with the calls, text and finish reason of ``answer``."""
+    """Return copies of the chunks in ``original`` that have the calls, text and finish reason of ``answer``."""
     decoder = XaiStreamDecoder()
     chunks = [StreamChunk(deepcopy(document), frame) for document, frame in original]
     documents = [chunk.document for chunk in chunks if chunk.document is not None]

@@ -52,7 +52,7 @@ class ReplayedCall(DelegatingCall):
         self._match(lambda: replay.match_message(message))
 
     def end_requests(self, replay: StreamRequestReplay) -> None:
-        """Match the end of the client's messages."""
+        """Tell ``replay`` that the client has sent all its messages."""
         self._match(replay.match_end)
 
     def fail(self, error: BaseException) -> None:
