@@ -47,7 +47,10 @@ def try_lock(name: str) -> Iterator[bool]:
 
 
 def remove_abandoned_locks() -> None:
-    """Remove locks that killed processes left, and locks of earlier versions, which never removed any."""
+    """Remove the lock files that killed processes left behind.
+
+    Earlier versions of Multitrack never removed their lock files. Remove these files, too.
+    """
     with suppress(OSError), os.scandir(_find_lock("").parent) as entries:
         # earlier versions left a lock for each cassette, so there may be many
         for entry in islice(entries, _MOST_REMOVED):
@@ -125,10 +128,7 @@ else:
                 return descriptor
 
     def _is_at(path: Path, descriptor: int) -> bool:
-        """Return whether ``descriptor`` refers to the file at ``path``.
-
-        It does not if that file was removed or replaced.
-        """
+        """Return whether ``descriptor`` still refers to the file at ``path``. Somebody may have replaced the file."""
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
         except FileNotFoundError:

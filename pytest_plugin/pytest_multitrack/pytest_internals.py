@@ -221,7 +221,7 @@ class _PaintedEntry(ReprEntryNative):
 
 
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
-    """Use ``paint`` to colour the traceback entries of the failed ``report`` that start with ``first_line``.
+    """In the failed ``report``, colour the traceback entries that start with ``first_line``, with ``paint``.
 
     Call this in the process that prints the report. pytest-xdist cannot transfer a coloured entry, and only the
     printing process knows whether the terminal supports colours.
@@ -261,8 +261,9 @@ def is_representation(value: object) -> bool:
 
 
 def is_pytest_representation(longrepr: object) -> bool:
-    """Return whether ``longrepr`` is an instance of one of pytest's classes. Their attributes contain all the text they
-    print.
+    """Return whether ``longrepr`` is one of pytest's own representations.
+
+    All text that such a representation prints is in its attributes.
     """
     return isinstance(longrepr, str | tuple) or type(longrepr).__module__.startswith("_pytest.")
 
@@ -332,7 +333,7 @@ def write_raw(writer: Any, text: str) -> None:
 
 
 def print_failures(terminalreporter: Any, category: str) -> None:
-    """Print the failures in a summary category as pytest prints those in the category "failed"."""
+    """Print the failures of a summary category in the format of pytest's "failed" category."""
     stats = terminalreporter.stats
     if category in stats:
         others, stats["failed"] = stats.get("failed"), stats[category]

@@ -115,7 +115,7 @@ def test_a_secret_in_an_array_of_bytes_is_reported_with_its_line(cassettes):
     put(cassettes / "fine.yaml", "test_it.py::test_plan[1]", text)
     finished = multitrack("check", "cassettes", cwd=cassettes.parent)
     line = text[: text.index(array)].count("\n") + 1
-    expected = f"cassettes/fine.yaml:{line}: secret: an array of bytes whose characters contain a credential"
+    expected = f"cassettes/fine.yaml:{line}: secret: an array of bytes that spells a credential"
     assert finished.stdout.splitlines() == [expected]
 
 

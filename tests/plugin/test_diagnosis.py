@@ -275,12 +275,14 @@ def test_more_and_fewer_requests(trip):
     trip.record("--record-missing")
     accept(trip)
     assert (
-        first_line(trip.run()) == "the requests changed: the test sent 1 request more than when the snapshot was taken"
+        first_line(trip.run())
+        == "the number of requests changed after the snapshot was taken: the test now sends 1 more"
     )
     trip.record("--record", "--snapshot-update")
     trip.change("test_it.py", "    ask('x')\n    assert trip.plan()[:1]", "    assert trip.plan()")
     assert (
-        first_line(trip.run()) == "the requests changed: the test sent 1 request fewer than when the snapshot was taken"
+        first_line(trip.run())
+        == "the number of requests changed after the snapshot was taken: the test now sends 1 fewer"
     )
 
 

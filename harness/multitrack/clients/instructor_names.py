@@ -79,7 +79,7 @@ CLIENT_NAMES = {
     "clear": _HOOKS,
     "completions": "call the client's own create()",
     "create_fn": "call create",
-    "create_iterable": "call create for all models at once, or create with stream=True for one model at a time",
+    "create_iterable": "call create to get all models together, or call it with stream=True to get them one by one",
     "create_partial": "pass stream=True to create, which then yields each model when its call is complete",
     "default_model": "pass model= to create",
     "handle_kwargs": "pass the arguments to each call of create",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _EXIT_CODES = "Exit codes: 0 success, 1 problems found, 2 usage error."
 
 _PENDING = (
-    "pending recordings, their cassettes or folders, or ids that multitrack review prints; the default is every "
+    "pending recordings, cassettes, folders, or ids from the output of multitrack review; the default is every "
     "pending recording of the project"
 )
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be changed, and change nothing")]
@@ -57,7 +57,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     ) -> None:
         """Move each pending recording into its cassette, unless a recorded request failed. No request is sent.
 
-        To accept changed snapshots or reworded requests, pass the ids that multitrack review prints.
+        To accept changed snapshots or reworded requests, pass their ids, which multitrack review prints.
         """
         from multitrack.commands.accept import accept_recordings, explain_nothing_pending
         from multitrack.commands.review_decisions import Decisions
@@ -98,7 +98,9 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
     @app.command(epilog=f"Example: multitrack ignore s-0f3a9c21d4 --path Weather.day\n\n{_EXIT_CODES}")
     def ignore(
-        ids: Annotated[list[str], typer.Argument(help="ids of changed snapshots that multitrack review prints")],
+        ids: Annotated[
+            list[str], typer.Argument(help="ids of changed snapshots, from the output of multitrack review")
+        ],
         path: Annotated[
             list[str] | None,
             typer.Option("--path", help="the path to ignore; may be repeated; the default is every path of the items"),
@@ -126,8 +128,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool,
             typer.Option(
                 "--find",
-                help="instead, print the commands for tests that seem to have been renamed or moved; such a test has "
-                "no cassette, but a test that no longer exists has a cassette with the requests of the last run",
+                help="instead, print the commands for tests that seem to have been renamed or moved: they have no "
+                "cassette, but sent requests in the last run that are in the cassette of a removed test",
             ),
         ] = False,
         dry_run: _DryRun = False,
@@ -459,9 +461,7 @@ def _print_moves(*, json: bool) -> None:
         for _, message in problems:
             echo(f"multitrack: {message}", err=True)
         if not commands and not problems:
-            echo(
-                "no renamed test found: no cassette of a removed test has the requests that were not answered last time"
-            )
+            echo("no renamed test found: no cassette of a removed test answers a request that missed in the last run")
     if problems:
         raise typer.Exit(1)
 
@@ -518,7 +518,7 @@ def to_report(
         command: The name of the command.
         changes: The changes that the command made, or would make.
         problems: The files that the command could not change, each with a message.
-        dry_run: Whether nothing was changed.
+        dry_run: Whether this was a dry run, which changes nothing.
     """
     listed = [{"path": path, "message": message} for path, message in problems]
     return {"command": command, "dry_run": dry_run, "changes": list(changes), "problems": listed}

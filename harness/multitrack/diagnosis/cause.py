@@ -136,12 +136,10 @@ class _CauseSearch:
             return Diagnosis("request-changed", f"the request changed and was recorded again after {self.since}")
         if new:
             return Diagnosis(
-                "requests-added",
-                f"the requests changed: the test sent {count_noun(new, 'request')} more than when {self.since}",
+                "requests-added", f"the number of requests changed after {self.since}: the test now sends {new} more"
             )
         return Diagnosis(
-            "requests-removed",
-            f"the requests changed: the test sent {count_noun(gone, 'request')} fewer than when {self.since}",
+            "requests-removed", f"the number of requests changed after {self.since}: the test now sends {gone} fewer"
         )
 
     def _describe_reply_change(self, *, is_live: bool) -> Diagnosis:

@@ -32,9 +32,11 @@ def rewrite_calls(body: bytes, wire: str, calls: Sequence[ToolCall]) -> bytes:
 
 
 def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> bytes:
-    """Spread the arguments of each call over the deltas that contained its recorded arguments.
+    """Replace the arguments of the calls in a stream.
 
-    To find out which call a delta belongs to, the stream is decoded with a number in place of each string.
+    The new arguments of a call are spread over the deltas that contained its recorded arguments. To find out which
+    call a delta belongs to, the names and arguments in a copy of the stream are replaced with numbers, and the copy
+    is decoded.
     """
     stream = parse_stream(body)
     chunks = [chunk._replace(document=deepcopy(chunk.document)) for chunk in stream.chunks]
@@ -57,7 +59,7 @@ def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Seque
 
 
 def _list_fragments(chunks: Sequence[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield an object and a key for each non-empty name and arguments string in the deltas."""
+    """For each non-empty name or arguments string in the deltas, yield the object that contains it, and its key."""
     for chunk in chunks:
         for choice in as_objects((chunk.document or {}).get("choices")):
             delta: Any = choice.get("delta")

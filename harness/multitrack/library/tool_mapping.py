@@ -56,7 +56,10 @@ def map_calls(
 def _choose_tools(
     calls: Sequence[ToolCall], recorded: Sequence[OfferedTool], offered: Sequence[OfferedTool]
 ) -> dict[str, OfferedTool]:
-    """Map each recorded tool to an offered one. Recorded tools only share an offered tool if too few are offered."""
+    """Map each recorded tool to an offered one.
+
+    Several recorded tools share an offered tool only if fewer tools are offered than were called.
+    """
     schemas = {tool.name: tool.schema for tool in recorded}
     chosen: dict[str, OfferedTool] = {}
     for name in dict.fromkeys(call.name for call in calls if call.name in schemas):
@@ -110,7 +113,10 @@ def _write(value: Any) -> str:
 
 
 def _invalidate(value: Any, tool: OfferedTool) -> Any:
-    """Return ``value`` with a field of the wrong type, without a required field, or with an unknown field."""
+    """Return an invalid variant of ``value``.
+
+    The variant has a field of the wrong type, lacks a required field, or has an unknown field.
+    """
     properties = tool.schema.get("properties")
     typed = properties if isinstance(properties, Mapping) else {}
     required = [name for name in tool.schema.get("required", ()) if isinstance(name, str)]

@@ -107,7 +107,7 @@ def _find_secrets(path: Path, cassette: Cassette, allowed: Collection[str]) -> I
     # an array may have a line for each number
     for start, _, _ in find_in_byte_arrays(text, Redactor(os.environ, allow_secrets=tuple(allowed)).redact_secrets):
         number = text.count("\n", 0, start) + 1
-        yield CassetteProblem(str(path), "secret", "an array of bytes whose characters contain a credential", number)
+        yield CassetteProblem(str(path), "secret", "an array of bytes that spells a credential", number)
     for number, line in enumerate(text.splitlines(), start=1):
         if find_shapes(line, allowed):
             yield CassetteProblem(str(path), "secret", "a value that looks like a credential", number)

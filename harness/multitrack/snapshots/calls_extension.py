@@ -33,7 +33,7 @@ from multitrack.snapshots.syrupy_internals import StoredExtension, locate_test
 
 
 class RejectedCalls(TypeError):
-    """One of the options ``match``, ``only`` and ``never`` rejects received calls, so the snapshot cannot be updated.
+    """The snapshot cannot be updated, because the ``match``, ``only`` or ``never`` option rejects a received call.
 
     ``text`` is the entry that would have been written.
     """
@@ -71,7 +71,7 @@ class CallsExtension(StoredExtension):
 
         Raises:
             UnwritableValue: The data is not an iterable of calls, or contains a value that cannot be written.
-            RejectedCalls: One of the options ``match``, ``only`` and ``never`` rejects a call.
+            RejectedCalls: The ``match``, ``only`` or ``never`` option rejects a call.
         """
         del exclude, include, matcher
         self.updated_entry = None

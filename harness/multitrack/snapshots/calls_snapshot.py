@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SnapshotDifference(NamedTuple):
-    """A difference between a snapshot and the received calls, as a test reports it."""
+    """A difference that a test found between its snapshot and the received calls."""
 
     file: Path
     name: str

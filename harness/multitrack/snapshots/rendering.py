@@ -64,7 +64,10 @@ def _count_calls(comparison: CallComparison) -> tuple[Counter[str], Counter[str]
 def _render_unpaired(
     label: str, calls: list[SnapshotCall], expected: Counter[str], received: Counter[str]
 ) -> Iterator[str]:
-    """Yield the lines for calls that are only expected or only received. Equal calls share one entry."""
+    """Yield the lines for calls without a counterpart: expected but not received, or received but not expected.
+
+    Equal calls share one entry.
+    """
     for key, call in {canonical_text(call): call for call in calls}.items():
         yield from f"{label}: {format_wrapped(call)}".splitlines()
         if expected[key] and received[key]:

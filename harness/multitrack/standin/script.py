@@ -159,7 +159,7 @@ class ScriptedAnswer:
         after_calls: The number of calls that are sent before ``error`` or ``close``.
         gate: The name of a gate. The end of a stream, after all calls, is held back until ``StandIn.open`` opens the
             gate. An answer that is not streamed waits at all of its gates before it starts.
-        headers: Additional headers. They replace the usual headers with the same name.
+        headers: Additional headers. If a usual header has the same name, the additional one is sent instead.
     """
 
     text: str | None = None
@@ -237,7 +237,7 @@ class Rule(ScriptedAnswer):
     times: _Size | None = None
 
     def applies(self, request: ModelRequest) -> bool:
-        """Return whether the conditions hold for ``request``, apart from ``times``, which ``Script`` checks."""
+        """Return whether ``request`` meets all conditions except ``times``, which ``Script`` checks."""
         return (
             self.prompt in (None, request.prompt)
             and (self.prompt_regex is None or self.prompt_regex.search(request.prompt) is not None)

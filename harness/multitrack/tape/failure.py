@@ -1,6 +1,6 @@
-"""The reason that a response did not arrive, or only arrived in part.
+"""Why a response did not arrive, or why it is incomplete.
 
-It is stored in the same form for every client and every machine.
+The stored form is independent of the client and the machine.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _DATA = re.compile(rb"^data:(.*)$", re.MULTILINE)
 
 
 def is_answered(request: bytes, events: bytes) -> bool:
-    """Return whether the event stream ``events`` answers all calls in ``request``.
+    """Return whether ``events``, an event stream, answers all calls in ``request``.
 
     After the last answer, the client closes the stream and does not wait for its end.
     """

@@ -50,10 +50,7 @@ RequestFilter = Callable[[Request], Request]
 
 @dataclass(frozen=True, slots=True)
 class LostRecording:
-    """A recording that answers the request, but is in another test's cassette.
-
-    ``command`` moves it to the test that misses it.
-    """
+    """A recording that answers the request but is in another file. ``advice`` says how the test can use it."""
 
     reason: str
     advice: str
@@ -413,7 +410,12 @@ class _OtherCassette:
     """The positions, from 0, of pending recordings that are appended to the cassette. The others replace recordings."""
 
     def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
-        """Return whether a request with ``key`` can be replayed after ``played`` requests with the same key."""
+        """Return whether a request with ``key`` can be replayed.
+
+        Args:
+            key: The matching key of the request.
+            played: The number of requests with this key that have already been answered.
+        """
         # an entry's key alone decides whether it accepts a request
         accepting = [
             position

@@ -73,9 +73,9 @@ class OpenCassette:
             record_hint: The command that records the cassette.
             cache: Reads cassettes in the usual formats.
             load: Reads the tape's own cassette instead of ``cache``. None if it has a usual format.
-            is_replayed: Whether the recordings in the cassette are replayed or compared. Otherwise, a cassette that an
-                earlier test has read is only read again if its content is needed, because tests that record into one
-                cassette would spend most of their time on reading it.
+            is_replayed: Whether the recordings in the cassette are replayed or compared. If not, a cassette that an
+                earlier test has read is not read again until its content is needed. Otherwise, tests that record
+                into one cassette would spend most of their time reading it.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -141,9 +141,9 @@ class OpenCassette:
     def may_rebind(self, entry: RecordedEntry) -> bool:
         """Return whether the request of ``entry`` may be replaced with one of the test's requests.
 
-        This is only possible in the tape's own cassette, and only if it is in Multitrack's format. If the test has
-        recordings in the cassette, ``entry`` must be one of them. Otherwise, the test would get the answer that another
-        test recorded.
+        The entry must be in the tape's own cassette, and this cassette must be in Multitrack's format. If the test
+        has recordings in the cassette, ``entry`` must be one of them. Otherwise, the test would get the answer that
+        another test recorded.
         """
         if not self._is_own_format or entry.position > len(self.interactions):
             return False

@@ -80,11 +80,11 @@ class Recorder:
     def interactions(self, *, include_unanswered: bool = False) -> list[Interaction]:
         """Return the interactions recorded so far: redacted, and filtered by the project's functions.
 
-        Empty if the project's redaction function fails. ``interactions_to_save`` then raises its error, when the
-        recording is saved; diagnoses and advice must not raise it, too.
+        Empty if the project's redaction function fails, because diagnoses and advice must not raise its error.
+        ``interactions_to_save`` raises it when the recording is saved.
 
         Args:
-            include_unanswered: Whether to include requests without any response to store.
+            include_unanswered: Whether to include requests that have no response to store.
         """
         try:
             return self.interactions_to_save(include_unanswered=include_unanswered)
@@ -128,7 +128,10 @@ class Recorder:
         ]
 
     def find_unanswered(self) -> str | None:
-        """Describe the first request that never got a response, even when it was repeated. None if there is none."""
+        """Describe the first request that never got a response, not even when it was sent again.
+
+        Returns None if every request got a response.
+        """
         for position, exchange in enumerate(self._exchanges):
             if exchange.unreplayable_error is None:
                 continue

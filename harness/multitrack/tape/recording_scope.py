@@ -104,7 +104,7 @@ class RecordingScope:
         self.violations[:] = [one for one in self.violations if one is not violation]
 
     def take_new_violations(self) -> Sequence[TapeViolation]:
-        """Return the violations since the last call."""
+        """Return the violations that were added since this method was last called."""
         new = self.violations[self._raised_violations :]
         self._raised_violations = len(self.violations)
         return new

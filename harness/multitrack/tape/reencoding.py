@@ -22,7 +22,7 @@ def split_encodings(header: str | None) -> list[str]:
 
 
 def without_framing(encoding: str) -> str:
-    """Return ``encoding`` without the framing of an event stream, which is not a content encoding."""
+    """Return ``encoding`` without the framing of an event stream, because the framing is not a content encoding."""
     return ", ".join(name for name in split_encodings(encoding) if name not in event_framing.FRAMINGS)
 
 

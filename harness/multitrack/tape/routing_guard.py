@@ -36,7 +36,7 @@ class RoutingGuard:
 
     @contextmanager
     def watch(self, request: Request) -> Iterator[None]:
-        """Raise ``RoutingError`` from any error that the block raises while it routes ``request``."""
+        """Within the block, which routes ``request``, turn every error into a ``RoutingError``."""
         try:
             yield
         except Exception as error:

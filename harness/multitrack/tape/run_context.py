@@ -108,8 +108,8 @@ class RunContext:
     def add_patch_update(self, update: Callable[[], None]) -> None:
         """Call ``update`` when a test without a tape begins, when a thread outlives its test, and after the run.
 
-        ``update`` removes patches that are not needed. After a test with a tape, patches stay for the next such test,
-        because applying them takes a fifth of a millisecond.
+        ``update`` removes the patches that are not needed. Between two tests that both have a tape, the patches
+        usually stay, because applying them again takes a fifth of a millisecond.
         """
         self._patch_updates[update] = None
 

@@ -404,8 +404,8 @@ class Tape:
                 are saved together with the recording of this tape.
 
         Returns:
-            The saved recording. ``None`` if the cassette is unchanged: nothing was recorded, no response of a failed
-            test arrived, or the mode writes nothing.
+            The saved recording. ``None`` if the cassette is unchanged: nothing was recorded, the test failed before
+            any response arrived, or the mode writes nothing.
         """
         tapes = (*earlier, self)
         for tape in tapes:

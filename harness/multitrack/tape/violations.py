@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ViolationHolder(Protocol):
-    """A test or fixture that fails if a tape opened for it has a violation."""
+    """A test or a fixture. It fails if one of its tapes has a violation."""
 
     guard_settings: Settings | None
     """The settings for requests that threads of the test or fixture send after its end."""

@@ -195,10 +195,11 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 def place_calls(
     recorded: Sequence[ToolCall], calls: Sequence[ToolCall], slots: Sequence[object]
 ) -> list[tuple[int, int | None, ToolCall]]:
-    """Return each call with two positions in ``recorded``: its place and its source.
+    """Find the place and the source of each call in ``calls``. Both are positions in ``recorded``.
 
-    The place is the position of the recorded call that the call replaces or follows. The source is the position of
-    the recorded call that the call comes from (see ``match_calls``), or None for a new call.
+    - The place is the position of the recorded call that the call replaces or follows.
+    - The source is the position of the recorded call that the call comes from, or None for a new call. See
+      ``match_calls``.
 
     Places never decrease, so that the calls keep their order:
 
@@ -209,8 +210,11 @@ def place_calls(
 
     Args:
         recorded: The recorded calls.
-        calls: The calls that take their places.
+        calls: The calls that replace the recorded ones.
         slots: Where the recorded calls are in the original: one slot for each call.
+
+    Returns:
+        For each call, its place, its source and the call itself.
 
     Raises:
         ValueError: If there are more or fewer slots than recorded calls, as in an original with contradictory events.

@@ -42,7 +42,7 @@ class PreviousRun:
 
     @property
     def description(self) -> str:
-        """Text that says whether this run was compared with the previous one. Empty if there was none."""
+        """Text that says whether this run was compared with the previous one. Empty if there was no previous run."""
         if not self._stored:
             return ""
         if self.is_comparable:

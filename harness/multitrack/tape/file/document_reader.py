@@ -75,14 +75,14 @@ def load_document(content: bytes, path: Path) -> Cassette:
 
 
 class _Damage:
-    """Raises ``CassetteCorrupt`` for one damaged cassette, with the number of the damaged line."""
+    """The error of one damaged cassette. Its methods raise ``CassetteCorrupt`` with the number of the damaged line."""
 
     def __init__(self, content: bytes, path: Path) -> None:
         self._content = content
         self._path = path
 
     def raise_at(self, reason: str, *steps: str | int, advice: str | None = None) -> NoReturn:
-        """Raise the error for one value in the cassette. ``steps`` are the keys and positions of its path."""
+        """Raise the error for one value. ``steps`` are the keys and positions that lead to the value."""
         raise CassetteCorrupt(self._path, reason, line=self._find_line(steps), advice=advice)
 
     def raise_cut_off(self) -> NoReturn:

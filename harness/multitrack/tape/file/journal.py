@@ -52,7 +52,7 @@ def is_full(path: Path) -> bool:
 
 
 def append(path: Path, entry: bytes) -> None:
-    """Append ``entry`` to the journal of the cassette at ``path``. It is stored on the disk afterwards.
+    """Append ``entry`` to the journal of the cassette at ``path``, and wait until it is stored on the disk.
 
     Raises:
         OSError: The journal cannot be written.
@@ -63,8 +63,8 @@ def append(path: Path, entry: bytes) -> None:
 def read_entries(path: Path, cassette: bytes | None) -> list[bytes]:
     """Return the entries in the journal of the cassette at ``path``, in the order in which they were appended.
 
-    Two kinds of entries are left out: those that ``cassette`` contains, and one that a killed process did not write
-    completely, whose test has not ended.
+    Entries that ``cassette`` already contains are left out. So is an entry that was only partly written because the
+    process was killed. The test of such an entry has not ended.
 
     Args:
         path: The path of the cassette.
@@ -90,10 +90,14 @@ def read_entries(path: Path, cassette: bytes | None) -> list[bytes]:
 
 
 def mark_merged(path: Path, cassette: Iterable[bytes | bytearray]) -> None:
-    """Note that the content ``cassette``, in parts, which is about to be written to ``path``, contains all entries.
+    """Mark the entries in the journal of the cassette at ``path`` as merged, before the merged cassette is written.
 
     If the process is killed after it has written the cassette, and before it has removed the journal, the entries are
     not merged again. Merging them again could change the order of the interactions.
+
+    Args:
+        path: The path of the cassette.
+        cassette: The content that is about to be written, in parts.
 
     Raises:
         OSError: The journal cannot be written.

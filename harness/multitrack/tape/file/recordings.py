@@ -114,7 +114,10 @@ def apply_recordings(recordings: Iterable[Recording], cassette: Cassette, path: 
 
 
 def is_appended(interaction: Interaction, pending: Cassette) -> bool:
-    """Return whether accepting ``pending`` appends ``interaction`` to the cassette. Otherwise, it replaces others."""
+    """Return whether accepting ``pending`` appends ``interaction`` to the cassette.
+
+    If not, accepting replaces earlier interactions in the cassette.
+    """
     return not {*pending.metadata.get(_APPENDS, ())}.isdisjoint(interaction.tests or (None,))
 
 

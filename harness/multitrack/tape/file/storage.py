@@ -42,7 +42,7 @@ class RecordingCache(Protocol):
 
 
 class _NoCache:
-    """Replaces the cache where no other test will use the cassette."""
+    """A replacement for the cache, for a cassette that no other test will use."""
 
     def read_file(self, path: Path) -> Cassette | None:
         return _load(path)
@@ -81,8 +81,8 @@ def read_content(path: Path) -> bytes | None:
 def merge_journal(path: Path, cache: RecordingCache | None = None) -> None:
     """Merge the recordings in the journal of the cassette at ``path`` into the cassette, if there are any.
 
-    They stay in the journal if the cassette was replaced with one from another recorder, because only a tape can redact
-    it. The next recording merges them.
+    If the cassette was replaced with one from another recorder, the recordings stay in the journal, because only a
+    tape can redact such a cassette. The next recording merges them.
 
     Raises the same errors as ``read_content``.
     """

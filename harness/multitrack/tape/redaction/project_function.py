@@ -93,13 +93,14 @@ class ProjectFunction:
             raise self._fail(f"must return a string, not {type(redacted).__name__}", describe_location)
         if repeated != redacted:
             problem = (
-                "changed its own result; it must return redacted text unchanged, because text may be redacted twice"
+                "changed text that it had already redacted; "
+                "text may be redacted twice, so a second call must change nothing"
             )
             raise self._fail(problem, describe_location)
         return redacted
 
     def find_changes(self, text: str) -> list[Change]:
-        """Return the parts of ``text`` that the function changes."""
+        """Return the parts of ``text`` that the project's function changes."""
         redacted = self.redact_text(text)
         return [] if redacted == text else list(_compare(text, redacted))
 

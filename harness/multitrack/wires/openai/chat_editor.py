@@ -191,7 +191,7 @@ class _ChatStream:
             self._insert(self._indices[0], place, [{key: piece} for piece in split_text(text, PIECE_SIZE)])
 
     def edit_calls(self, calls: Sequence[ToolCall]) -> None:
-        """Replace the calls in the choices where they differ from ``calls``."""
+        """Make the calls in the stream equal to ``calls``. Choices that already have these calls are not changed."""
         recorded = {index: _read_chunks(self.chunks, index).calls for index in self._indices}
         slots = [(index, head) for index in self._indices for head in self._find_heads(index, len(recorded[index]))]
         by_choice: dict[int, list[tuple[_Fields, ToolCall]]] = defaultdict(list)
@@ -213,7 +213,10 @@ class _ChatStream:
                 self._insert(index, None, [{}], reason)
 
     def _find_heads(self, index: int, count: int) -> list[_Fields]:
-        """Return the first fragment of each call. If their number is not ``count``, return empty objects instead."""
+        """Return the first fragment of each call in a choice.
+
+        If there are not exactly ``count`` of these fragments, return ``count`` empty objects instead.
+        """
         fragments = [fragment for _, _, delta in self._entries(index) for fragment in _list_fragments(delta)]
         heads = [fragment for fragment in fragments if as_text(fragment.get("id")) or read_function(fragment)[0]]
         return heads if len(heads) == count else [{} for _ in range(count)]

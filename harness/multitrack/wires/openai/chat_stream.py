@@ -242,7 +242,7 @@ class _ChatStreamedCall:
         return self.has_ended and (bool(arguments) or name != self._name)
 
     def add(self, fragment: Mapping[str, Any]) -> bool:
-        """Add a fragment. Return False if it has more arguments for a call that has already ended."""
+        """Add a fragment. Return False if the fragment has more arguments for a call that has already ended."""
         name, arguments = read_function(fragment)
         if not _CALL_KEYS.issuperset(fragment):
             # for example, the signature of a thought, which may arrive after the last arguments

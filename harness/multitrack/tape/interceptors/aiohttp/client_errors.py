@@ -31,9 +31,9 @@ def during_connecting(error: BaseException) -> During | None:
 
 
 def during_reading(error: BaseException) -> During | None:
-    """Return ``read``, the phase of an error that aiohttp raised while it read a response.
+    """Return ``"read"``, because aiohttp raised ``error`` while it read a response.
 
-    None if a replay could not raise the same error.
+    Returns None if a replay could not raise the same error.
     """
     return "read" if isinstance(error, TimeoutError) or _is_recreatable(error) else None
 

@@ -87,7 +87,10 @@ def _wrap_wait_eof(original: Callable[..., Awaitable[None]]) -> Callable[..., Aw
 
 
 class DeferredTransport(asyncio.Transport):
-    """The transport of a connection during one request, until a real one replaces it."""
+    """A temporary transport for one request on a connection.
+
+    A real transport replaces it if the request is sent to the network.
+    """
 
     def __init__(
         self,

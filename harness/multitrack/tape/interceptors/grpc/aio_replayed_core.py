@@ -17,7 +17,7 @@ from multitrack.tape.interceptors.grpc.grpc_replay import GrpcReplay, Step, Stre
 
 
 class ReplayedCore:
-    """The core of a gRPC call that answers from a recording after ``start_replay`` is called.
+    """The core of a replayed gRPC call. It answers from a recording once ``start_replay`` has been called.
 
     Args:
         method: The method that is called.

@@ -137,7 +137,7 @@ class GrpcStatus:
 
 
 class GrpcCallRecording:
-    """The recording of one live call in progress. It ignores data that arrives after the end."""
+    """The recording of a live call that is in progress. Data that arrives after the end of the call is ignored."""
 
     def __init__(self, recording: ResponseRecorder, method: GrpcMethod, request: Request) -> None:
         self._recording = recording
@@ -219,7 +219,7 @@ class GrpcCallRecording:
                 self._recording.record_end("left")
 
     def record_failure(self, error: BaseException) -> None:
-        """Record that no call was made, because of ``error``."""
+        """Record that ``error`` prevented the call."""
         with self._lock:
             if not self._has_ended:
                 self._has_ended = True
