@@ -157,8 +157,8 @@ class Observations:
         requests: The number of replayed requests, by test.
         equal: The number of requests that equal their recordings.
         differing: The requests that differ.
-        superseded: The requests that one recording answered although another, unused recording equals them. Each
-            entry is a test and its cassette.
+        superseded: The requests that equal an unused recording, but were answered by a different one. Each entry is a
+            test and its cassette.
         swapped: The requests whose equal recording answered a different request of the same test. Each entry is a
             test and its cassette.
         addresses: The tests whose request URLs differ from the recorded URLs, by the part of the URL that differs.

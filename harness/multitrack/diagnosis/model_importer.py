@@ -1,8 +1,8 @@
 """Import models by their paths, but only from the packages that the project allows.
 
 By default, the project's own packages are allowed. Importing a module runs its code, and anyone can write a cassette.
-If a cassette names a module, that module is only imported if its source defines the model. Other modules are not
-imported, even from an allowed package.
+A module that a cassette names is therefore imported only if its source defines the model, even if the module is in an
+allowed package.
 """
 
 from __future__ import annotations

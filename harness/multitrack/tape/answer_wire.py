@@ -27,8 +27,9 @@ def may_be_answer(body: bytes) -> bool:
 def find_wire(interaction: Interaction) -> str | None:
     """Return the wire format of the response, or None if the response is not a model's answer.
 
-    Many APIs send errors in the same form, such as Amazon Bedrock's ``{"message": "Too many requests"}`` and Ollama's
-    ``{"error": "model not found"}``. For such an error, the request shows the wire format.
+    The body of an error may not show which API sent it: Amazon Bedrock's ``{"message": "Too many requests"}`` and
+    Ollama's ``{"error": "model not found"}`` are forms that many APIs use. For such an error, the request shows the
+    wire format.
     """
     response = interaction.response
     wire = wires.recognize(response.body) if may_be_answer(response.body) else None

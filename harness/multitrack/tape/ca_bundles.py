@@ -137,7 +137,7 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 def _remember(path: str, *, is_default: bool = False) -> None:
     """Store the content of the file at ``path``, which was just loaded.
 
-    If ``is_default``, the stored content is only used for later loads of the default file. OpenSSL ignores errors in
+    If ``is_default``, the stored content is used only for later loads of the default file. OpenSSL ignores errors in
     the default file, so its content may be invalid. Loading that file by its path must still fail.
     """
     if (version := _read_version(path)) is None:

@@ -1,8 +1,8 @@
 """The registry of wire formats.
 
 A package in this folder registers its formats when it is imported. A client loads only its own format. A package is
-only imported in two cases: one of its formats is looked up by name, or a document in an unknown format must be
-recognized.
+imported if one of its formats is looked up by name. All packages are imported if a document in an unknown format must
+be recognized.
 """
 
 from __future__ import annotations

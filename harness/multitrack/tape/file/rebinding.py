@@ -16,7 +16,7 @@ class Rebinding:
     Args:
         recorded: The interaction as it was read from the cassette.
         body: The new body of the request, redacted.
-        test: The test that sends it. ``None`` outside of any test.
+        test: The test that sends the new body. ``None`` outside of any test.
         pseudonyms: The pseudonyms that the new body may contain.
     """
 

@@ -50,7 +50,8 @@ class MissFacts:
         call_site: Where the user's code sent the request. None if it is unknown.
         nearest: The position of the nearest recording, from 1. None if nothing was similar.
         differences: The places where the nearest recording differs from the request.
-        other_file_command: The command that makes the test use the recording in another file. Empty if there is none.
+        other_file_command: The command that makes the test use a recording in another file. Empty if no other file
+            has a recording of the request.
     """
 
     kind: MissKind

@@ -15,8 +15,8 @@ _DELETED = re.compile(r"\b19[67]\d\b")
 def redact_set_cookie(header: str) -> str | None:
     """Return the header with a harmless value in place of the cookie's value.
 
-    The cookie's name is kept, because code may look up the cookie by its name. The expiry time is removed, because a
-    replay usually happens after that time. It is only kept if the header deletes the cookie.
+    The cookie's name is kept, because code may look up the cookie by its name. The expiry time is kept only if the
+    header deletes the cookie. Otherwise, it is removed, because a replay usually happens after that time.
 
     Returns ``None`` if the header is not recorded. Headers that set infrastructure cookies or cookies without a name
     are not recorded.
