@@ -259,3 +259,21 @@ def test_the_error_of_the_response_is_collected_after_those_of_its_calls():
     assert extraction.usage == "usage"
     assert extraction.text == "Hm."
     assert all(error.raw == "raw" for error in extraction.errors)
+
+
+class Trimmed(BaseModel):
+    city: str
+
+    @classmethod
+    def model_validate_json(cls, json_data, **options):
+        return super().model_validate_json(json_data.replace(" Oslo ", "Oslo"), **options)
+
+
+class Deferred(BaseModel, defer_build=True):
+    city: str
+
+
+@pytest.mark.parametrize(("model", "city"), [(Trimmed, " Oslo "), (Deferred, "Oslo")])
+def test_a_model_is_validated_by_its_own_method(model, city):
+    calls = make_calls((model.__name__, f'{{"city": "{city}"}}'))
+    assert Toolset(Iterable[model]).parse(calls) == [model(city="Oslo")]

@@ -24,6 +24,8 @@ Models = Mapping[str, type[BaseModel]]
 
 CallError = UnknownTool | InvalidArguments
 
+_VALIDATE_JSON = BaseModel.model_validate_json.__func__  # type: ignore[attr-defined]
+
 
 def validate_call(call: ToolCall, total: int, models: Models, context: Any) -> BaseModel | CallError:
     """Validate the arguments of ``call``, one of ``total`` calls, with the model of its tool.
@@ -39,7 +41,11 @@ def validate_call(call: ToolCall, total: int, models: Models, context: Any) -> B
         text = call.arguments.strip() if call.arguments else ""
         if text in ("", "null"):
             text = "{}"
-        return model.model_validate_json(text, context=context)
+        validate = model.model_validate_json
+        if validate.__func__ is _VALIDATE_JSON:  # type: ignore[attr-defined]
+            # Pydantic's method only passes its arguments on, and takes a third of the time
+            return model.__pydantic_validator__.validate_json(text, context=context)  # type: ignore[no-any-return]
+        return validate(text, context=context)
     except ValidationError as error:
         return _invalid_arguments_error(call, total, error)
     except UnicodeEncodeError as error:

@@ -23,8 +23,12 @@ def as_objects(value: object) -> list[Mapping[str, Any]]:
     objects: list[Mapping[str, Any]] = []
     # not a comprehension, which would be one more function
     for item in value:
-        fields = item if type(item) is dict else _read_fields(item)
-        if fields is not None:
+        if type(item) is dict:
+            objects.append(item)
+        # the same condition as in `_read_fields`, which would be one more function for each block of a response
+        elif getattr(item, "__pydantic_extra__", _MISSING) == {}:
+            objects.append(item.__dict__)
+        elif (fields := _read_fields(item)) is not None:
             objects.append(fields)
     return objects
 

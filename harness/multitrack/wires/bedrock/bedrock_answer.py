@@ -55,7 +55,11 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 def read_blocks(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the content blocks of an answer."""
-    return as_objects(as_object(as_object(document.get("output")).get("message")).get("content"))
+    try:
+        return as_objects(document["output"]["message"]["content"])
+    except (KeyError, TypeError):
+        # a value on the way is missing, or has the wrong type
+        return []
 
 
 def find_call(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
