@@ -212,12 +212,12 @@ def test_a_link_to_the_cassette_has_the_same_journal(waiting):
     "torn", [b"\n# jour", b"\n# journal entry: 9999999 bytes, crc32 00000000\n# 1 \xc2\xb7 openai"]
 )
 def test_an_incomplete_entry_is_left_out(waiting, torn):
-    with paths.journal_path(waiting).open("ab") as file:
+    with Path(paths.journal_path(waiting)).open("ab") as file:
         file.write(torn)
     record(waiting, 7, cache := run_cache(), "short")
     assert list_tests(storage.read(waiting)) == name_tests(range(8))
     record(waiting, 8, cache, "short")
-    with paths.journal_path(waiting).open("ab") as file:
+    with Path(paths.journal_path(waiting)).open("ab") as file:
         file.write(torn)
     record(waiting, 9, cache, "short")
     assert list_tests(storage.read(waiting)) == name_tests(range(10))
@@ -286,7 +286,7 @@ def test_a_journal_that_cannot_be_merged_is_kept(waiting, monkeypatch):
 @pytest.mark.parametrize("create", [os.mkfifo, os.mkdir, lambda file: file.symlink_to("other")])
 def test_a_file_that_is_not_a_journal_is_refused(waiting, create):
     storage.merge_journal(waiting)
-    create(paths.journal_path(waiting))
+    create(Path(paths.journal_path(waiting)))
     with pytest.raises(CassetteNotWritten):
         record(waiting, 7, run_cache(), "short")
     assert list_tests(storage.read(waiting)) == name_tests(range(7))

@@ -71,7 +71,7 @@ def read_entries(path: Path, cassette: bytes | None) -> list[bytes]:
         cassette: The content of the cassette. None if it does not exist.
     """
     try:
-        content = paths.journal_path(path).read_bytes()
+        content = Path(paths.journal_path(path)).read_bytes()
     except FileNotFoundError:
         return []
     entries: list[bytes] = []
@@ -118,11 +118,11 @@ def _write(path: Path, text: bytes) -> None:
 
 def remove(path: Path) -> None:
     """Remove the journal of the cassette at ``path``, if there is one."""
-    paths.journal_path(path).unlink(missing_ok=True)
+    Path(paths.journal_path(path)).unlink(missing_ok=True)
 
 
-def _find_size(path: Path) -> int:
+def _find_size(path: Path | str) -> int:
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except FileNotFoundError:
         return 0

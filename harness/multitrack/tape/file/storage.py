@@ -115,7 +115,7 @@ def _append_to_journal(path: Path, recording: Recording, texts: KnownTexts) -> N
 
 
 def _read_entry(path: Path, entry: bytes) -> Sequence[Recording]:
-    cassette = cassette_reader.load_cassette(entry, paths.journal_path(path))
+    cassette = cassette_reader.load_cassette(entry, Path(paths.journal_path(path)))
     return PendingRecordings.from_cassette(cassette).recordings
 
 
