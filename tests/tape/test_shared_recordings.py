@@ -177,6 +177,12 @@ def test_a_small_cassette_has_no_journal(tmp_path):
     assert list_tests(storage.read(path)) == name_tests(range(5))
 
 
+def test_a_large_recording_is_not_appended_to_the_journal(waiting):
+    record(waiting, 7, run_cache(), "word " * 10_000)
+    assert not journal.exists(waiting)
+    assert list_tests(storage.read(waiting)) == name_tests(range(8))
+
+
 def test_a_recording_outside_of_a_run_has_no_journal(tmp_path):
     path, cache = tmp_path / "shared.yaml", CassetteCache()
     for number in range(3):

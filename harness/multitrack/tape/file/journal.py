@@ -41,9 +41,14 @@ def exists(path: Path) -> bool:
     return os.path.isfile(paths.journal_path(path))
 
 
-def is_used(path: Path) -> bool:
-    """Return whether the cassette at ``path`` is so large that its recordings are appended to a journal."""
-    return _find_size(path) >= _SMALLEST_CASSETTE
+def is_used(path: Path, size: int) -> bool:
+    """Return whether a recording with ``size`` bytes is appended to the journal of the cassette at ``path``.
+
+    The cassette must be large, and the recording must be small in comparison. A large recording would fill the journal,
+    and need more memory than writing the cassette does.
+    """
+    cassette_size = _find_size(path)
+    return cassette_size >= _SMALLEST_CASSETTE and size <= cassette_size * _LARGEST_SHARE
 
 
 def is_full(path: Path) -> bool:

@@ -38,6 +38,11 @@ class Recording:
     unanswered: str = ""
     """A request that got no response and is not in the interactions. Empty if there is none."""
 
+    @property
+    def size(self) -> int:
+        """The size of all bodies in bytes."""
+        return sum(len(one.request.body) + len(one.response.body) for one in self.interactions)
+
     def merge_with(self, merger: CassetteMerger, path: Path) -> None:
         """Merge this recording into the cassette in ``merger``. ``path`` is the path of the cassette."""
         if self.appends:

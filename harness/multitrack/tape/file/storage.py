@@ -185,7 +185,7 @@ def save_recording(
     """
     with _locked(path):
         # a tape that appends has read the cassette; if the next one does, too, it would merge the journal each time
-        if cache.uses_journal(path) and not recording.appends and journal.is_used(path):
+        if cache.uses_journal(path) and not recording.appends and journal.is_used(path, recording.size):
             _append_to_journal(path, recording, cache.find_written_texts(path))
             if journal.is_full(path):
                 _merge_journal(path, cache, redact_foreign)
