@@ -159,6 +159,11 @@ class OutputHooks:
         """Return ``text`` without secrets."""
         return self._prepare().redact_text(text)
 
+    def redact_result(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return the summary of a tape without secrets. No report contains it if the run was interrupted."""
+        redacted: dict[str, Any] = self._prepare().redact_value(result)
+        return redacted
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Redact the ids that a test or a fixture sets. ``pytest_make_parametrize_id`` redacts all other ids."""

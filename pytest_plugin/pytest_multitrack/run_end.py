@@ -10,7 +10,6 @@ import pytest
 
 from multitrack.errors import MultitrackError
 from pytest_multitrack.run_state import RunState
-from pytest_multitrack.run_summary import RunSummary
 
 _SUMMARY = "multitrack"
 """The key of the summary that a pytest-xdist worker sends to the controller."""
@@ -28,7 +27,8 @@ def finish_run(session: pytest.Session) -> None:
         from pytest_multitrack import request_facts, tape_report
 
         request_facts.add_requests(run, session.config)
-        summary.late_results += tape_report.summarize_tapes(run.context.tape_results, session.config)
+        late = tape_report.summarize_tapes(run.context.tape_results, session.config)
+        summary.late_results += map(run.output.redact_result, late)
     summary.late_violations += [
         [name, run.output.redact_text(str(violation))] for name, violation in run.context.late_violations
     ]
@@ -45,10 +45,10 @@ def finish_run(session: pytest.Session) -> None:
 def _close_interrupted(run: RunState) -> None:
     failure = "the run was interrupted"
     if run.latest_tape is not None and not run.latest_tape.is_closed:
-        with _noting_errors(run.summary, run.latest_tape.test.name):
+        with _noting_errors(run, run.latest_tape.test.name):
             run.latest_tape.close(failure=failure)
     if (scope := run.context.scope) is not None:
-        with _noting_errors(run.summary, scope.name):
+        with _noting_errors(run, scope.name):
             run.context.tape_results.extend(scope.save_blocks(failure=failure))
 
 
@@ -61,17 +61,17 @@ def _merge_journals(run: RunState, config: pytest.Config) -> None:
         # a worker that was killed has not merged its recordings
         cassettes |= tape_report.find_cassettes(config.pluginmanager.get_plugin("terminalreporter"))
     for path in sorted(cassettes):
-        with _noting_errors(run.summary, str(path)):
+        with _noting_errors(run, str(path)):
             run.context.merge_journal(path)
 
 
 @contextmanager
-def _noting_errors(summary: RunSummary, name: str) -> Iterator[None]:
+def _noting_errors(run: RunState, name: str) -> Iterator[None]:
     """Catch a Multitrack error, and print it in the summary, because no test can fail with it anymore."""
     try:
         yield
     except MultitrackError as error:
-        summary.late_violations.append([name, str(error)])
+        run.summary.late_violations.append([name, run.output.redact_text(str(error))])
 
 
 def _remove_lost_advice(config: pytest.Config) -> None:

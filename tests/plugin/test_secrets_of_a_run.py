@@ -233,6 +233,10 @@ def test_no_secret_is_written_or_printed(texts):
     assert [leak for name, text in texts.items() for leak in find_leaks(SECRETS, name, text)] == []
 
 
+def test_no_file_contains_a_secret_while_tests_run(texts):
+    assert "PASSED run_places.py::test_files_during_the_run" in texts["output of pytest: recording, with --setup-show"]
+
+
 def test_every_place_would_contain_a_secret(texts):
     redacted = {name for name, text in texts.items() if REDACTED in text.replace("\\", "")}
     assert texts.keys() - redacted == QUOTES_NOTHING
