@@ -71,9 +71,9 @@ def test_a_pattern_with_a_path_does_not_allow_raw_connections():
     [
         ("allow_hosts", "db.example/table", "to allow the whole host: 'db.example'"),
         ("allow_hosts", "10.0.0.0/8", "a raw connection has none"),
-        ("allow_hosts", "https://db.example", "leave out the scheme: 'db.example'"),
-        ("drop_hosts", "https://api.openai.com/v1/*", "leave out the scheme: 'api.openai.com/v1/*'"),
-        ("drop_hosts", "!https://api.openai.com", "leave out the scheme: '!api.openai.com'"),
+        ("allow_hosts", "https://db.example", "leave out the scheme: write 'db.example'"),
+        ("drop_hosts", "https://api.openai.com/v1/*", "leave out the scheme: write 'api.openai.com/v1/*'"),
+        ("drop_hosts", "!https://api.openai.com", "leave out the scheme: write '!api.openai.com'"),
         ("drop_hosts", "/v1/traces", "drop_hosts must contain hosts such as"),
         ("drop_hosts", "", "drop_hosts must contain hosts such as"),
         ("drop_hosts", "!!a.example", "drop_hosts must contain hosts such as"),

@@ -553,12 +553,12 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, tool_message("a")],
-            "messages[1] answers the call 'a', but no call is unanswered; put one tool message for each call "
+            "messages[1] answers the call 'a', but no call needs an answer; put one tool message for each call "
             "right after the assistant message with the calls",
         ),
         (
             [USER, assistant_calls(F), tool_message("a"), tool_message("a")],
-            "messages[3] answers the call 'a', but no call is unanswered; put one tool message for each call "
+            "messages[3] answers the call 'a', but no call needs an answer; put one tool message for each call "
             "right after the assistant message with the calls",
         ),
         (
@@ -568,7 +568,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, assistant_calls(F), tool_message("a", name="G")],
-            "messages[2] has the name 'G', but it answers a call of 'F'; correct the name, or remove it",
+            "messages[2] has the name 'G', but it answers a call to 'F'; correct the name, or remove it",
         ),
         *(
             (

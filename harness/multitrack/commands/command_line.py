@@ -282,7 +282,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
     def review(json: _Json = False, force: _Force = False) -> None:
         """Go through everything that needs a decision: pending recordings, and the results of the last pytest run.
 
-        pytest's results are changed snapshots, requests without a recording, drift, and the findings of an audit.
+        A result is a changed snapshot, a request without a recording, drift, or an audit finding.
         Without a terminal, the command only prints the items and their ids. The exit code is 1 if any items remain.
         """
         items = _list_items(find_folders)

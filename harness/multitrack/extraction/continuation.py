@@ -18,8 +18,8 @@ Document = Mapping[str, Any]
 class FollowUp(NamedTuple):
     """The tool results and the remark that are sent to the model with the next attempt.
 
-    ``results`` has a result for each call in the last response, in order. ``remark`` lists the invalid calls of an
-    earlier response that the last response did not correct. It is ``None`` if no such call exists.
+    ``results`` has a result for each call in the last response, in order. ``remark`` lists the earlier
+    invalid calls that the last response did not correct. It is ``None`` if there are none.
     """
 
     results: Sequence[ToolResult]

@@ -88,7 +88,7 @@ class Extraction(Sequence[T_co]):
             raise ValueError(
                 "this extraction was made from calls without a response, so the message format of the provider is "
                 "unknown; "
-                "extract with a client of Multitrack, or write the messages yourself"
+                "extract with one of Multitrack's clients, or write the messages yourself"
             )
         return self.continuation.write_messages(assign_results(self.calls, self.errors, results))
 

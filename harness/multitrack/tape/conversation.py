@@ -1,8 +1,8 @@
 """A conversation: a streaming request, and the recording that answers it.
 
 When the call begins, it is unknown which recording matches, so all recordings of the method are candidates. Each
-message that the client sends rules out the candidates that lack this message. The client receives the responses of
-the first remaining candidate.
+message from the client rules out the candidates that lack this message. The client receives the responses of the first
+remaining candidate.
 """
 
 from __future__ import annotations

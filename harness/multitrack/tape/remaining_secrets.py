@@ -37,7 +37,7 @@ def remove_remaining_secrets(
 def _describe(locations: Sequence[str]) -> str:
     more = f" and {len(locations) - _MAX_SHOWN} more" if len(locations) > _MAX_SHOWN else ""
     return (
-        f"a value that still looked like a secret after redaction was replaced with __redacted__: "
+        f"after redaction, a value still looked like a secret, and was replaced with __redacted__: "
         f"{'; '.join(locations[:_MAX_SHOWN])}{more}. If the value is not a secret, add it to allow_secrets and "
         f"record again"
     )

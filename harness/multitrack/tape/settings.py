@@ -206,7 +206,7 @@ def _check_host_glob(glob: str, option: str) -> None:
     if "://" in pattern:
         exception = glob.removesuffix(pattern)
         suggestion = exception + pattern.partition("://")[2]
-        raise BadOption(f"{option}: leave out the scheme: {suggestion!r} instead of {glob!r}")
+        raise BadOption(f"{option}: leave out the scheme: write {suggestion!r}, not {glob!r}")
     host, slash, _ = pattern.partition("/")
     if slash and option == "allow_hosts":
         raise BadOption(

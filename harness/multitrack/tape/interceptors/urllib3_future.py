@@ -1,6 +1,6 @@
 """Refuse the requests of urllib3-future, which Multitrack cannot record.
 
-urllib3-future is a fork of urllib3 that niquests requires. By default, installing the fork replaces the ``urllib3``
+urllib3-future is a fork of urllib3, and niquests requires it. By default, installing the fork replaces the ``urllib3``
 package, so requests, botocore and other clients use the fork, too. The fork shares only class names with urllib3: it
 speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
 """

@@ -121,14 +121,14 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
     call = next(candidates, None)
     if call is None:
         calls = ", ".join(map(str, unanswered))
-        state = f"the unanswered calls are: {calls}" if unanswered else "no call is unanswered"
+        state = f"the unanswered calls are: {calls}" if unanswered else "no call needs an answer"
         raise ValueError(
             f"{location} answers the call {call_id or name!r}, but {state}; "
             f"put one tool message for each call right after the assistant message with the calls"
         )
     if name and name != call.name:
         raise ValueError(
-            f"{location} has the name {name!r}, but it answers a call of {call.name!r}; correct the name, or remove it"
+            f"{location} has the name {name!r}, but it answers a call to {call.name!r}; correct the name, or remove it"
         )
     call.response = _convert_response(message.get("content"), location)
     unanswered.remove(call)
