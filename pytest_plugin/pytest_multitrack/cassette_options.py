@@ -73,7 +73,7 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
     if not options:
         return None
     settings = cassette_paths.load_project(request.config).settings
-    return ResolvedOptions(_apply_markers(request.node, settings.with_options(options, "the fixture cassette_options")))
+    return ResolvedOptions(_apply_markers(request.node, settings.with_options(options, "the cassette_options fixture")))
 
 
 def may_come_from_fixtures(item: pytest.Item) -> bool:

@@ -81,24 +81,24 @@ def test_lists_are_merged_and_other_values_overridden(project):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("dict(wrong=1)", "the fixture cassette_options: unknown option 'wrong'; known options: allow_hosts, "),
+        ("dict(wrong=1)", "the cassette_options fixture: unknown option 'wrong'; known options: allow_hosts, "),
         (
             "dict(ignore=['user'])",
-            "the fixture cassette_options: ignore: 'user' is not a JSON path such as $.metadata.* or ",
+            "the cassette_options fixture: ignore: 'user' is not a JSON path such as $.metadata.* or ",
         ),
         (
             "dict(match_on=['headers'])",
-            "the fixture cassette_options: match_on accepts method, uri, scheme, host, port, ",
+            "the cassette_options fixture: match_on accepts method, uri, scheme, host, port, ",
         ),
         (
             "dict(placeholders=['x'])",
-            "the fixture cassette_options: placeholders must map words to regular expressions",
+            "the cassette_options fixture: placeholders must map words to regular expressions",
         ),
         (
             "dict(placeholders={'x': '('})",
-            "the fixture cassette_options: placeholders: the value of x is not a regular expression: ",
+            "the cassette_options fixture: placeholders: the value of x is not a regular expression: ",
         ),
-        ("dict(max_age='30d')", "the fixture cassette_options: max_age must be an integer, not '30d'"),
+        ("dict(max_age='30d')", "the cassette_options fixture: max_age must be an integer, not '30d'"),
         ("3", "the cassette_options fixture must return a mapping, not 3"),
     ],
 )

@@ -224,10 +224,10 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="The provider's safety filter withholds the answer.",
         seen=(_GEMINI, "https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html"),
         absent=_absent(
-            (_both("openai.chat", "openai.responses"), "the behaviour `content_filter` covers filtered answers"),
+            (_both("openai.chat", "openai.responses"), "filtered answers belong to `content_filter`"),
             (
                 _both("anthropic"),
-                f"the behaviour `refusal` covers answers that a safety classifier stops: see {_CLAUDE_STOPS}",
+                f"answers that a safety classifier stops belong to `refusal`: see {_CLAUDE_STOPS}",
             ),
         ),
     ),
@@ -312,7 +312,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         name="stream_cut",
         description="The connection closes in the middle of a stream.",
         seen=("https://www.rfc-editor.org/rfc/rfc9112#section-8",),
-        absent=_absent((WIRES, "the same failure without a stream is the behaviour `connection_reset`")),
+        absent=_absent((WIRES, "this failure is called `connection_reset` if the answer is not streamed")),
     ),
     CatalogueEntry(
         name="read_timeout",
