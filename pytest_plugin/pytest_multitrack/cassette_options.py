@@ -94,7 +94,7 @@ def find_cassette_path(item: pytest.Item) -> Path:
 def _apply_markers(node: pytest.Item | pytest.Collector, settings: Settings) -> Settings:
     def overrides() -> _Overrides:
         for marker in reversed(list(node.iter_markers("cassette"))):
-            source = f"@pytest.mark.cassette of {node.nodeid}"
+            source = f"@pytest.mark.cassette on {node.nodeid}"
             if marker.args:
                 raise BadOption(f"{source}: pass keyword arguments such as name=..., not {marker.args!r}")
             yield source, {name: value for name, value in marker.kwargs.items() if name != "name"}

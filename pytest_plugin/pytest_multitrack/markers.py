@@ -55,7 +55,7 @@ def find_behaviour(item: pytest.Item) -> tuple[str, str]:
         case (), {}, [behaviour] if not marker.kwargs:
             return behaviour.wire, behaviour.name
     raise BadOption(
-        f"@pytest.mark.behaviour of {item.nodeid}: pass the wire format and the name, such as "
+        f"@pytest.mark.behaviour on {item.nodeid}: pass the wire format and the name, such as "
         f'behaviour("anthropic", "one_call"); or pass nothing, and parametrize the test with '
         f"multitrack.library.behaviours()"
     )
@@ -106,6 +106,6 @@ def describe_mistyped(test: str, name: str) -> str:
     intended = _find_intended(name)
     return (
         f"{test}: @pytest.mark.{name} is an unknown marker, so the test has no {intended}: "
-        f"write @pytest.mark.{intended}; or, if {name} is a marker of your own, list it under markers in the "
-        f"configuration of pytest"
+        f"write @pytest.mark.{intended}; or, if {name} is a marker of your own, list it under markers in "
+        f"pytest's configuration"
     )

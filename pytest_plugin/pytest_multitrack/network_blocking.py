@@ -87,7 +87,7 @@ def _find_allowed_hosts(request: pytest.FixtureRequest) -> Sequence[str]:
 
         arguments = [*map(repr, marker.args), *(f"{name}=..." for name in marker.kwargs)]
         raise BadOption(
-            f"@pytest.mark.block_network of {request.node.nodeid}: pass only allowed_hosts=[...], "
+            f"@pytest.mark.block_network on {request.node.nodeid}: pass only allowed_hosts=[...], "
             f"not {', '.join(arguments)}"
         )
     return request.getfixturevalue("allowed_hosts") or ()

@@ -204,7 +204,7 @@ def test_an_invalid_message_is_rejected(document, reason, talk_types):
 
 
 def test_a_message_without_class_requires_its_wire_bytes():
-    with pytest.raises(ValueError, match="the class of the message is unknown, and there is no @wire"):
+    with pytest.raises(ValueError, match="the message has an unknown class and no @wire"):
         json_to_wire("{}", None)
 
 

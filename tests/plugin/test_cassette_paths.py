@@ -248,27 +248,27 @@ KNOWN = (
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("wrong=1", f"@pytest.mark.cassette of test_it.py::test_ask: unknown option 'wrong'; {KNOWN}"),
+        ("wrong=1", f"@pytest.mark.cassette on test_it.py::test_ask: unknown option 'wrong'; {KNOWN}"),
         (
             "ignore_hosts='x'",
-            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts must be a list of strings, not 'x'",
+            "@pytest.mark.cassette on test_it.py::test_ask: ignore_hosts must be a list of strings, not 'x'",
         ),
         (
             "ignore_hosts=3",
-            "@pytest.mark.cassette of test_it.py::test_ask: ignore_hosts must be a list of strings, not 3",
+            "@pytest.mark.cassette on test_it.py::test_ask: ignore_hosts must be a list of strings, not 3",
         ),
         (
             "keep_errors='yes'",
-            "@pytest.mark.cassette of test_it.py::test_ask: keep_errors must be true or false, not 'yes'",
+            "@pytest.mark.cassette on test_it.py::test_ask: keep_errors must be true or false, not 'yes'",
         ),
         (
             "keep_headers=['Authorization']",
-            "@pytest.mark.cassette of test_it.py::test_ask: keep_headers refuses 'Authorization': "
+            "@pytest.mark.cassette on test_it.py::test_ask: keep_headers refuses 'Authorization': "
             "credentials are never stored in a cassette",
         ),
         (
             "'weather'",
-            "@pytest.mark.cassette of test_it.py::test_ask: pass keyword arguments such as name=..., not ('weather',)",
+            "@pytest.mark.cassette on test_it.py::test_ask: pass keyword arguments such as name=..., not ('weather',)",
         ),
     ],
 )

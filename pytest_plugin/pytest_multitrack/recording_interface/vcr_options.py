@@ -106,7 +106,7 @@ def find_default_name(node: pytest.Item | pytest.Collector) -> str:
     """
     if (marker := node.get_closest_marker("default_cassette")) is not None:
         if not marker.args:
-            raise BadOption(f"@pytest.mark.default_cassette of {node.nodeid}: pass the name of the cassette")
+            raise BadOption(f"@pytest.mark.default_cassette on {node.nodeid}: pass the name of the cassette")
         return str(marker.args[0])
     cls, name = getattr(node, "cls", None), get_unrepeated_name(node)
     return (f"{cls.__name__}.{name}" if cls else name).translate(_TO_FILE_NAME)
@@ -146,7 +146,7 @@ def resolve(item: pytest.Item, settings: Settings, fixtures: VcrFixtures) -> Res
     Raises:
         BadOption: An option is invalid.
     """
-    source = f"@pytest.mark.vcr of {item.nodeid}"
+    source = f"@pytest.mark.vcr on {item.nodeid}"
     markers = list(item.iter_markers("vcr"))
     options = _configure(_merge_options(item, markers, fixtures), fixtures, item.config, source)
     item.stash[OPTIONS] = options
@@ -187,7 +187,7 @@ def _merge_options(
     config = dict(fixtures.vcr_config)
     for marker in reversed(markers):
         config |= marker.kwargs
-    source = f"@pytest.mark.vcr of {node.nodeid}"
+    source = f"@pytest.mark.vcr on {node.nodeid}"
     mode = record_modes.read_record_mode(config.get("record_mode", fixtures.record_mode), source)
     return VcrOptions(config, "", mode, None)
 

@@ -97,7 +97,7 @@ def json_to_wire(document: str | bytes, kind: type[Message] | None) -> bytes:
         except (TypeError, binascii.Error) as error:
             raise ValueError(f"{WIRE} is not valid base64: {error}") from error
     if kind is None:
-        raise ValueError(f"the class of the message is unknown, and there is no {WIRE}")
+        raise ValueError(f"the message has an unknown class and no {WIRE}")
     message = kind()
     try:
         json_format.ParseDict(value, message, ignore_unknown_fields=True)
