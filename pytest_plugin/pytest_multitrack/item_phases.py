@@ -59,7 +59,7 @@ def _get_record_command(item: pytest.Item) -> str:
 
 
 def _get_rerun_command(item: pytest.Item) -> str:
-    """Return the command to run once the recording of ``item`` is accepted. It updates the test's snapshots, if any."""
+    """Return the command to run after the recording of ``item`` was accepted. It updates any snapshots of the test."""
     from pytest_multitrack import commands
 
     has_snapshots = not _SNAPSHOT_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))

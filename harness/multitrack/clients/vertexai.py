@@ -1,6 +1,7 @@
 """Extraction with Vertex AI's ``GenerativeModel``. Only this file uses private names of the vertexai package.
 
-Imported when a model is passed to ``from_vertexai``, so that other users neither need the SDK nor wait for its import.
+This module is imported when a model is passed to ``from_vertexai``. Other users therefore neither need the SDK nor
+wait for its import.
 """
 
 from __future__ import annotations

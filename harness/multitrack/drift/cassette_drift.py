@@ -46,7 +46,7 @@ class CassetteDrift:
     def verdicts(self) -> Sequence[str]:
         """The kinds of drift, in the order of the requests, without duplicates.
 
-        "same" and "not compared" are only included if there is nothing else.
+        "same" and "not compared" are included only if there is no other kind.
         """
         if not self.exists:
             return [NO_TAPE]
@@ -94,7 +94,10 @@ def compare_tape(tape: Tape, test: str) -> CassetteDrift | None:
 
 
 def _parse_reason(miss: str) -> Sequence[str]:
-    """Return the lines of a miss's message after the first two, which show the request and the cassette."""
+    """Return the lines of a miss's message that give the reason.
+
+    The first two lines are left out, because they show the request and the cassette.
+    """
     return [line.removeprefix("  ") for line in miss.splitlines()[2:]]
 
 

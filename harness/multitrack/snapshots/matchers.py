@@ -68,7 +68,7 @@ class Matcher:
 
 
 def is_matcher(value: object) -> bool:
-    """Return whether ``value`` must be a matcher: a type, ``...``, or an object with its own ``==``."""
+    """Return whether ``value`` has to be treated as a matcher: a type, ``...``, or an object with its own ``==``."""
     return value is ... or _list_types(value) is not None or type(value).__eq__ is not object.__eq__
 
 

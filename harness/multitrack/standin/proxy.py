@@ -46,7 +46,10 @@ _BLOCK_SIZE = 65_536
 
 
 class Proxy:
-    """The hosts behind the proxy. The certificate authority and the gRPC server are created when first needed."""
+    """The rules and connections of the CONNECT proxy.
+
+    The certificate authority and the gRPC server are created when they are first needed.
+    """
 
     def __init__(self, provider: Provider, hosts: Iterable[str] = ()) -> None:
         self._provider = provider

@@ -263,7 +263,7 @@ class ResponseRecorder(Protocol):
 
 @runtime_checkable
 class Conversation(Protocol):
-    """The decision to replay a streaming request without connecting. The recording must have the same messages.
+    """The decision to replay a streaming request without connecting. The client must send the recorded messages.
 
     The interceptor appends each sent message to the request, and then calls ``match_message``.
     """

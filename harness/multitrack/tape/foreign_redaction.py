@@ -19,10 +19,10 @@ from multitrack.tape.settings import Settings
 
 
 class DeferredResponse(Response):
-    """A redacted response that is computed when one of its parts is read.
+    """A redacted response that is computed when one of its parts is read for the first time.
 
-    A replay only needs the stored response. Redacting the other responses would take most of the time needed to open a
-    cassette.
+    A replay sends the response as it was stored, so most redacted responses are never read. Redacting all responses
+    would take most of the time needed to open a cassette.
     """
 
     __slots__ = ("_compute",)

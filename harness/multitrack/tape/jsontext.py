@@ -59,9 +59,10 @@ def is_json(text: str | bytes) -> bool:
 
 
 def replace_in_tokens(text: str, replace: Callable[[str], str]) -> str:
-    """Return the JSON document ``text`` with ``replace`` applied to the content of each string, and to each number.
+    """Return the JSON document ``text`` with ``replace`` applied to each string's content and to each other scalar.
 
-    A changed number, ``true``, ``false`` or ``null`` becomes a string, unless it is still a valid JSON token.
+    If ``replace`` changes a number, ``true``, ``false`` or ``null``, the result becomes a string, unless it is valid
+    JSON.
     """
 
     def replace_token(match: re.Match[str]) -> str:

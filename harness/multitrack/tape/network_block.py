@@ -31,8 +31,8 @@ class NetworkBlock:
             test: The node id of the test, for the message.
             allowed_hosts: Regular expressions. A connection is allowed if one of them matches the beginning of the
                 host's name, of its address, or of a Unix socket's path.
-            allows_connection: Returns whether the test's options allow a host and a port.
-            has_marker: Whether the message suggests allowing the host in the ``block_network`` marker.
+            allows_connection: Returns whether the test's options allow a connection to a host and a port.
+            has_marker: Whether the message suggests adding the host to the ``block_network`` marker.
         """
         self._test = test
         self._allowed = re.compile("|".join(f"(?:{pattern})" for pattern in allowed_hosts)) if allowed_hosts else None

@@ -57,7 +57,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_texts(self, block: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Return the objects in a block whose ``text`` is a part of the answer's text."""
+        """Return the objects in a block that hold a part of the answer's text in their ``text`` field."""
 
     @abstractmethod
     def is_text(self, block: Mapping[str, Any]) -> bool:
@@ -80,7 +80,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def read_event(self, document: Mapping[str, Any]) -> BlockEvent | None:
-        """Return the event of a content block, or None if ``document`` is a different event."""
+        """Return the event of a content block, or None if ``document`` is an event of any other kind."""
 
     @abstractmethod
     def read_kind(self, document: Mapping[str, Any]) -> str | None:
@@ -88,7 +88,7 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def find_event_texts(self, document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        """Return the objects in an event whose ``text`` is a part of the answer's text."""
+        """Return the objects in an event that hold a part of the answer's text in their ``text`` field."""
 
     @abstractmethod
     def build_text_events(self, text: str) -> list[Fields]:
@@ -299,7 +299,7 @@ class EventList:
         return block
 
     def _insert(self, block: _RecordedBlock, before: _RecordedBlock | None = None) -> None:
-        """Insert a new block before the block ``before``, or at the end if ``before`` is None."""
+        """Insert a new block in front of the block ``before``. If ``before`` is None, append it."""
         if before is not None:
             self._replace({id(before): [block, before]})
             return

@@ -176,7 +176,7 @@ def _indent(body: bytes) -> bytes:
 def _lay_out(body: bytes) -> tuple[bytes, str]:
     """Return the text of a response, and its original layout if this function indented it.
 
-    JSON is only indented if the received bytes can be restored from the indented text.
+    JSON is indented only if the received bytes can be restored from the indented text.
     """
     if len(body) > _LARGEST_INDENTED:
         return body, ""

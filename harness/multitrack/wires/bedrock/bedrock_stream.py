@@ -1,4 +1,4 @@
-"""Decode an answer from Amazon Bedrock's Converse API that arrives as an AWS event stream.
+"""Decode answers of Amazon Bedrock's Converse API that arrive as AWS event streams.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
 """
