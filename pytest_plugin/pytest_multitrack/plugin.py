@@ -1,7 +1,7 @@
 """The plugin's hooks, in the order in which a run calls them. Other modules do the work of each hook.
 
-A run that uses no cassette must stay fast. Therefore, the modules that this one imports need nothing but pytest, and
-import everything else inside the functions that need it.
+A run that uses no cassette must stay fast. Therefore, the modules imported here depend on pytest alone. They import
+other packages inside the functions that need them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Advice for code that moves from instructor to Multitrack and uses a name that only instructor has."""
+"""Advice for code that moves from instructor to Multitrack and still uses a name from instructor."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class _CauseSearch:
         return self._compare_recorded_calls() or self._describe_unknown()
 
     def _have_models_changed(self, then: ExchangeFingerprint, now: ExchangeFingerprint) -> bool:
-        """Return whether the current models certainly return a different result for the same reply.
+        """Return whether it is certain that the current models return a different result for the same reply.
 
         A cassette stores the result of each call. The known results are compared even if others are unknown.
         """
@@ -302,8 +302,8 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
     """Yield the fields whose values changed.
 
-    If the recorded result is not equal to the arguments of the call, the earlier values are unknown. Then yield only
-    the class.
+    If the recorded result is not equal to the arguments of the call, the earlier values are unknown. In this case,
+    yield only the class.
     """
     if not isinstance(result.outcome, BaseModel):
         return

@@ -58,7 +58,10 @@ class BehaviourAnswers:
         return Path("multitrack.library", self._wire, f"{self._name}.yaml")
 
     def answer(self, request: Request) -> Interaction:
-        """Return the interaction that answers ``request``, with calls to the tools that the request offers."""
+        """Return the recorded interaction that answers ``request``.
+
+        Its calls are adapted to the tools that the request offers.
+        """
         wire = find_wire(request)
         behaviour = self._by_wire.get(wire or "")
         if behaviour is None:

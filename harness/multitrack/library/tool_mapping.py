@@ -27,8 +27,7 @@ def map_calls(
 ) -> list[ToolCall]:
     """Return ``calls`` with the names and arguments of the tools in ``offered``.
 
-    If a recorded call names a tool that its request did not offer, the returned call also names a tool that is not
-    offered.
+    If a recorded call names a tool that its request did not offer, the returned call names an unknown tool, too.
 
     Args:
         calls: The recorded calls.

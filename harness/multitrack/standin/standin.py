@@ -93,7 +93,8 @@ class StandIn:
         return self._provider.abandoned.copy()
 
     def open(self, gate: str) -> None:
-        """Release one answer at ``gate``: one that is waiting there, or else the next one that reaches it.
+        """Release one answer at ``gate``: an answer that is waiting there. If none is waiting, release the next one
+        that arrives.
 
         If a gate is not opened within ten seconds, the answer ends early.
         """

@@ -13,7 +13,7 @@ from multitrack.tape.stand_in_word import STAND_IN_REASON, has_stand_in
 class ForkedTape:
     """The replacement for ``tape`` in a process that was forked while the tape was open.
 
-    It refuses requests that need the tape, because the test could not see that they were recorded or replayed.
+    It refuses every request that the tape would record or replay, because the test could not see the result.
     """
 
     def __init__(self, tape: Router) -> None:

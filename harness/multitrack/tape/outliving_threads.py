@@ -1,4 +1,4 @@
-"""Threads that are still alive after the end of the test that started them.
+"""Threads that are still alive after their test has ended.
 
 Such a thread may send a request while another test runs. Without this module, the consequences would depend on the
 other test. If the other test had no tape, the request would be sent to the network. If the other test had a tape, it
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class OutlivingThreads:
-    """The threads that outlive the test that started them.
+    """The threads that are still alive after their test has ended.
 
     These threads do not count:
 

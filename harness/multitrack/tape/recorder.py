@@ -53,7 +53,7 @@ class Recorder:
 
     @property
     def redactor(self) -> Redactor:
-        """The tape's redactor, which removes all secrets that its requests and responses contained."""
+        """The tape's redactor. It removes every secret that a request or a response of the tape contained."""
         return self._redactor
 
     @property

@@ -100,7 +100,7 @@ class RecordingScope:
             self.violations.append(violation)
 
     def forgive(self, violation: TapeViolation) -> None:
-        """Forget a ``violation`` that the test expected, so that it does not fail the test."""
+        """Forget an expected ``violation``, so that the test does not fail."""
         self.violations[:] = [one for one in self.violations if one is not violation]
 
     def take_new_violations(self) -> Sequence[TapeViolation]:

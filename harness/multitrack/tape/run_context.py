@@ -38,7 +38,7 @@ class RunContext:
         tapes_to_compare: Closed tapes whose live responses have yet to be compared with the recorded ones.
         late_violations: Violations that belong to a finished test or to no test. Each has the node id of the test, or
             the cassette if there is no test.
-        threads: The threads that outlive the test that started them.
+        threads: The threads that are still alive after their test has ended.
     """
 
     def __init__(

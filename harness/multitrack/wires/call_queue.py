@@ -34,9 +34,10 @@ C = TypeVar("C", bound=StreamedCall)
 
 
 class CallQueue(Generic[C]):
-    """A queue that releases each call once, when that call and all calls before it are complete.
+    """A queue of calls. It releases a call as soon as this call and all calls before it are complete.
 
-    A released call never changes. The released calls of a stream are always the first calls of its answer.
+    A call is released only once and never changes after that. The released calls of a stream are always the first
+    calls of its answer.
     """
 
     def __init__(self) -> None:

@@ -14,8 +14,7 @@ _TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+)',
 def rewrite_json(text: str, document: Any) -> str:
     """Return ``text`` with the values of ``document``.
 
-    Values that do not change keep the characters that they have in ``text``. New values are written in the layout of
-    ``text``.
+    Values that do not change keep their spelling. New values are written in the layout of ``text``.
 
     Args:
         text: A JSON document.
@@ -149,7 +148,7 @@ class _Rewriter:
 
 
 def _align(items: tuple[_Item, ...], values: list[Any]) -> list[tuple[_Item | None, Any]]:
-    """Pair each value with the array item that it replaces, or with None if it is a new item.
+    """Pair each value with the array item that it replaces. A new value is paired with None.
 
     Values that are unchanged at the beginning or the end keep their items. The other values are paired in order.
     """

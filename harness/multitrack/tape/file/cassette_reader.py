@@ -26,7 +26,7 @@ def load_cassette(content: bytes, path: Path, known: KnownTexts | None = None) -
     Args:
         content: The bytes of the file.
         path: The path of the file, for messages. A file with the suffix ``.toml`` is parsed as TOML.
-        known: The interactions that were read earlier, which are not read again. Default: none.
+        known: Interactions that were read earlier. They are not read again. Default: none.
 
     Raises:
         CassetteCorrupt: The file cannot be read. The error names the line or the interaction.

@@ -88,7 +88,7 @@ class PendingRecordings:
         return PendingRecordings(tuple(one for one in self.recordings if one.test not in tests))
 
     def with_recording(self, recording: Recording) -> PendingRecordings:
-        """Return a copy that includes ``recording``, which replaces an earlier recording of the same test."""
+        """Return a copy that includes ``recording``. An earlier recording of the same test is left out."""
         return PendingRecordings((*self.without(recording.test).recordings, recording))
 
     def apply_to(self, cassette: Cassette, path: Path) -> Cassette:

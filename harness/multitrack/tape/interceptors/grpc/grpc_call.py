@@ -164,7 +164,7 @@ class GrpcCallRecording:
         self._sent_count = CLOSED
 
     def fail_requests(self) -> None:
-        """Record that the client failed to produce its next message, which ended the call."""
+        """Record that the call ended because the client failed to produce its next message."""
         with self._lock:
             # the end comes after the failure, so a replayed caller has to wait for it
             self._sent_count += 1
