@@ -47,7 +47,8 @@ class _UncoveredRequests:
         host = parts.netloc.rpartition("@")[2]
         url = parts._replace(netloc=host, query="", fragment="").geturl()
         violation = LiveCall(
-            f"{self._scope.name} uses calls_snapshot without a cassette, and would go live: {request.method} {url}\n"
+            f"{self._scope.name} uses calls_snapshot without a cassette, and would send a live request: "
+            f"{request.method} {url}\n"
             f"  write @pytest.mark.cassette above the test, and record it:\n"
             f"    {self._scope.record_hint}\n"
             f"  or, if its requests may go live, set in pyproject.toml:\n"

@@ -63,7 +63,9 @@ def test_a_snapshot_without_a_cassette_does_not_go_live(project, flags):
     project.write_test(COMPARE.format(marker="", ask="answer = ask('x')"))
     run = project.record("-n0", *flags)
     assert run.counts == {"failed": 1}
-    assert "test_it.py::test_calls uses calls_snapshot without a cassette, and would go live: POST " in run.out
+    assert (
+        "test_it.py::test_calls uses calls_snapshot without a cassette, and would send a live request: POST " in run.out
+    )
     assert "write @pytest.mark.cassette above the test, and record it:" in run.out
     assert "pytest --record test_it.py::test_calls" in run.out
     assert project.provider.requests == []
