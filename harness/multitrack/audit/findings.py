@@ -27,7 +27,7 @@ class Place:
 
     Args:
         change: The change in one of these requests, as an example.
-        requests: The requests, without those in which the change only follows from an earlier request.
+        requests: The requests, except those that only changed because an earlier request did.
         values: The number of requests for each pair of a recorded and a live value.
         paths: The paths of the value in the bodies.
         formats: The formats of the live bodies, such as JSON.

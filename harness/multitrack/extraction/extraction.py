@@ -65,7 +65,7 @@ class Extraction(Sequence[T_co]):
         """Return the messages that continue the conversation: the response and the results of its calls.
 
         Append the returned messages to the messages of the request, and send the request again. They have the format of
-        the SDK that returned the response, with the call ids and the thought signatures.
+        the SDK that returned the response, and contain the call ids and the thought signatures.
 
         Args:
             results: The results of your functions: a list with one result for each valid call, in order, or a

@@ -26,8 +26,8 @@ def assert_calls(
         actual: The calls: an ``Extraction``, models, ``ToolCall``, an SDK's tool calls, or dicts with ``name`` and
             ``arguments``.
         expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object
-            with its own ``==``, such as a dirty-equals matcher. None, the default, compares no calls: only the tools
-            are checked, with the ``only`` and ``never`` options.
+            with its own ``==``, such as a dirty-equals matcher. If None, which is the default, no
+            calls are compared. The ``only`` and ``never`` options still check the names of the tools.
         **options: The options of ``calls_snapshot``, see ``ComparisonKeywords``.
 
     Raises:

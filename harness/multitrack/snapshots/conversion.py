@@ -124,7 +124,7 @@ def to_call(
     """Convert a model, a dataclass or a mapping to a call. A mapping contains the arguments for the tool called
     ``name``.
 
-    Takes the same arguments as ``to_expression``, but calls ``replace`` only for the values in ``value``, not for
+    Takes the same arguments as ``to_expression``, but calls ``replace`` only for the parts of ``value``, not for
     ``value`` itself.
 
     Raises:

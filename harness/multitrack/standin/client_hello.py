@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 10
 
 
 def offers_only_h2(connection: socket.socket) -> bool:
-    """Return whether the client offers HTTP/2 but not HTTP/1.1, as gRPC does. The client's data is not consumed."""
+    """Return whether the client offers HTTP/2 but not HTTP/1.1, as gRPC clients do. Does not consume any data."""
     protocols = parse_protocols(_peek_record(connection))
     return b"h2" in protocols and b"http/1.1" not in protocols
 

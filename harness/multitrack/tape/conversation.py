@@ -126,7 +126,7 @@ class RecordedConversation:
             raise self._add_divergence(self._redact_message(None), *mismatch)
 
     def _redact_message(self, position: int | None) -> Request:
-        """Return the request with only its message at ``position``, or without messages if ``position`` is ``None``."""
+        """Return the request, but keep only its message at ``position``. If that is ``None``, keep no message."""
         messages = self._request.messages or []
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)

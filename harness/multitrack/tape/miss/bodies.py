@@ -19,13 +19,15 @@ _BOUNDARY = re.compile(r"boundary=", re.IGNORECASE)
 
 
 class FormFields(dict[str, Any]):
-    """The fields of a form, by name. Fields with the same name have a position, too: ``tag[0]``, ``tag[1]``."""
+    """The fields of a form, by name. If several fields have the same name, their names are numbered: ``tag[0]``,
+    ``tag[1]``.
+    """
 
 
 class MultipartParts(dict[str, Any]):
     """The parts of a multipart body, by name.
 
-    Parts with the same name have a position, too: ``image[0]``, ``image[1]``.
+    If several parts have the same name, their names are numbered: ``image[0]``, ``image[1]``.
     """
 
 

@@ -63,8 +63,8 @@ def read_function_call(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def read_arguments(function: Mapping[str, Any]) -> str | None:
     """Return ``args`` as compact JSON, or None if they are absent.
 
-    Whole numbers are written as integers, because a protobuf ``Struct`` has only doubles and turns ``3`` into
-    ``3.0``.
+    Whole numbers are written as integers, because a protobuf ``Struct`` stores every number as a double, and turns
+    ``3`` into ``3.0``.
     """
     args = function.get("args")
     if args is None:

@@ -108,8 +108,8 @@ def _read_function(function: object, where: str) -> tuple[str, dict[str, Any]]:
 def attach_response(message: Mapping[str, Any], location: str, unanswered: list[GeminiCall]) -> None:
     """Set the response of the call that a tool message answers, and remove the call from ``unanswered``.
 
-    If several calls have the same id, the message answers the first of them. If the message has no id, the function
-    name is used in the same way.
+    If several calls have the same id, the message answers the first of them. If the message has no id, it answers
+    the first call of the function that it names.
 
     Raises:
         ValueError: If the message answers none of the calls. The error names the message.
