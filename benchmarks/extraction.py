@@ -45,9 +45,9 @@ _SHORT = """
 
 Multitrack should take at most {target} times as long as the raw client. This target is {verdict} ({reached}).
 
-A raw client that omits `tool_choice` sends a smaller body. Compared with this client, the ratio is higher: {bare}. The
-SDK checks each parameter against every type in its union, which is slow. Multitrack avoids this check,
-because it sends its default `tool_choice="auto"` in `extra_body`.
+A raw client that omits `tool_choice` sends a smaller body, and is faster. Multitrack's ratio to this client is
+therefore higher: {bare}. The SDK checks each parameter against every type in its union, which is slow.
+Multitrack avoids this check, because it sends its default `tool_choice="auto"` in `extra_body`.
 
 The next table adds instructor, in its mode for parallel tools. All clients in this table use a version of the SDK that
 instructor supports:
@@ -61,8 +61,8 @@ _FIRST_MODEL = """
 ### From the first event to the first model
 
 This benchmark streams the response with three calls. Each event has four characters of the arguments. Times are
-wall-clock times. They start when the transport delivers an event: the first one, or the one that completes the first
-call. They end when the caller receives the first model.
+wall-clock times. The first two columns start at the first event, and the others at the event that completes the
+first call. All times end when the caller receives the first model.
 
 The raw client knows which event completes the first call, and validates the collected arguments after that event. The
 table does not include instructor, because instructor does not stream parallel tools.
