@@ -216,7 +216,7 @@ DIFFERENT = {
     "no `max_retries=`": check_default_retries,
     "a corrected call": check_correction,
     "a call that stays invalid": check_invalid,
-    "a call of an unknown tool": check_unknown,
+    "a call to an unknown tool": check_unknown,
     "a response without calls": check_no_calls,
     "`create_with_completion`": check_completion,
     "`stream=True`": check_stream,
