@@ -145,7 +145,7 @@ def open_fixture_tape(
         settings=cassette_options.resolve_marker_options(request.node).settings,
         test=scope.name,
         fingerprint_results=test.fingerprint_results,
-        record_hint=scope.record_hint,
+        record_hint=lambda: scope.record_hint,
         cache=run_context.current_run().cassettes,
         rebinding=run_context.current_run().rebinding,
         rebind_hint=scope.rebind_hint,

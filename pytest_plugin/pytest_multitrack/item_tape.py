@@ -146,7 +146,7 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
         matchers=options.matchers,
         appends=options.appends,
         fingerprint_results=partial(failure_diagnosis.fingerprint_results, item.config),
-        record_hint=test.record_hint,
+        record_hint=lambda: test.record_hint,
         scope=test,
         root=item.config.rootpath,
         cache=run_context.current_run().cassettes,

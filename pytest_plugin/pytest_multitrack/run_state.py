@@ -66,6 +66,7 @@ class RunState:
         in memory.
         """
         if self._latest_item is not None:
+            ItemState.of(self._latest_item).forget_tapes()
             ItemState().store(self._latest_item)
         self._latest_item = item
         state.store(item)
@@ -111,6 +112,11 @@ class ItemState:
     def watch_phase(self) -> AbstractContextManager[None]:
         """Return a context manager that raises the first violation of a test phase when the phase ends."""
         return nullcontext() if self.guard is None else self.guard.phase()
+
+    def forget_tapes(self) -> None:
+        """Let go of the test's tapes, after the test has ended."""
+        if self.guard is not None:
+            self.guard.test.forget_tapes()
 
     @property
     def violation(self) -> TapeViolation | None:

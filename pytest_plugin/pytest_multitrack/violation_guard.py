@@ -21,14 +21,14 @@ class ViolationGuard:
 
     def __init__(self, test: RecordingScope) -> None:
         self.violation: TapeViolation | None = None
-        self._test = test
+        self.test = test
 
     def collect_violation(self, error: BaseException | None) -> TapeViolation | None:
         """Set ``violation`` to the first violation in the phase that ended with ``error``, and return it.
 
         The violation takes precedence over ``error``, which usually follows from it and becomes its ``__cause__``.
         """
-        new = self._test.take_new_violations()
+        new = self.test.take_new_violations()
         if new:
             self.violation = new[0]
         elif error is None:

@@ -59,7 +59,7 @@ class OpenCassette:
         self,
         path: Path,
         additional_paths: Sequence[Path],
-        record_hint: str,
+        record_hint: Callable[[], str],
         cache: CassetteCache,
         load: CassetteLoader | None,
         *,
@@ -70,7 +70,7 @@ class OpenCassette:
         Args:
             path: The tape's own cassette.
             additional_paths: The cassettes that are replayed with it.
-            record_hint: The command that records the cassette.
+            record_hint: Returns the command that records the cassette.
             cache: Reads cassettes in the usual formats.
             load: Reads the tape's own cassette instead of ``cache``. None if it has a usual format.
             is_replayed: Whether the recordings in the cassette are replayed or compared. If not, a cassette that an
@@ -86,7 +86,7 @@ class OpenCassette:
             try:
                 found = cache.read(path) if load is None else load()
             except CassetteCorrupt as error:
-                error.record_hint = record_hint
+                error.record_hint = record_hint()
                 raise
             own = None if found is None else self._prepare(found)
             self._read_own = lambda: own

@@ -122,6 +122,15 @@ class RecordingScope:
         """The tapes that were opened for this scope, in order."""
         return self._tapes
 
+    def forget_tapes(self) -> None:
+        """Forget the tapes, after all results of the scope have been reported.
+
+        Tapes refer to their scope. Without this method, only the garbage collector could free both, which would run
+        more often and take longer.
+        """
+        self._tapes = []
+        self._failed_fixtures = []
+
     def has_tape(self, tape: object) -> bool:
         """Return whether ``tape`` was opened for this scope."""
         return any(one is tape for one in self._tapes)

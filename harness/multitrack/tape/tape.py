@@ -64,7 +64,7 @@ class Tape:
         matchers: Sequence[RequestMatcher] = (),
         appends: bool = False,
         fingerprint_results: ResultFingerprinter = lambda _: None,
-        record_hint: str = "use_cassette(..., mode='record')",
+        record_hint: Callable[[], str] = lambda: "use_cassette(..., mode='record')",
         scope: ViolationHolder | None = None,
         root: Path | None = None,
         clock: Clock = lambda: datetime.now(UTC),
@@ -89,7 +89,7 @@ class Tape:
             appends: Whether ``record`` mode appends to the cassette, instead of replacing the earlier recording of
                 the test.
             fingerprint_results: Returns the fingerprints to store with a response when the test passed.
-            record_hint: The command that records the test, for messages.
+            record_hint: Returns the command that records the test, for messages.
             scope: The test or fixture that fails because of violations. ``None`` outside of tests.
             root: The folder that the node ids of tests start from. Default: the current directory.
             clock: Returns the current time.
@@ -108,7 +108,7 @@ class Tape:
         self.path = path
         self.mode: Mode = mode
         self.test = test
-        self.record_hint = record_hint
+        self._get_record_hint = record_hint
         self.is_lost = False
         """True if the recording could not be saved."""
         self.rebound: Sequence[NearestRecording] = ()
@@ -248,6 +248,11 @@ class Tape:
         return self._misses.explain(interaction)
 
     # what was replayed and recorded
+
+    @cached_property
+    def record_hint(self) -> str:
+        """The command that records the test, for messages."""
+        return self._get_record_hint()
 
     @cached_property
     def resolved_path(self) -> Path:

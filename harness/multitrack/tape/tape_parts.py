@@ -70,7 +70,7 @@ def assemble_parts(
     matchers: Sequence[RequestMatcher],
     appends: bool,
     fingerprint_results: ResultFingerprinter,
-    record_hint: str,
+    record_hint: Callable[[], str],
     holder: ViolationHolder | None,
     root: Path | None,
     clock: Clock,

@@ -132,9 +132,9 @@ class use_cassette:  # noqa: N801 - a function to its users
         arguments: dict[str, Any] = {}
         if isinstance(outer, Tape):
             mode = self._mode or outer.mode
-            arguments = {"test": outer.test, **({} if self._mode else {"record_hint": outer.record_hint})}
+            arguments = {"test": outer.test, **({} if self._mode else {"record_hint": lambda: outer.record_hint})}
         elif scope is not None and joins_scope:
-            arguments = {"test": scope.name, "record_hint": scope.record_hint}
+            arguments = {"test": scope.name, "record_hint": lambda: scope.record_hint}
         mode = context.restrict_mode(mode)
         if scope is not None and joins_scope:
             arguments["fingerprint_results"] = scope.fingerprint_results

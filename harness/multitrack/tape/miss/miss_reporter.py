@@ -41,14 +41,14 @@ class MissContext:
 
     Args:
         shown_path: The path of the cassette, as messages show it.
-        record_hint: The command that records the request.
+        record_hint: Returns the command that records the request.
         folder: The current directory when the tape was opened.
         rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed.
             Its result is None if there is no such command.
     """
 
     shown_path: Path
-    record_hint: str
+    record_hint: Callable[[], str]
     folder: Path
     rebind_hint: Callable[[], str | None] = lambda: None
 
@@ -144,7 +144,7 @@ class MissReporter:
             reason,
             found,
             path=self._context.shown_path,
-            record_hint=self._context.record_hint,
+            record_hint=self._context.record_hint(),
             might_go_live=might_go_live,
             call_site=self._format_call_site(find_user_frames()),
         )
@@ -231,7 +231,7 @@ class MissReporter:
             sent.request,
             None if lookup is None else lookup.index,
             path=self._context.shown_path,
-            record_hint=self._context.record_hint,
+            record_hint=self._context.record_hint(),
             played=self._find_played(sent),
             nearest=nearest,
             call_site=self._format_call_site(frames),

@@ -116,10 +116,17 @@ class Redactor:
         self._known.add(found.values)
         self.short_variables = found.short_variables
         """The environment variables whose passwords are too short to be removed from text."""
-        self._secret_steps: tuple[FindChanges, ...] = (self._known.find, self._find_shapes, self._find_in_byte_arrays)
-        self._steps = (*self._secret_steps, *self._pseudonyms.steps)
         self._function = project_function
         self._redacted_urls: dict[tuple[str, int, int], str] = {}
+
+    # not attributes: a redactor that refers to its own methods stays in memory until the garbage collector runs
+    @property
+    def _secret_steps(self) -> tuple[FindChanges, ...]:
+        return self._known.find, self._find_shapes, self._find_in_byte_arrays
+
+    @property
+    def _steps(self) -> tuple[FindChanges, ...]:
+        return *self._secret_steps, *self._pseudonyms.steps
 
     @property
     def pseudonyms(self) -> frozenset[str]:
