@@ -277,7 +277,10 @@ def list_attributes(value: object) -> Iterator[tuple[str, Any]]:
 
 
 def find_conftest_error(error: BaseException) -> BaseException | None:
-    """Return the exception that ended the import of a conftest, which pytest prints. None for any other ``error``."""
+    """Return the exception that ended the import of a conftest. None for any other ``error``.
+
+    pytest prints the returned exception.
+    """
     return error.cause if isinstance(error, ConftestImportFailure) else None
 
 

@@ -1,4 +1,4 @@
-"""Check before a run begins that it can write its report files."""
+"""Before a run begins, check that its report files can be written."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def mask_noise(text: str) -> str:
 
 
 def find_noise(recorded: object, sent: object) -> Sequence[tuple[NoisePart, NoisePart]] | None:
-    """Find the noise by which two strings or numbers differ: values that change in each run, such as ids.
+    """Find the noise that makes two strings or numbers differ: values that change in each run, such as ids.
 
     Returns pairs of a recorded and a live value. None if the strings or numbers also differ in anything else.
     """

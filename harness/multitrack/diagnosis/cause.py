@@ -256,7 +256,7 @@ def _pair_by_request(
     """Pair each fingerprint in ``now`` with the fingerprint of the same request in ``then``, or with None.
 
     A request is rebound if it replaced a recorded request and kept the recorded reply. If a rebound request is
-    missing from ``then``, it is paired by its reply, with a request that is still unpaired.
+    missing from ``then``, it is paired with an unpaired request that has the same reply.
 
     Args:
         then: The fingerprints from the snapshot or the cassette.

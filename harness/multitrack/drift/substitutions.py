@@ -1,7 +1,8 @@
 """Strings that differ in each response and reappear in later requests: ids, signatures, and the model's text.
 
 A program continues the conversation with the live response, so its next request contains the ids in that response. If
-the response did not drift, that request equals the recorded request once the recorded texts replace the live texts.
+the response did not drift, replacing these live texts with the recorded ones makes that request equal to the recorded
+request.
 """
 
 from __future__ import annotations

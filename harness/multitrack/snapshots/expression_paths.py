@@ -1,4 +1,4 @@
-"""Find and replace the parts of an expression by their paths, such as ``stops[0].city``."""
+"""Find the parts of an expression by path, such as ``stops[0].city``, and replace them with other values."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ def list_leaves(call: SnapshotCall) -> list[Leaf]:
 
 
 def replace_parts(call: SnapshotCall, replace: Callable[[Expression, str], Expression | Unreplaced]) -> SnapshotCall:
-    """Return the call with each value replaced by the result of ``replace`` for the value and its path."""
+    """Return a copy of the call with other values.
+
+    Each value is replaced by the result of ``replace``, which receives the value and its path.
+    """
 
     def rewrite(node: Expression, path: str) -> Expression:
         replacement = replace(node, path)

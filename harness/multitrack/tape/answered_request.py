@@ -11,7 +11,7 @@ from multitrack.tape.exchange import Headers, Request
 class AnsweredRequest:
     """A live request, and the ``position`` (from 1) of the recording that answered it.
 
-    ``sent`` is the request as it was compared. ``headers`` are all headers that the client sent.
+    ``sent`` is the request in the form that was compared. ``headers`` are all headers that the client sent.
     """
 
     sent: Request

@@ -254,7 +254,7 @@ class RecordingSearch:
     def _cassettes_root(self) -> Path | None:
         """The root folder of all cassettes.
 
-        None if there is none, for example because cassettes are stored next to their tests.
+        None if there is no such folder, for example because cassettes are stored next to their tests.
         """
         module = Path((self.test or "").partition("::")[0])
         steps = (*module.parent.parts, paths.file_name(module.stem))
@@ -300,7 +300,7 @@ class RecordingSearch:
     def _has_fixture(self, owner: str, path: Path) -> bool:
         """Return whether the ``owner`` fixture still exists, in the test module or in a conftest.py.
 
-        ``owner`` is a name as ``cassette_paths.fixture_name`` returns it. The test module is guessed from ``path``.
+        ``owner`` has the form that ``cassette_paths.fixture_name`` returns. The test module is guessed from ``path``.
         """
         name = owner.removeprefix("fixture ").partition(" of ")[0].partition("[")[0].rpartition(".")[2]
         guessed = self._guess_owners(path)
@@ -343,7 +343,7 @@ def _has_definition(source: str, name: str) -> bool:
 
 
 class _SearchMemory:
-    """A cache of the cassettes that a run's searches have read, because the searches often read the same ones."""
+    """A cache for the cassettes that the searches in a run read. Several searches often read the same cassette."""
 
     def __init__(self) -> None:
         self.bytes_read = 0

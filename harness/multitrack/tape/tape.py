@@ -230,7 +230,7 @@ class Tape:
         return [one for one in self._misses.missed if id(one.violation) in held]
 
     def list_reworded(self) -> Iterator[MissedRequest]:
-        """Yield the answered requests that differ from their recordings only in their wording."""
+        """Yield the answered requests whose wording is the only difference from their recordings."""
         return self._misses.list_reworded(self.answered_requests)
 
     @contextmanager
@@ -284,7 +284,7 @@ class Tape:
 
     @property
     def sent_exchanges(self) -> Sequence[Interaction]:
-        """The same interactions as in ``answered_interactions``, but with the requests as the test sent them."""
+        """The interactions in ``answered_interactions``, but with unchanged requests, exactly as the test sent them."""
         return (*self._session.sent_exchanges, *self._recorder.interactions())
 
     @property

@@ -103,7 +103,7 @@ class CrossTransportIndex:
     def _canonicalize(self, interaction: Interaction, version: str) -> tuple[Request, MatchingKey] | str:
         """Return the canonical form of a recorded call and its matching key.
 
-        If it has no canonical form, return the reason.
+        If the call has no canonical form, return the reason.
         """
         try:
             call = transcoding.canonical_call(self._filter_request(interaction.request), version)

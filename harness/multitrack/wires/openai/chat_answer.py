@@ -80,7 +80,7 @@ def read_function(entry: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def read_text(content: object) -> str | None:
-    """Return the text of ``content``, which is a string or a list of parts, or None if there is none."""
+    """Return the text of ``content``, which is a string or a list of parts. Return None if ``content`` has no text."""
     if isinstance(content, str):
         return content or None
     return "".join(part["text"] for part in as_objects(content) if isinstance(part.get("text"), str)) or None

@@ -269,7 +269,7 @@ class _ChatStreamedCall:
         return {**self._extra, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
     def end(self) -> None:
-        """End the call, because its choice has ended. Does nothing if its arguments are incomplete JSON."""
+        """End the call, because its choice has ended. Does nothing if the call's arguments are incomplete JSON."""
         self.has_ended = self.has_ended or (self._brackets is None and not self.is_empty)
 
     def _has_other_text(self) -> bool:

@@ -13,7 +13,7 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording
 
 
 class RecordingFuture(DelegatingCall):
-    """A future that records a live call once the caller asks for its result, or drops the future."""
+    """A future for a live call. It records the call when the caller asks for the result or drops the future."""
 
     def __init__(self, live: Any, recording: GrpcCallRecording) -> None:
         self._live = live
