@@ -405,16 +405,12 @@ def test_redacted_json_is_json_of_the_same_shape(document):
 
 
 def continues_into_the_key(prompt):
-    """Return whether another secret seems to end within ``KEY``, unless the key is known.
+    """Return whether another secret seems to contain a part of ``KEY``, unless the key is known.
 
     Then the words around the key differ, and a request without the key is a miss: see docs/security.md.
     """
     keys = [match.span() for match in re.finditer(re.escape(KEY), prompt)]
-    return any(
-        found.start < end and start < found.end and not (found.start <= start and end <= found.end)
-        for found in find_shapes(prompt)
-        for start, end in keys
-    )
+    return any(found.start < end and start < found.end for found in find_shapes(prompt) for start, end in keys)
 
 
 @pytest.mark.slow
