@@ -221,10 +221,10 @@ class _PaintedEntry(ReprEntryNative):
 
 
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
-    """In the failed ``report``, colour the traceback entries that start with ``first_line``, with ``paint``.
+    """Colour the traceback entries in the failed ``report`` whose text starts with ``first_line``.
 
-    Call this in the process that prints the report. pytest-xdist cannot transfer a coloured entry, and only the
-    printing process knows whether the terminal supports colours.
+    ``paint`` adds the colour to a text. Call this function in the process that prints the report. pytest-xdist cannot
+    transfer a coloured entry, and only the printing process knows whether the terminal supports colours.
     """
     traceback = getattr(report.longrepr, "reprtraceback", None)
     entries = getattr(traceback, "reprentries", None) or []

@@ -31,7 +31,7 @@ def during_connecting(error: BaseException) -> During | None:
 
 
 def during_reading(error: BaseException) -> During | None:
-    """Return ``"read"``, because aiohttp raised ``error`` while it read a response.
+    """Return the phase of an error that aiohttp raised while it read a response, which is ``"read"``.
 
     Returns None if a replay could not raise the same error.
     """
