@@ -258,5 +258,6 @@ class LiveCall(TapeViolation):
 class ForkedCall(LiveCall, Exception):
     """A process that the test forked sent a request.
 
-    It is also an ``Exception``, because a process pool waits forever for a worker that ends with any other exception.
+    It is also an ``Exception``, because a process pool waits forever for a worker that ends with another kind of
+    ``BaseException``.
     """

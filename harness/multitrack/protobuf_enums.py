@@ -9,8 +9,8 @@ from typing import Any
 def normalize_enum_names(document: Any, descriptor: Any) -> Any:
     """Return ``document`` with its enum names spelled as in ``descriptor``, the descriptor of its message type.
 
-    Google's servers read the names without regard to case, and clients rely on that: a JSON Schema has ``object`` as a
-    type, Gemini's schema language has ``OBJECT``. Python's protobuf library only accepts the latter. The C++
+    Google's servers read the names without regard to case, and clients rely on that: a JSON Schema has ``object`` as
+    a type, but Gemini's schema language has ``OBJECT``. Python's protobuf library only accepts the latter. The C++
     library has an option for this, ``case_insensitive_enum_parsing``:
     https://protobuf.dev/reference/cpp/api-docs/google.protobuf.util.json_util/
     """

@@ -26,7 +26,7 @@ class RunState:
         context: The open tapes of the process, and the results of closed tapes.
         has_deselected: Whether tests were deselected.
         workers: The pytest-xdist workers, in the controller.
-        latest_tape: The tape of the latest test that uses a cassette, None before the first.
+        latest_tape: The tape of the latest test that uses a cassette. None if there was none yet.
         fixture_tapes: The tapes of wider-scoped fixtures, in the order of their setup.
         output: Removes the run's secrets from all output.
         comparison: The two operands of the latest failed ``assert a == b`` in the running test, if any.

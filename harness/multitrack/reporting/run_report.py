@@ -1,6 +1,6 @@
 """The data for a run's report. Markdown, HTML, JSON and JUnit properties are made from this data only.
 
-The plugin collects the data as plain data in the process that runs the tests, so that pytest-xdist can transfer it.
+In the process that runs the tests, the plugin collects plain data, which pytest-xdist can transfer.
 ``report.schema.json`` is the JSON Schema of these classes; ``tests/reporting/test_report_formats.py`` writes it.
 """
 

@@ -160,7 +160,8 @@ def assemble_parts(
 class _ExpiredCassettes(set[Path]):
     """The expired cassettes that this run records again.
 
-    A cassette that several tests share looks new after the first test has recorded it. The other tests find it here.
+    If several tests share a cassette, it looks new after the first test has recorded it. The other tests therefore
+    look it up here.
     """
 
 
