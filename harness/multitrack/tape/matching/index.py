@@ -159,7 +159,7 @@ class Index:
     def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
         """Return the entry that answered the last request with ``key``, or ``None`` if there was no such request.
 
-        With ``accepts``, return the last played entry, in the order of the cassette, that matches ``key`` and is accepted.
+        With ``accepts``, return the accepted entry that comes last in the cassette, among the played ones with ``key``.
         """
         if accepts is not None:
             return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)
