@@ -267,7 +267,7 @@ def diff(
     ],
     new: Annotated[
         list[Path] | None,
-        typer.Argument(help="the other cassette or folder; if OLD names revisions, the files and folders to compare"),
+        typer.Argument(help="the other cassette or folder; after two revisions, the files and folders to compare"),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="print Markdown")] = False,
     json: _Json = False,

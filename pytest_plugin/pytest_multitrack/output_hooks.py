@@ -114,7 +114,7 @@ class OutputHooks:
 
     @contextmanager
     def redacting_errors(self) -> Iterator[None]:
-        """If an error ends the run, remove secrets from its arguments, because pytest or Python prints it."""
+        """Remove secrets from the arguments of an error that ends the run, because pytest or Python prints it."""
         try:
             yield
         except Exception as error:

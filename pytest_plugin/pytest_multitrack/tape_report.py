@@ -92,10 +92,9 @@ def add_results(
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Print how to accept the pending recordings of ``test``.
+    """Print how to accept the pending recordings of ``test``, including those that are only saved when the test ends.
 
-    Some of them are not saved before the test ends. Recordings with failed requests are useless. For these, print how
-    to record again.
+    Recordings with failed requests are useless. For these, print how to record again.
     """
     for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
         if (failed := find_failed_request(tape)) is not None and not tape.is_compared:

@@ -77,7 +77,7 @@ def _find_added_messages(request: Request, sent: Any) -> Sequence[Any]:
 
 
 def _locate_invalid_calls(interaction: Interaction, validator: ResponseValidator) -> Iterator[str]:
-    """Yield the invalid fields in calls that were valid when the test passed."""
+    """Yield the fields that are invalid now, for calls that were valid when the test passed."""
     results = validator.validate(interaction) or ()
     recorded = interaction.results or ()
     for position, result in enumerate(results):

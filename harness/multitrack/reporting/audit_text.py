@@ -176,7 +176,7 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
             entry.lines.append(f"and {len(finding.places) - _MAX_PLACES} more changes")
     count = count_noun(len(finding.requests), "request")
     following = count_noun(finding.following, "later request")
-    follow = f", repeated by {following} of the same conversations" if finding.following else ""
+    follow = f", and in {following} that continue the same conversations" if finding.following else ""
     entry.lines.append(f"{first.change.where} · {count}{follow}" if not finding.kind.is_formal else f"{count}{follow}")
     if finding.kind is Kind.NOISE or any(place.change.noise for place in finding.places):
         entry.lines += _list_ignore(finding)

@@ -41,7 +41,7 @@ class ReplayLookup:
             canonicalize_redacted: Returns the canonical form of a redacted live request.
             find_mismatch: Called with a sent and a recorded request. Returns why the project's matchers reject the
                 recorded one, or ``None`` if they accept it. Leave it out if the project has no matchers.
-            allow_repeats: Whether to find the last of several equal recordings any number of times.
+            allow_repeats: Whether the last of several equal recordings answers all further equal requests.
         """
         self.index = index
         self._make_key = make_key

@@ -67,9 +67,7 @@ def _build_text(text: str | None) -> list[dict[str, Any]]:
 
 
 def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
-    """Return an empty text block, in a list, if a length limit ended the answer after its last call. Otherwise, return
-    [].
-    """
+    """Return a list with an empty text block if a length limit ended the answer after its last call. Otherwise, []."""
     is_after_calls = answer.calls and answer.finish_reason in LENGTH_LIMITS and not answer.has_cut_off_call
     return [{"text": ""}] if is_after_calls else []
 
