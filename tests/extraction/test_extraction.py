@@ -1,5 +1,6 @@
 """Extract models from tool calls: results, errors and their messages."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -269,11 +270,25 @@ class Trimmed(BaseModel):
         return super().model_validate_json(json_data.replace(" Oslo ", "Oslo"), **options)
 
 
+class Static(BaseModel):
+    city: str
+
+    @staticmethod
+    def model_validate_json(json_data, **options):
+        return Static.model_validate(json.loads(json_data.replace(" Oslo ", "Oslo")), **options)
+
+
 class Deferred(BaseModel, defer_build=True):
     city: str
 
 
-@pytest.mark.parametrize(("model", "city"), [(Trimmed, " Oslo "), (Deferred, "Oslo")])
+@pytest.mark.parametrize(("model", "city"), [(Trimmed, " Oslo "), (Static, " Oslo "), (Deferred, "Oslo")])
 def test_a_model_is_validated_by_its_own_method(model, city):
     calls = make_calls((model.__name__, f'{{"city": "{city}"}}'))
     assert Toolset(Iterable[model]).parse(calls) == [model(city="Oslo")]
+
+
+def test_a_model_is_validated_by_a_function_that_replaces_its_method(monkeypatch):
+    monkeypatch.setattr(Deferred, "model_validate_json", lambda *_, **__: Deferred(city="Bergen"))
+    calls = make_calls(("Deferred", '{"city": "Oslo"}'))
+    assert Toolset(Iterable[Deferred]).parse(calls) == [Deferred(city="Bergen")]

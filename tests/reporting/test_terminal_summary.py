@@ -109,9 +109,10 @@ def test_a_quiet_run_prints_only_what_was_written_or_is_wrong(fields, is_printed
         ({"x-amzn-bedrock-invocation-latency": "640"}, (), 0.64),
         ({"openai-processing-ms": "1212"}, (1300,), 1.3),
         ({"openai-processing-ms": "soon"}, (), 0),
+        ({"openai-processing-ms": "9" * 5000}, (), 0),
         ({}, (), 0),
     ],
-    ids=["openai", "envoy", "bedrock", "recorded", "no number", "unknown"],
+    ids=["openai", "envoy", "bedrock", "recorded", "no number", "too many digits", "unknown"],
 )
 def test_the_provider_measures_the_time_if_the_cassette_does_not(headers, gaps, seconds):
     response = Response(200, "OK", tuple(headers.items()), b"{}", chunks=Chunks(gaps=gaps))

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from multitrack.tape.file import cassette_cache, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.tape import Tape
 
 
 def write(path, text):
@@ -70,3 +72,25 @@ def test_a_file_that_was_removed_is_missing(path):
     assert read(cache, path) == "a"
     path.unlink()
     assert cache.read(path) is None
+
+
+def test_a_relative_path_is_another_cassette_in_another_folder(tmp_path, monkeypatch):
+    cache, path = CassetteCache(), Path("large.yaml")
+    for name, letter in ("first", "a"), ("second", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        write(path, letter)
+        assert not cache.has_read(path)
+        assert read(cache, path) == letter
+        assert cache.has_read(path)
+
+
+def test_a_tape_that_records_reads_its_cassette_where_it_was_opened(tmp_path, monkeypatch):
+    cache, path = CassetteCache(), Path("large.yaml")
+    monkeypatch.chdir(tmp_path)
+    write(path, "a")
+    assert read(cache, path) == "a"
+    tape = Tape(path, mode="record", cache=cache)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert len(tape.previous_interactions) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from multitrack.tape.interaction import Interaction
 
 _TIME_HEADERS = ("openai-processing-ms", "x-envoy-upstream-service-time", "x-amzn-bedrock-invocation-latency")
 """The headers in which providers report the milliseconds that they worked on a request."""
+# Python does not convert text with thousands of digits, which a cassette may contain, to a number
+_MILLISECONDS = re.compile(r"[0-9]{1,15}")
 
 
 class Savings(NamedTuple):
@@ -39,4 +42,4 @@ def find_seconds(response: Response) -> float:
     if response.chunks.gaps:
         return sum(response.chunks.gaps) / 1000
     headers = (response.header(name) for name in _TIME_HEADERS)
-    return next((int(value) / 1000 for value in headers if value is not None and value.isdecimal()), 0.0)
+    return next((int(value) / 1000 for value in headers if value is not None and _MILLISECONDS.fullmatch(value)), 0.0)

@@ -81,7 +81,9 @@ class OpenCassette:
             CassetteCorrupt: A cassette cannot be read.
         """
         if load is None and not is_replayed and cache.has_read(path):
-            self._read_own = lambda: cache.read(path)
+            # absolute, because the test may change the current directory before the content is needed
+            own_path = path.absolute()
+            self._read_own = lambda: cache.read(own_path)
         else:
             try:
                 found = cache.read(path) if load is None else load()

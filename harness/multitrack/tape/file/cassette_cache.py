@@ -86,12 +86,13 @@ class CassetteCache:
             known = _ReadCassette(status, digest, cassette)
         _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
         if not known.cassette.is_foreign:
-            self._own.add(path)
+            # absolute, because a test may change the current directory
+            self._own.add(path.absolute())
         return known.cassette
 
     def has_read(self, path: Path) -> bool:
         """Return whether the cassette at ``path`` could be read earlier in the run, and has Multitrack's format."""
-        return path in self._own
+        return path.absolute() in self._own
 
     def uses_journal(self, path: Path) -> bool:
         """Return whether recordings for the cassette at ``path`` may be appended to its journal."""
