@@ -94,3 +94,8 @@ def test_a_tape_that_records_reads_its_cassette_where_it_was_opened(tmp_path, mo
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     assert len(tape.previous_interactions) == 1
+
+
+def test_a_cassette_is_read_while_a_test_mocks_the_time(path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: pytest.fail("the mock of the test was called"))
+    assert read(CassetteCache(), path) == "a"

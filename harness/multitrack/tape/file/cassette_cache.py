@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
+
+# not the module: a test may replace `time.time` with a mock
+from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -125,6 +127,6 @@ def _find_status(path: Path) -> tuple[int, ...] | None:
     except (OSError, ValueError):
         return None
     changed = max(found.st_mtime, found.st_ctime)
-    if time.time() - changed < _SETTLED:
+    if time() - changed < _SETTLED:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
