@@ -138,7 +138,9 @@ class GeminiClient(ABC, Generic[R]):
         while True:
             with request.sending():
                 raw = self._send(_add_follow_up(conversation, request), tools, **arguments)
-            extraction = request.handle_response(self.dump_response(raw), raw=raw, usage=self.get_usage(raw))
+            extraction = request.handle_response(
+                self.view_response(raw), raw=raw, usage=self.get_usage(raw), dump=self.dump_response
+            )
             if extraction is not None:
                 return extraction
 
@@ -209,7 +211,9 @@ class GeminiClient(ABC, Generic[R]):
         while True:
             with request.sending():
                 raw = await self._send_async(_add_follow_up(conversation, request), tools, **arguments)
-            extraction = request.handle_response(self.dump_response(raw), raw=raw, usage=self.get_usage(raw))
+            extraction = request.handle_response(
+                self.view_response(raw), raw=raw, usage=self.get_usage(raw), dump=self.dump_response
+            )
             if extraction is not None:
                 return extraction
 
@@ -315,9 +319,15 @@ class GeminiClient(ABC, Generic[R]):
     def dump_content(message: Any) -> Any:
         """Return ``message`` as JSON if it is one of the SDK's content objects, otherwise unchanged."""
 
+    # static, because an extraction keeps this function, and can be pickled only without the client
+    @staticmethod
     @abstractmethod
-    def dump_response(self, raw: R) -> Mapping[str, Any]:
+    def dump_response(raw: Any) -> Mapping[str, Any]:
         """Return ``raw`` as JSON, in the wire format."""
+
+    def view_response(self, raw: R) -> Mapping[str, Any]:
+        """Return the fields of ``raw`` that extraction reads, in the wire format. Default: ``dump_response``."""
+        return self.dump_response(raw)
 
     @abstractmethod
     def get_usage(self, raw: R) -> Any:

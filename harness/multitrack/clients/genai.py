@@ -5,13 +5,13 @@ Imported when a client is passed to ``from_genai``, so that other users neither 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google import genai
 from google.genai import types
 from google.genai.types import GenerateContentResponse
+from pydantic_core import to_json
 
 from multitrack.clients.gemini import GeminiClient, GeminiTools
 from multitrack.clients.mode import Mode, resolve_mode
@@ -91,7 +91,7 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
     @staticmethod
     def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[types.ContentUnion]:
         # through JSON, because the SDK's types only decode base64 when they read JSON
-        return [types.Content.model_validate_json(json.dumps(content)) for content in contents]
+        return [types.Content.model_validate_json(to_json(content)) for content in contents]
 
     @staticmethod
     def dump_content(message: Any) -> Any:
@@ -99,13 +99,37 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
             return message
         return message.model_dump(mode="json", by_alias=True, exclude_none=True)
 
-    def dump_response(self, raw: GenerateContentResponse) -> Mapping[str, Any]:
+    @staticmethod
+    def dump_response(raw: GenerateContentResponse) -> Mapping[str, Any]:
         # Most fields of the SDK's objects are None, and writing them would take three times as long. The arguments of
         # calls keep their nulls, because they are a plain dictionary.
         return raw.model_dump(mode="json", by_alias=True, exclude_none=True, include=_MODEL_FIELDS)
 
+    def view_response(self, raw: GenerateContentResponse) -> Mapping[str, Any]:
+        # dumping all fields would take three times as long
+        document: dict[str, Any] = {"candidates": [_view_candidate(candidate) for candidate in raw.candidates or ()]}
+        if raw.prompt_feedback:
+            document["promptFeedback"] = raw.prompt_feedback.model_dump(mode="json", by_alias=True)
+        return document
+
     def get_usage(self, raw: GenerateContentResponse) -> Any:
         return raw.usage_metadata
+
+
+def _view_candidate(candidate: types.Candidate) -> dict[str, Any]:
+    reason = candidate.finish_reason
+    parts = (candidate.content and candidate.content.parts) or ()
+    return {
+        "content": {"parts": [_view_part(part) for part in parts]},
+        "finishReason": reason and reason.value,
+        "finishMessage": candidate.finish_message,
+    }
+
+
+def _view_part(part: types.Part) -> dict[str, Any]:
+    # the fields of a call, `text` and `thought` have the same names in the SDK and in JSON
+    call = part.function_call
+    return vars(part) if call is None else {**vars(part), "functionCall": vars(call)}
 
 
 def _to_config(given: Any) -> types.GenerateContentConfig:

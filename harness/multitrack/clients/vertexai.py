@@ -94,7 +94,8 @@ class VertexClient(GeminiClient[GenerationResponse]):
         content = message._raw_content
         return _sort_keys(MessageToDict(type(content).pb(content)))
 
-    def dump_response(self, raw: GenerationResponse) -> Mapping[str, Any]:
+    @staticmethod
+    def dump_response(raw: GenerationResponse) -> Mapping[str, Any]:
         message = raw._raw_response
         document: Mapping[str, Any] = _sort_keys(MessageToDict(type(message).pb(message)))
         return document

@@ -47,5 +47,9 @@ def select_finish_reason(reasons: Iterable[str | None], normal: Collection[str])
     If one of the choices failed, the answer is not a success. The first reason that is not a ``normal`` end is
     therefore returned. If all reasons are normal, return the first one. If there are no reasons, return None.
     """
-    known = [reason for reason in reasons if reason]
-    return next((reason for reason in known if reason not in normal), next(iter(known), None))
+    first = None
+    for reason in reasons:
+        if reason and reason not in normal:
+            return reason
+        first = first or reason
+    return first or None

@@ -10,7 +10,15 @@ from typing import Any
 
 from multitrack.tool_call import ToolCall
 from multitrack.wires.answer import WireAnswer, select_finish_reason
-from multitrack.wires.lenient_json import as_object, as_objects, as_text, error_message, to_compact_json
+from multitrack.wires.lenient_json import (
+    as_object,
+    as_objects,
+    as_text,
+    error_message,
+    format_arguments,
+    read_call,
+    to_compact_json,
+)
 
 LENGTH_LIMITS = frozenset({"MAX_TOKENS", "CONTINUATION"})
 """The finish reasons of an answer that a length limit cut off."""
@@ -29,24 +37,28 @@ _FILTER_REASONS = frozenset(
 
 def read_answer(document: Mapping[str, Any]) -> WireAnswer:
     """Decode the parsed body of an answer."""
-    candidates = as_objects(document.get("candidates"))
-    parts = [as_objects(as_object(candidate.get("content")).get("parts")) for candidate in candidates]
-    functions = [
-        call for candidate_parts in parts for part in candidate_parts if (call := read_function_call(part)) is not None
-    ]
-    finish_reason = select_finish_reason(map(read_finish_reason, candidates), NORMAL_REASONS)
-    messages = [as_text(candidate.get("finishMessage")) for candidate in candidates]
+    calls: list[ToolCall] = []
+    text: str | None = None
+    finish_reasons: list[str | None] = []
+    messages: list[str | None] = []
+    for candidate in as_objects(document.get("candidates")):
+        parts = as_objects(as_object(candidate.get("content")).get("parts"))
+        for part in parts:
+            if "functionCall" in part and (function := read_function_call(part)) is not None:
+                arguments = read_arguments(function)
+                calls.append(read_call(function.get("id"), function.get("name"), arguments, len(calls)))
+        text = text or join_text(parts)
+        finish_reasons.append(read_finish_reason(candidate))
+        messages.append(as_text(candidate.get("finishMessage")))
+    finish_reason = select_finish_reason(finish_reasons, NORMAL_REASONS)
     return WireAnswer(
-        calls=tuple(
-            ToolCall(as_text(function.get("id")), as_text(function.get("name")) or "", read_arguments(function), index)
-            for index, function in enumerate(functions)
-        ),
-        text=next(filter(None, map(join_text, parts)), None) or next(filter(None, messages), None),
-        finish_reason=finish_reason,
-        refusal=read_filter_reason(document, finish_reason),
-        error=error_message(document.get("error")) or find_failure(finish_reason, messages),
-        model=as_text(document.get("modelVersion")),
-        usage=as_object(document.get("usageMetadata")) or None,
+        tuple(calls),
+        text or next(filter(None, messages), None),
+        finish_reason,
+        read_filter_reason(document, finish_reason),
+        error_message(document.get("error")) or find_failure(finish_reason, messages),
+        as_text(document.get("modelVersion")),
+        as_object(document.get("usageMetadata")) or None,
         is_truncated=finish_reason in LENGTH_LIMITS,
     )
 
@@ -69,8 +81,10 @@ def read_arguments(function: Mapping[str, Any]) -> str | None:
     args = function.get("args")
     if args is None:
         return None
+    if isinstance(args, str):
+        return to_compact_json(args)
     try:
-        return to_compact_json(_floats_to_integers(args))
+        return format_arguments(_floats_to_integers(args))
     except RecursionError:
         # the answer must stay readable even if its arguments are too deeply nested
         return to_compact_json(args)
@@ -104,10 +118,10 @@ def read_filter_reason(document: Mapping[str, Any], finish_reason: str | None) -
 
     None if no filter did.
     """
-    feedback = as_object(document.get("promptFeedback"))
-    block_reason = as_text(feedback.get("blockReason"))
-    if block_reason and block_reason != "BLOCKED_REASON_UNSPECIFIED":
-        return as_text(feedback.get("blockReasonMessage")) or block_reason
+    if feedback := as_object(document.get("promptFeedback")):
+        block_reason = as_text(feedback.get("blockReason"))
+        if block_reason and block_reason != "BLOCKED_REASON_UNSPECIFIED":
+            return as_text(feedback.get("blockReasonMessage")) or block_reason
     return finish_reason if finish_reason in _FILTER_REASONS else None
 
 

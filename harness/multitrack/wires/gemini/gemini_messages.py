@@ -88,7 +88,10 @@ def convert_messages(
 def _to_plain(value: Any) -> Any:
     """Copy ``value``. SDK objects and mappings become dictionaries, and sequences become lists."""
     match value:
-        case BaseModel() | Mapping():
+        # the usual types come first, because a comparison with BaseModel or Mapping, which are abstract, is slow
+        case str():
+            return value
+        case dict() | BaseModel() | Mapping():
             return {key: _to_plain(item) for key, item in dict(value).items()}
         case list() | tuple():
             return [_to_plain(item) for item in value]
