@@ -285,13 +285,20 @@ def test_an_invalid_marker_option_fails_its_test(project, options, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("wrong = 1", f"pyproject.toml: [tool.multitrack]: unknown option 'wrong'; {KNOWN}"),
-        ("cassettes_dir = 3", "pyproject.toml: [tool.multitrack] cassettes_dir must be a path, not 3"),
-        ("allow_hosts = 'x'", "pyproject.toml: [tool.multitrack]: allow_hosts must be a list of strings, not 'x'"),
+        ("[tool.multitrack]\nwrong = 1", f"pyproject.toml: [tool.multitrack]: unknown option 'wrong'; {KNOWN}"),
+        (
+            "[tool.multitrack]\ncassettes_dir = 3",
+            "pyproject.toml: [tool.multitrack] cassettes_dir must be a path, not 3",
+        ),
+        (
+            "[tool.multitrack]\nallow_hosts = 'x'",
+            "pyproject.toml: [tool.multitrack]: allow_hosts must be a list of strings, not 'x'",
+        ),
+        ("[tool]\nmultitrack = 3", "pyproject.toml: [tool.multitrack] must be a table, not 3"),
     ],
 )
 def test_an_invalid_project_setting_is_a_usage_error(project, settings, message):
-    project.write("pyproject.toml", f"[tool.pytest.ini_options]\n[tool.multitrack]\n{settings}\n")
+    project.write("pyproject.toml", f"{settings}\n[tool.pytest.ini_options]\n")
     project.write_test("@pytest.mark.cassette\ndef test_ask(): ask('x')")
     run = project.record()
     assert run.code == pytest.ExitCode.USAGE_ERROR

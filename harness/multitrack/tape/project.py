@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from multitrack.errors import BadOption
 from multitrack.tape.model_paths import ModelPaths
@@ -49,12 +52,13 @@ def read(pyproject: Path) -> Project:
         BadOption: A key is unknown, a value has the wrong type, or the file is not valid TOML.
     """
     try:
-        table = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {}).get("multitrack", {})
+        options = copy.deepcopy(_parse_table(pyproject.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Project()
     except tomllib.TOMLDecodeError as error:
         raise BadOption(f"{pyproject}: {error}") from error
-    options = dict(table)
+    if not isinstance(options, dict):
+        raise BadOption(f"{pyproject}: [tool.multitrack] must be a table, not {options!r}")
     folder = options.pop("cassettes_dir", None)
     if folder is not None and not isinstance(folder, str):
         raise BadOption(f"{pyproject}: [tool.multitrack] cassettes_dir must be a path, not {folder!r}")
@@ -69,3 +73,10 @@ def read(pyproject: Path) -> Project:
     settings = Settings().with_options(options, f"{pyproject}: [tool.multitrack]")
     root = None if folder is None else pyproject.parent / folder
     return Project(settings, root, models, snapshot_ignore=tuple(ignored), **flags)
+
+
+# outside of a pytest run, each use_cassette reads the settings, and parsing a large file takes 10 ms
+@lru_cache(maxsize=4)
+def _parse_table(text: str) -> Any:
+    tools = tomllib.loads(text).get("tool", {})
+    return tools.get("multitrack", {}) if isinstance(tools, dict) else {}
