@@ -68,11 +68,19 @@ class OutputHooks:
         self._config = config
         self._variables: Mapping[str | bytes, str | bytes] = {}
         self._seen_variables: set[tuple[str | bytes, str | bytes]] = set()
+        self._known_variables: list[tuple[str, str]] = []
         self._new_variables: list[tuple[str, str]] = []
+        self._has_options = False
         self._new_secrets: set[str] = set()
         self._tapes: Sequence[Redactor] = ()
         self._redactor: OutputRedactor | None = None
         self._redacted_results: object = None
+
+    def begin_run(self) -> None:
+        """Apply the run's options from now on. Until the initial conftests are imported, the options are not known."""
+        self._has_options = True
+        self._redactor = None
+        self._new_variables = [*self._known_variables]
 
     # what is a secret
 
@@ -94,7 +102,9 @@ class OutputHooks:
         if new := variables.items() - self._seen_variables:
             self._seen_variables |= new
             decoded = ((environment_variables.decode(name), environment_variables.decode(value)) for name, value in new)
-            self._new_variables += ((name, value) for name, value in decoded if len(value) >= _MIN_LENGTH)
+            long_enough = [(name, value) for name, value in decoded if len(value) >= _MIN_LENGTH]
+            self._known_variables += long_enough
+            self._new_variables += long_enough
 
     def _prepare(self) -> OutputRedactor:
         """Add all secrets that are known so far to the redactor, and return it."""
@@ -105,7 +115,7 @@ class OutputHooks:
         from pytest_multitrack.output_redaction import OutputRedactor
 
         if self._redactor is None:
-            self._redactor = OutputRedactor(self._config)
+            self._redactor = OutputRedactor(self._config, has_options=self._has_options)
         self._redactor.learn(self._new_variables, self._new_secrets, self._tapes)
         self._new_variables, self._new_secrets = [], set()
         return self._redactor

@@ -45,8 +45,15 @@ class OutputRedactor:
     of tests with a tape.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, *, has_options: bool) -> None:
+        """Create the redactor.
+
+        Args:
+            config: The run's configuration.
+            has_options: Whether the run's options are known, so that the ``allow_secrets`` setting can be read.
+        """
         self._config = config
+        self._has_options = has_options
         self._tapes: Sequence[Redactor] = ()
         self._secrets: set[str] = set()
         self._search = SecretSearch()
@@ -72,6 +79,8 @@ class OutputRedactor:
             self._cache.clear()
 
     def _create_redactor(self, environment: Mapping[str, str]) -> Redactor:
+        if not self._has_options:
+            return Redactor(environment)
         try:
             from pytest_multitrack import cassette_options
 

@@ -67,6 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     output = _get_output_hooks(config)
     context = run_context.run(mode, config.rootpath, options, rebinding=rebinding.find_rebinding(config))
     RunState(run.enter_context(context), output).store(config)
+    output.begin_run()
     config.add_cleanup(run.close)
     markers.register(config)
     registration.register_markers(config)

@@ -29,7 +29,7 @@ TESTS = """
     @pytest.mark.cassette(name="shared")
     @pytest.mark.parametrize("number", range({count}))
     def test_ask(number):
-        ask(f"prompt {{number}} " + "word " * (30_000 if number == 0 else 10))
+        ask(f"prompt {{number}} " + "word " * (60_000 if number == 0 else 10))
         if number == {killed}:
             kill(Path("killed.txt"))
         assert number != {failing}

@@ -45,6 +45,17 @@ def test_an_option_applies_from_every_source(project, source):
     assert project.run().counts == {"failed": 1}
 
 
+def test_an_option_of_the_command_line_applies_after_a_warning_of_a_conftest(project):
+    # the warning is printed, and redacted, before pytest has parsed the options
+    project.write(
+        "conftest.py", "import warnings\nwith warnings.catch_warnings(action='always'):\n    warnings.warn('early')\n"
+    )
+    record_test(project)
+    run = project.run("--cassettes-option", "ignore=['$.user']")
+    assert run.counts == {"passed": 1}
+    assert "UserWarning: early" in run.out
+
+
 def test_lists_are_merged_and_other_values_overridden(project):
     project.write(
         "pyproject.toml", '[tool.pytest.ini_options]\n[tool.multitrack]\nignore = ["$.user"]\npace = "recorded"\n'

@@ -116,7 +116,7 @@ def test_text_that_looks_like_a_piece_is_unchanged(recorded, piece):
 def test_damaged_pieces_are_an_error(recorded):
     text = recorded.put((picture_request(BASE64), "answer"))
     recorded.path.write_text(text[: text.index("  blobs:")] + "  blobs: [x]\n  provenance: live\n")
-    with pytest.raises(CassetteCorrupt, match=r"metadata\.blobs is \[.x.\], not a mapping"):
+    with pytest.raises(CassetteCorrupt, match=r"metadata\.blobs is a list, not a mapping"):
         storage.read(recorded.path)
 
 

@@ -144,7 +144,8 @@ def _models_of(info: FieldInfo) -> Iterator[type[BaseModel]]:
 
 def _all_models(model: type[BaseModel] | None) -> Iterator[type[BaseModel]]:
     """Yield ``model`` and all models nested in it, at any depth."""
-    waiting, seen = [model] if model else [], set[type[BaseModel]]()
+    waiting = [model] if model else []
+    seen: set[type[BaseModel]] = set()
     while waiting:
         one = waiting.pop()
         if one not in seen:
