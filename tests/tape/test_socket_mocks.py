@@ -1,6 +1,7 @@
 """The answers of mocket and HTTPretty, which replace Python's sockets, are neither recorded nor a miss."""
 
 import asyncio
+import gc
 import socket
 import urllib.request
 from contextlib import contextmanager
@@ -67,6 +68,13 @@ def use_httpretty(*urls):
 
 MOCKS = pytest.mark.parametrize("mock", [use_mocket, use_httpretty])
 GET = pytest.mark.parametrize("get", [get_httpx, get_requests, get_urllib])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collect_sockets():
+    """Collect the mocks' sockets while the warnings about them are ignored, and not during a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
