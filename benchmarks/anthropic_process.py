@@ -6,16 +6,15 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 import anthropic
 from pydantic import BaseModel
 
-from benchmarks.measurement import format_results, measure_in_turns, time_async_call, time_call
 from benchmarks.openai_completions import THREE, GoogleSearch, Weather
-from benchmarks.provider_extraction import MULTITRACK, RAW, RAW_AGAIN
+from benchmarks.provider_extraction import MULTITRACK, compare_candidates
 from multitrack import Toolset, from_anthropic
 
 # the SDK uses a different HTTP library since version 1
@@ -105,19 +104,14 @@ async def main() -> None:
     parser.add_argument("--async", action="store_true", dest="is_async")
     options = parser.parse_args()
     provider = FakeProvider(is_async=options.is_async)
-    extractions = {name: make_extraction(provider, name) for name in (RAW, RAW_AGAIN, MULTITRACK)}
-    sent = []
-    for name, extract in extractions.items():
-        models = extract()
-        if (await models if provider.is_async else models) != list(THREE):
-            raise SystemExit(f"{name} returns something different")
-        sent.append(json.loads(provider.last_request.content))
-    if any(body != sent[0] for body in sent):
-        raise SystemExit("the candidates send different requests")
-    make_candidate = time_async_call if options.is_async else time_call
-    candidates = {name: make_candidate(extract) for name, extract in extractions.items()}
-    versions = {package: version(package) for package in ("multitrack", "anthropic", _httpx.__name__, "pydantic")}
-    print(format_results(versions, await measure_in_turns(candidates, options.rounds)))
+    results = await compare_candidates(
+        partial(make_extraction, provider),
+        lambda: provider.last_request.content,
+        expected=THREE,
+        packages=("anthropic", _httpx.__name__),
+        rounds=options.rounds,
+    )
+    print(results)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,15 @@ import asyncio
 import io
 import json
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
+from functools import partial
 from typing import Any
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from pydantic import BaseModel
 
-from benchmarks.measurement import format_results, measure_in_turns, time_call
 from benchmarks.openai_completions import THREE, GoogleSearch, Weather
-from benchmarks.provider_extraction import MULTITRACK, RAW, RAW_AGAIN
+from benchmarks.provider_extraction import MULTITRACK, compare_candidates
 from multitrack import Toolset, from_bedrock
 
 _MODELS: dict[str, type[BaseModel]] = {"Weather": Weather, "GoogleSearch": GoogleSearch}
@@ -100,17 +99,14 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, required=True)
     options = parser.parse_args()
     provider = FakeProvider()
-    extractions = {name: make_extraction(provider, name) for name in (RAW, RAW_AGAIN, MULTITRACK)}
-    sent = []
-    for name, extract in extractions.items():
-        if extract() != list(THREE):
-            raise SystemExit(f"{name} returns something different")
-        sent.append(json.loads(provider.last_request.body))
-    if any(body != sent[0] for body in sent):
-        raise SystemExit("the candidates send different requests")
-    candidates = {name: time_call(extract) for name, extract in extractions.items()}
-    versions = {package: version(package) for package in ("multitrack", "boto3", "botocore", "pydantic")}
-    print(format_results(versions, await measure_in_turns(candidates, options.rounds)))
+    results = await compare_candidates(
+        partial(make_extraction, provider),
+        lambda: provider.last_request.body,
+        expected=THREE,
+        packages=("boto3", "botocore"),
+        rounds=options.rounds,
+    )
+    print(results)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
 
-from benchmarks.measurement import Results, run_processes
+from pydantic import BaseModel
+
+from benchmarks.measurement import (
+    Results,
+    format_results,
+    measure_in_turns,
+    run_processes,
+    time_async_call,
+    time_call,
+)
 from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
 
 RAW, RAW_AGAIN, MULTITRACK = "raw client", "raw client, again", "multitrack"
@@ -34,9 +47,45 @@ raw client does not do. It decodes the response to `ToolCall` objects with JSON 
 `Extraction` reports. The validation itself is not slower: validating JSON takes no longer than validating the SDK's
 dictionaries.
 
-If Multitrack's steps are repeated in a loop, they take 15 µs. After a call to the SDK, they take twice as long, because
-the caches of the CPU are full of the SDK's code. On a busy machine, they take even longer.
+Multitrack's steps take less time if they are repeated in a loop. A call to the SDK fills the caches of the CPU with the
+SDK's code, so the steps after it are slower. On a busy machine, they take even longer.
 """
+
+
+async def compare_candidates(
+    make_extraction: Callable[[str], Callable[[], Any]],
+    find_last_body: Callable[[], bytes],
+    *,
+    expected: Sequence[BaseModel],
+    packages: Sequence[str],
+    rounds: int,
+) -> str:
+    """Measure the three candidates in turns, and return the figures of this process.
+
+    Args:
+        make_extraction: Returns the function that extracts the models as the candidate with a name does. It returns the
+            models, or an awaitable.
+        find_last_body: Returns the body of the last request.
+        expected: The models that each candidate must return.
+        packages: The packages whose versions the page shows, besides multitrack and pydantic.
+        rounds: The number of rounds.
+    """
+    extractions = {name: make_extraction(name) for name in (RAW, RAW_AGAIN, MULTITRACK)}
+    sent = []
+    is_async = False
+    for name, extract in extractions.items():
+        models = extract()
+        if is_async := inspect.isawaitable(models):
+            models = await models
+        if models != [*expected]:
+            raise SystemExit(f"{name} returns something different")
+        sent.append(json.loads(find_last_body()))
+    if any(body != sent[0] for body in sent):
+        raise SystemExit("the candidates send different requests")
+    make_candidate: Callable[[Callable[[], Any]], Any] = time_async_call if is_async else time_call
+    candidates = {name: make_candidate(extract) for name, extract in extractions.items()}
+    versions = {package: version(package) for package in ("multitrack", *packages, "pydantic")}
+    return format_results(versions, await measure_in_turns(candidates, rounds))
 
 
 def measure_extraction(
