@@ -1,4 +1,5 @@
-"""Escape control characters, which a terminal would obey. Cassettes, tool names and messages may contain them.
+"""Escape control characters, which a terminal would obey. Text from cassettes, names of tools and messages can contain
+them.
 
 Everything that Multitrack prints goes through one of these functions.
 """

@@ -52,9 +52,9 @@ def progress_line(action: str, done: int, total: int) -> str:
 
 
 def draw_bar(action: str, done: int, total: int, *, width: int) -> str | None:
-    """Return a bar as one line of at most ``width`` columns, without a newline. None if rich is not installed.
+    """Return a progress bar as one line of at most ``width`` columns, without a newline. None if rich is not installed.
 
-    This is for code that places the bar itself, because other code prints to the same terminal.
+    This is for a caller that shows the bar itself, because it also prints other lines to the same terminal.
     """
     try:
         from rich.console import Console

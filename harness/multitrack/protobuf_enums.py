@@ -9,9 +9,9 @@ from typing import Any
 def normalize_enum_names(document: Any, descriptor: Any) -> Any:
     """Return ``document`` with its enum names spelled as in ``descriptor``, the descriptor of its message type.
 
-    Google's servers read the names without regard to case, and clients rely on that: a JSON Schema has ``object`` as
-    a type, but Gemini's schema language has ``OBJECT``. Python's protobuf library only accepts the latter. The C++
-    library has an option for this, ``case_insensitive_enum_parsing``:
+    Google's servers ignore the case of enum names, and clients rely on that. For example, a JSON Schema has the type
+    ``object``, but Gemini's schema language has ``OBJECT``. Python's protobuf library accepts only ``OBJECT``. The
+    C++ library has an option for this, ``case_insensitive_enum_parsing``:
     https://protobuf.dev/reference/cpp/api-docs/google.protobuf.util.json_util/
     """
     # the JSON of a well-known type, such as Struct, does not have the fields of its message

@@ -43,7 +43,7 @@ def test_violations_raised_outside(item: pytest.Item) -> Iterator[None]:
 def fixture_violations_raised_outside(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Iterator[None]:
-    """Catch violations that a fixture's setup raises within the block, and raise the first one after the block.
+    """Catch violations that a fixture's setup raises within the block, and raise the first violation after the block.
 
     If the fixture's teardown causes a violation, the test raises it.
     """

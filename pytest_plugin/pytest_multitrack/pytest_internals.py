@@ -1,4 +1,4 @@
-"""All code that depends on pytest's undocumented names, so that a change in pytest affects only this file."""
+"""All code that uses undocumented names of pytest. If these names change, only this file has to change."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def run_repeatedly(
 ) -> Iterator[Sequence[pytest.TestReport]]:
     """Run ``item`` the given number of ``times``, and yield the reports of each run without logging them.
 
-    Function-scoped fixtures are set up for each run. Wider-scoped fixtures stay until ``nextitem`` no longer uses
-    them. Uses the runtest protocol as pytest-rerunfailures does, so that hooks, fixtures and pytest-xdist see
-    ordinary runs.
+    Function-scoped fixtures are set up for each run. Fixtures with a wider scope are set up once. After the last run,
+    they are torn down unless ``nextitem`` uses them. Uses the runtest protocol as pytest-rerunfailures does, so that
+    hooks, fixtures and pytest-xdist see ordinary runs.
     """
     for run in range(1, times + 1):
         # another item with the same parents makes pytest tear down only the fixtures of this item
@@ -158,7 +158,7 @@ def add_user_frames(
     """Add the frames of the user's code after the text of the failed ``report``, in the style of ``--tb``.
 
     Args:
-        report: A report whose text ``replace_failure_text`` set.
+        report: A report whose text was set by ``replace_failure_text``.
         error: The error with the traceback. None if the code under test caught it.
         frames: The frames to show if there is no traceback. They are always in the short style.
         is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all of them.
@@ -221,7 +221,7 @@ class _PaintedEntry(ReprEntryNative):
 
 
 def paint_failure(report: pytest.TestReport, first_line: str, paint: Callable[[str], str]) -> None:
-    """Colour the traceback entries in the failed ``report`` whose text starts with ``first_line``.
+    """In the failed ``report``, colour the traceback entries whose text starts with ``first_line``.
 
     ``paint`` adds the colour to a text. Call this function in the process that prints the report. pytest-xdist cannot
     transfer a coloured entry, and only the printing process knows whether the terminal supports colours.
@@ -354,7 +354,7 @@ def is_doctest(item: pytest.Item) -> bool:
 
 
 def redact_shown_parameters(config: pytest.Config, redact: Callable[[str], str]) -> None:
-    """Pass the parameters that ``--setup-show``, ``--setup-only`` and ``--setup-plan`` print through ``redact``."""
+    """Redact the parameters that ``--setup-show``, ``--setup-only`` and ``--setup-plan`` print."""
     original: Callable[..., str] = vars(setuponly)["saferepr"]
 
     def format_parameter(value: object, maxsize: int | None = None, **options: Any) -> str:

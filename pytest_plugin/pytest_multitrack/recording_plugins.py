@@ -14,8 +14,8 @@ _has_other = pytest.StashKey[bool]()
 def detect(config: pytest.Config) -> bool:
     """Return whether the run uses another plugin that handles ``@pytest.mark.vcr``, and remember the answer.
 
-    A plugin that ``-p no:recording`` switches off does not count. Call this after the initial conftests have been
-    loaded, because they may load such a plugin. Later conftests cannot load plugins.
+    A plugin that is disabled with ``-p no:recording`` is ignored. Call this after the initial conftests have been
+    loaded, because they can load such a plugin. Later conftests cannot load plugins.
     """
     found = any(
         plugin is not None and _is_other(name, plugin) for name, plugin in config.pluginmanager.list_name_plugin()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def add_requests(run: RunState, config: pytest.Config) -> None:
     """Add the misses of all tapes to the summary of ``run``.
 
-    In an audit, also add each answered request whose wording is the only difference from its recording.
+    In an audit, also add each answered request that differs from its recording only in its wording.
     """
     for result in run.context.tape_results:
         for missed in result.tape.missed_requests:

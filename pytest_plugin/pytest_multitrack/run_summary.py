@@ -10,17 +10,17 @@ from typing import Any
 
 @dataclass
 class RunSummary:
-    """The cassette results of one process, or of the whole run.
+    """The results of one process, or of the whole run, that concern cassettes.
 
     Args:
-        cassettes: The cassette path of each collected test, by node id.
-        played_positions: The positions of the interactions that were replayed, from 1, by the path of their cassette.
+        cassettes: A mapping from the node id of each collected test to the path of its cassette.
+        played_positions: A mapping from cassette paths to the positions of the replayed interactions, counted from 1.
         late_results: The results of tapes that were closed after the last test report, as plain data.
         late_violations: The name and the message of each violation that occurred after its test, or that belongs to
             no test.
         has_deselected: Whether tests were deselected.
         misses: The requests without a recording, as the plain data of ``multitrack.run_facts.ChangedRequest``.
-        audited: The requests that an audit found to differ, also as the plain data of ``ChangedRequest``.
+        audited: The requests that differ according to an audit, also as the plain data of ``ChangedRequest``.
         snapshots: The snapshots that differ from the received calls, as the plain data of
             ``multitrack.run_facts.ChangedSnapshot``.
     """

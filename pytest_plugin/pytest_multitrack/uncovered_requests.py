@@ -51,7 +51,7 @@ class _UncoveredRequests:
             f"{request.method} {url}\n"
             f"  write @pytest.mark.cassette above the test, and record it:\n"
             f"    {self._scope.record_hint}\n"
-            f"  or, if its requests may go live, set in pyproject.toml:\n"
+            f"  or, to send its requests without recording them, set in pyproject.toml:\n"
             f"    [tool.multitrack]\n"
             f'    ignore_hosts = ["{host}"]'
         )

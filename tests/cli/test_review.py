@@ -446,7 +446,7 @@ def test_a_path_is_ignored_in_all_snapshots(changed_snapshots, keys, words, igno
     assert decisions.words == {ids[name]: "accept" for name in words}
     assert decisions.list_ignored() == ignored
     assert next(waiting, None) is None
-    two = f"{ids['two']}  skipped: only Weather.day differs, which you chose to ignore"
+    two = f"{ids['two']}  skipped: the only difference is in Weather.day, which you chose to ignore"
     assert (two in shown) == keys.startswith("i2")
     assert decisions.settles(changed_snapshots[1]) == ("Weather.day" in ignored)
     whole = "whole calls differ, and only arguments of a call can be ignored; change the code, or accept the item"

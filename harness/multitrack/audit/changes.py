@@ -186,7 +186,7 @@ class _ChangeFinder:
             yield self._make_noise(difference, kinds, is_whole=False)
 
     def _find_versions(self, recorded: str, sent: str) -> tuple[str, ...]:
-        """Return the versions that differ between two strings. Empty if the strings also differ in other words."""
+        """Return the versions that differ between two strings. Empty if anything else differs, too."""
         before, after = split_tokens(recorded), split_tokens(sent)
         if len(before) != len(after):
             return ()

@@ -43,21 +43,22 @@ class Change:
     Args:
         kind: The kind of change.
         key: A value that is the same for all changes with the same cause.
-        where: The place in the request, as it is shown to the user.
+        where: The place in the request, in the words that the user sees.
         title: What changed, in one line, without the values if they vary.
         recorded: The recorded value. ``ABSENT`` if there is none.
         sent: The live value. ``ABSENT`` if there is none.
         path: The path of the value in the body. Empty if it has none.
         parts: The parts of two texts that stayed the same, were removed or were added. Empty for other values.
-        explanation: What changed in the tools, worded as in a miss. Empty if this is unknown.
+        explanation: What changed in the tools, in the same words as in the message of a miss. Empty if this is
+            unknown.
         noise: The kinds of values in the difference that change in each run, such as ``uuid``.
-        is_whole: Whether the whole value changes in each run, and not only a part of a longer text.
+        is_whole: Whether the whole value changes in each run. False if only a part of a longer text does.
         is_consequence: Whether the value comes from an earlier answer in the conversation, or from the result of an
             earlier call.
         is_word: Whether the recorded and the live value are single words, such as a model's name.
         versions: The versions of packages that differ.
         is_message: Whether the value is part of the conversation.
-        comes_with_client: Whether a new version of the client library may have caused the change.
+        comes_with_client: Whether a new version of the client library can be the cause of the change.
     """
 
     kind: Kind
@@ -96,7 +97,8 @@ class ChangeContext:
     """Facts about the run that help to classify a change.
 
     Args:
-        previous: The live bodies of the previous run that differed from their recordings, by test and position.
+        previous: The live bodies of the previous run that differed from their recordings. The keys are the test and
+            the position of the request.
         previous_counts: The number of requests that each test sent in the previous run.
         find_version: Returns the name of the installed package that has a given version.
         header_names: The names of the headers in any of the run's recordings.

@@ -1,7 +1,7 @@
-"""Find the requests of a test that differ from the recordings that answered them.
+"""Find the requests of a test that differ from the recordings that were replayed for them.
 
-Most requests equal their recordings. Therefore, the bytes are compared first, and canonical forms only if the bytes
-differ. Only requests that differ are redacted and parsed, because redaction and parsing take longer.
+Most requests equal their recordings. Therefore, the bytes are compared first. Canonical forms are compared only if
+the bytes differ. Redaction and parsing take longer than comparing, so they are only done for requests that differ.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _MAX_ID = 128
 
 
 class RequestComparer:
-    """A comparison of the requests of one process, test by test."""
+    """A comparison of the requests of one process. The requests of each test are compared together."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -95,8 +95,8 @@ class RequestComparer:
     ) -> Iterator[tuple[int, ObservedPair]]:
         """Yield the requests that differ from every recording that is still available in their cassette.
 
-        A recording is unavailable if it has answered a request that equals it. Requests that are not yielded count as
-        swapped or superseded.
+        If a recording has answered an equal request, it is no longer available. Requests that are not yielded are
+        counted as swapped or superseded.
         """
         differing_pairs = {id(pair) for _, pair in different}
         used = {(id(pair.cassette), pair.position) for pair in pairs if id(pair) not in differing_pairs}
@@ -207,9 +207,10 @@ class RequestComparer:
     def _classify_unused(
         self, cassette: ObservedCassette, unplayed: Sequence[int]
     ) -> tuple[dict[int, str], dict[int, str]]:
-        """Return two dictionaries: why recordings were not played, and which of their hosts no test called.
+        """Return two dictionaries, keyed by the position of a recording in the cassette.
 
-        Both dictionaries are keyed by the position of the recording in the cassette.
+        The first has the reason why each recording was not played. The second has the host of each recording whose
+        host no test called.
         """
         played = [cassette.recordings[position] for position in sorted(cassette.played)]
         hosts = {urlsplit(request.url).hostname for request in played}

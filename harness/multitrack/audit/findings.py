@@ -27,7 +27,7 @@ class Place:
 
     Args:
         change: The change in one of these requests, as an example.
-        requests: The requests, except those that only changed because an earlier request did.
+        requests: The requests, without those that differ only as a result of an earlier request's difference.
         values: The number of requests for each pair of a recorded and a live value.
         paths: The paths of the value in the bodies.
         formats: The formats of the live bodies, such as JSON.
@@ -57,7 +57,7 @@ class Finding:
         places: What changed, the most important change first.
         requests: The requests that changed.
         following: The number of later requests, in the same conversations, that only repeat the change.
-        clients: For each client library whose upgrade may be the cause, the recorded and the live version.
+        clients: For each client library whose upgrade can be the cause, the recorded and the live version.
     """
 
     places: list[Place]
@@ -169,7 +169,7 @@ def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
 
 
 def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]) -> bool:
-    """Return whether a change only exists because an earlier request in the same conversation changed."""
+    """Return whether a change is only the consequence of an earlier changed request in the same conversation."""
     if request.history is None or not seen:
         return False
     return change.key in seen or change.is_consequence

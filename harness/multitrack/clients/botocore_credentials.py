@@ -24,7 +24,7 @@ _is_creating: ContextVar[bool] = ContextVar("multitrack_bedrock_creating", defau
 
 
 def patches(botocore_session: ModuleType) -> list[Patch]:
-    """Patch botocore's sessions, unless the project replaced botocore with a fake."""
+    """Return the patches for botocore's sessions. Empty if the project replaced botocore with a fake."""
     session = getattr(botocore_session, "Session", None)
     own = getattr(session, "__dict__", ())
     wrappers = {"create_client": _wrap_create_client, "get_credentials": _wrap_get_credentials}

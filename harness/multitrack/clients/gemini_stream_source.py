@@ -45,7 +45,7 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     def begin(cls, converter: ResponseConverter[R], generator: Generator[R]) -> GeminiStreamSource[R]:
-        """Read the first response. The SDKs send the request, and raise its errors, only when this response is read."""
+        """Read the first response. This is when the SDKs send the request, and raise its errors."""
         first = list(islice(generator, 1))
         return cls(converter, generator, chain(first, generator))
 
@@ -99,7 +99,7 @@ class _PrependedChunk(AsyncIterator[R]):
 async def _close_generators(generator: AsyncGenerator[Any]) -> None:
     """Close ``generator`` and all generators that it reads from, down to the connection.
 
-    ``aclose`` would close the outermost generator only, and leave the others open until garbage collection.
+    ``aclose`` would close only the outermost generator, and leave the others open until garbage collection.
     Cancelling a read closes all of them.
     """
     while True:

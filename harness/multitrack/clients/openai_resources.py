@@ -1,4 +1,4 @@
-"""The resources of OpenAI's clients whose ``create`` accepts ``response_model``: Chat Completions and Responses.
+"""OpenAI's resources with a ``create`` method that accepts ``response_model``: Chat Completions and Responses.
 
 They extend the openai package's own resource classes, and replace the client's own instances.
 """

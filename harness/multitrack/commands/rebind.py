@@ -66,7 +66,7 @@ class RebindingPlan:
 def plan_rebinding(facts: RunFacts, tests: Sequence[str], settings: Settings) -> RebindingPlan:
     """Plan the replacement of recorded requests with the requests that the last run sent.
 
-    A request is only replaced if nothing but its wording changed.
+    A request is replaced if only its wording changed.
 
     Args:
         facts: The facts about the last run.
@@ -112,7 +112,7 @@ def _list_names(text: str, root: Path) -> Sequence[str]:
 
 
 def _format_run(names: Sequence[str], facts: RunFacts) -> str:
-    """Return the command that runs the test, file or folder that one of ``names`` refers to."""
+    """Return the command that runs the last test, file or folder in ``names`` that exists."""
     name = next((one for one in reversed(names) if (facts.root / one.partition("::")[0]).exists()), "")
     # a path is passed from pytest's root; without a path, the name is that of a fixture
     return facts.commands.run([name], *([] if "::" in name or not name else [name]))

@@ -43,7 +43,9 @@ def go_through(
         item = ignore_paths(listed, decided.list_ignored())
         if item is None:
             show("")
-            show(f"{listed.id}  skipped: only {', '.join(listed.paths)} differs, which you chose to ignore")
+            show(
+                f"{listed.id}  skipped: the only difference is in {', '.join(listed.paths)}, which you chose to ignore"
+            )
         key = for_all.get((listed.kind, listed.title))
         while item is not None and key is None:
             position = f"{number} of {len(items)}"

@@ -78,10 +78,10 @@ def parse_answer(body: bytes) -> WireAnswer | None:
 
 
 def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLookup = find_loaded) -> Models:
-    """Return the model of each tool in a request, by tool name.
+    """Return a mapping from the name of each tool in a request to the tool's model.
 
-    These are the models that this process offers with the request. If the process offers none, the models are found by
-    the import paths in the project's settings or in the cassette. The settings have priority.
+    These are the models that this process offers with the request. If the process offers none, the models are found
+    by the import paths in the project's settings or in the cassette. The settings have priority.
     """
     if interaction.offered_models:
         return interaction.offered_models
@@ -99,7 +99,7 @@ def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list
 
     Args:
         answer: The model's answer.
-        models: The models by tool name.
+        models: The model of each tool, keyed by the tool's name.
         offered: Whether ``models`` contains the model of every offered tool. If true, a call to any other tool is an
             error. If false, the result of such a call is unknown.
     """
@@ -143,7 +143,7 @@ class ResponseValidator:
     def result_fingerprints(self, interaction: Interaction) -> tuple[str, ...] | None:
         """Validate each call in a response, and return the fingerprints of the results.
 
-        Each call is validated twice. If the results differ, for example because a default is the current time, the
+        Each call is validated twice. If the results differ (for example, because a default is the current time), the
         fingerprint is ``UNKNOWN``.
         """
         first = self.validate(interaction)

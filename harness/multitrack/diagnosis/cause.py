@@ -109,14 +109,15 @@ class _CauseSearch:
     def _have_models_changed(self, then: ExchangeFingerprint, now: ExchangeFingerprint) -> bool:
         """Return whether it is certain that the current models return a different result for the same reply.
 
-        A cassette stores the result of each call. The known results are compared even if others are unknown.
+        The results of the calls are stored in the cassette. The known results are compared even if others are
+        unknown.
         """
         if None not in (then.models, now.models):
             return then.models != now.models
         return self.since is _CASSETTE and any(self._find_changed_results())
 
     def _find_changed_results(self) -> Iterator[tuple[CallResult, str]]:
-        """Yield the current results that differ from the recorded ones, with the recorded fingerprints."""
+        """Yield each current result that differs from the recorded one, with the fingerprint of the recorded one."""
         for interaction in self.answered:
             fingerprints, results = (
                 self.validator.result_fingerprints(interaction) or (),
@@ -189,7 +190,7 @@ class _CauseSearch:
         return f"same {unchanged} as when {self.since}"
 
     def _compare_recorded_calls(self) -> Diagnosis | None:
-        """Find the cause by comparing the recorded calls with the expected calls and with the received ones.
+        """Find the cause by comparing the recorded calls with both the expected and the received calls.
 
         Used if fingerprints are missing.
         """
@@ -217,7 +218,7 @@ class _CauseSearch:
         return Diagnosis("cause-unknown", text)
 
     def _format_locations(self) -> str:
-        """Return the classes and fields that changed, as far as they are known."""
+        """Return a colon and the changed classes and fields that are known. Empty if none are known."""
         found = dict.fromkeys(self._find_locations())
         return f": {_shorten_list(found)}" if found else ""
 
@@ -302,8 +303,8 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
     """Yield the fields whose values changed.
 
-    If the recorded result is not equal to the arguments of the call, the earlier values are unknown. In this case,
-    yield only the class.
+    The earlier values are known only if the recorded result was equal to the arguments of the call. Otherwise, yield
+    the name of the class instead.
     """
     if not isinstance(result.outcome, BaseModel):
         return

@@ -1,7 +1,7 @@
 """Fingerprints of a request, its reply and the models, computed when a snapshot or a cassette is written.
 
-A snapshot stores them in a comment: ``# request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e``. When a test fails, the
-fingerprint that differs shows which of the three changed.
+In a snapshot, they are stored in a comment: ``# request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e``. When a test
+fails, the fingerprint that differs shows which of the three changed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Import models by their paths, but only from the packages that the project allows.
 
 By default, the project's own packages are allowed. Importing a module runs its code, and anyone can write a cassette.
-A module that a cassette names is therefore imported only if its source defines the model, even if the module is in an
-allowed package.
+A path in a cassette is therefore checked first, even if its package is allowed: the module is imported only if its
+source defines the model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def format_toml_key(name: str) -> str:
 
 
 class ModelNotFound(MultitrackError):
-    """There is no model at an import path, or the project does not allow cassettes to name it."""
+    """There is no model at an import path, or the project does not allow cassettes to import it."""
 
 
 class ModelImporter:
@@ -43,12 +43,12 @@ class ModelImporter:
 
     Args:
         paths: The settings.
-        own_folders: The folders with the project's modules. If the settings allow no package, cassettes may name the
-            modules in these folders.
+        own_folders: The folders with the project's modules. If the settings allow no package, paths in cassettes can
+            lead to the modules in these folders.
 
     Attributes:
-        is_configured: Whether the settings name a package or a model.
-        suggested_packages: Modules that cassettes name but that may not be imported.
+        is_configured: Whether the settings contain a package or a model.
+        suggested_packages: Modules that appear in cassettes, but must not be imported.
         unknown_tools: Tools whose model is unknown.
     """
 
@@ -69,7 +69,7 @@ class ModelImporter:
             recorded_path: The import path in the cassette. The project's settings have priority.
 
         Raises:
-            ModelNotFound: The model is unknown, may not be imported, or cannot be imported.
+            ModelNotFound: The model is unknown, its import is not allowed, or the import failed.
         """
         path = self._paths.tools.get(tool, recorded_path)
         if path is None:
@@ -122,7 +122,7 @@ class ModelImporter:
         return PathFinder.find_spec(module_name.partition(".")[0], self._own_folders) is not None
 
     def add_test_folders(self, root: Path, tests: Iterable[str]) -> None:
-        """Make the modules next to ``tests`` importable, as pytest does.
+        """Make the modules next to ``tests`` importable in the same way as pytest does.
 
         ``tests`` are node ids relative to ``root``.
         """

@@ -25,8 +25,8 @@ REMOVED, ADDED, REQUEST_CHANGED = "removed", "added", "request changed"
 def compare_cassettes(before: Cassette, after: Cassette) -> tuple[InteractionDiff, ...]:
     """Return the interactions that differ, in the order of the new version, followed by the removed ones.
 
-    Interactions with equal requests are paired in order. The others are paired by URL, because their requests have
-    probably changed. Ids, times, and the text next to tool calls are ignored.
+    Interactions with equal requests are paired in order. The others are paired if their URLs are equal, because their
+    requests have probably changed. Ids, times, and the text next to tool calls are ignored.
     """
     olds, news = before.interactions, after.interactions
     pairs = dict(_pair(_make_keys(before), _make_keys(after), range(len(olds)), range(len(news))))

@@ -1,4 +1,4 @@
-"""Count how many of several live responses agree with the recorded one, field by field."""
+"""Count, for each field, how many of several live responses agree with the recorded one."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class _SampledField:
 def describe_agreement(answers: Sequence[ResponseDrift]) -> Iterator[str]:
     """Yield a line for each field of the recorded calls, and for each other property that changed.
 
-    A line says how many of ``answers`` agree with the recording, and how often each value was received. Answers that
-    could not be compared are not counted.
+    A line says how many of ``answers`` agree with the recording, and how often each value was received. The total
+    includes only answers that could be compared.
     """
     compared = [(answer, answer.calls) for answer in answers if answer.calls is not None]
     if not compared:

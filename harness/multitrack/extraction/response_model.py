@@ -44,8 +44,8 @@ def parse_response_model(response_model: object) -> tuple[type[BaseModel], ...]:
 def list_members(response_model: Any) -> tuple[Any, ...]:
     """Return the members of ``response_model`` if it has the usual form, ``Iterable[A | B]``; otherwise an empty tuple.
 
-    The members may be of any type. Every call to ``create`` needs them, and ``parse_response_model`` takes five times
-    as long.
+    The members can be of any type. This function is for ``create``, which needs the members for every call:
+    ``parse_response_model`` takes five times as long.
     """
     arguments: tuple[Any, ...] = getattr(response_model, "__args__", ())
     if len(arguments) != 1 or getattr(response_model, "__origin__", None) not in (Iterable, list):
@@ -123,7 +123,7 @@ def _response_model_error(given: object, reason: str, members: Sequence[Any]) ->
 
 
 def _format_type(form: Any) -> str:
-    """Format ``form`` as it is written in source code, without module names."""
+    """Format ``form`` like source code, but without the names of modules."""
     if form is ...:
         return "..."
     if form is types.NoneType:

@@ -48,7 +48,8 @@ class StreamSource(ABC):
 
 
 class ExtractionStream(Generic[T_co]):
-    """A streamed response as an iterator of validated models. Each is yielded as soon as its tool call is complete.
+    """A streamed response as an iterator of validated models. Each model is yielded as soon as its tool call is
+    complete.
 
     Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early, use ``with`` or ``async
     with``, or call ``close``. This closes the connection. After the last model, ``extraction`` is the complete
@@ -56,8 +57,8 @@ class ExtractionStream(Generic[T_co]):
 
     Raises:
         ExtractionError: If the response or one of its calls is invalid. It is raised after the last valid model. The
-            subclass says what is wrong, and ``calls`` has every call. With ``on_error="collect"``, the error is
-            stored in ``extraction.errors`` instead.
+            type of the error shows what is wrong, and its ``calls`` attribute has every call. With
+            ``on_error="collect"``, the error is stored in ``extraction.errors`` instead.
         StreamBroken: If the stream ended early or with an error, even with ``on_error="collect"``.
     """
 

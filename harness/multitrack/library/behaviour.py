@@ -85,7 +85,7 @@ class Behaviour:
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """The recorded tool calls, in order, as ``multitrack.decode`` returns them."""
+        """The recorded tool calls in order, with the same content as the calls from ``multitrack.decode``."""
         from multitrack import wires
 
         return wires.read_answer(self.body, self.wire_format).calls if self.body and self.status < 400 else ()

@@ -72,7 +72,7 @@ def find_problems(
         found: The cassettes.
         settings: The project's settings.
         now: The time from which the age is computed.
-        collect: Collects the project's tests. Only called if the cassettes name tests.
+        collect: Collects the project's tests. Called only if the cassettes contain names of tests.
     """
     readable: list[tuple[Path, Cassette]] = []
     for path in found:

@@ -1,4 +1,4 @@
-"""Values that are valid for a JSON Schema, such as the arguments of a tool call.
+"""Generate values that are valid for a JSON Schema, such as arguments for a tool call.
 
 The values depend only on the schema: equal schemas give equal values in every run.
 """

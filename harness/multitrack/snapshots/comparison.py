@@ -77,8 +77,8 @@ class ForbiddenCall:
 class CallComparison:
     """The result of ``compare_calls``.
 
-    Each expected or received call appears once, except a forbidden call that the test expects. That call is in
-    ``forbidden`` and also in ``unchanged``, ``changed`` or ``moved``.
+    Each expected or received call appears in one list. A forbidden call that the test expects appears in two: in
+    ``forbidden``, and in ``unchanged``, ``changed`` or ``moved``.
 
     Attributes:
         unchanged: The calls that were received as expected.
@@ -117,9 +117,10 @@ def compare_calls(
     Args:
         expected: The expected calls.
         received: The received calls.
-        ordered: Shorthand for ``options`` that only set ``ordered``.
+        ordered: Whether the order matters. Ignored if ``options`` is given.
         options: The options of the comparison.
-        values: For each received call, its Python values by path. Required if expected calls contain matchers.
+        values: For each received call, a mapping from paths to Python values. Required if expected calls contain
+            matchers.
     """
     options = options or (_ORDERED if ordered else _DEFAULT_OPTIONS)
     before = [options.drop_ignored(call) for call in expected]

@@ -133,7 +133,7 @@ def _format_id(call: SnapshotCall) -> str:
 
 @lru_cache(maxsize=1024)
 def format_callee(name: str) -> str:
-    """Return the name of a call, as a string literal if Python cannot parse it as a name."""
+    """Return the name of a call. If Python cannot parse it as a name, return a string literal."""
     try:
         expression = ast.parse(name, mode="eval").body
     except (SyntaxError, ValueError):

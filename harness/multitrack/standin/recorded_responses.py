@@ -63,7 +63,7 @@ def read_recorded_responses(path: Path) -> RecordedResponses:
     """Return the responses in the file at ``path``.
 
     Raises:
-        ScriptError: The file cannot be read or has a mistake. The message names the line.
+        ScriptError: The file cannot be read or has a mistake. The message contains the number of the line.
     """
     try:
         lines = path.read_text("utf-8").split("\n")

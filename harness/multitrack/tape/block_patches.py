@@ -23,10 +23,10 @@ class BlockPatches(Generic[B]):
 
     A library that is imported later is patched when it is imported.
 
-    Blocks nest, may close in any order, and apply to all threads.
+    Blocks can be nested, can close in any order, and apply to all threads.
 
     Attributes:
-        blocks: The open blocks, as they were passed to ``open_block``, in order.
+        blocks: The arguments of ``open_block`` for the blocks that are still open, in order.
     """
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class BlockPatches(Generic[B]):
 
         Args:
             block: An object that identifies this block. Blocks are compared by identity.
-            keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They
-                must do nothing while ``blocks`` is empty.
+            keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins.
+                They must have no effect if ``blocks`` is empty.
         """
         with self._lock:
             self.blocks.append(block)

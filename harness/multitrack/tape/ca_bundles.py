@@ -1,19 +1,19 @@
 """Load the certificates of certificate authorities (CAs) lazily while a cassette is being replayed.
 
 When a client is created, it loads the authorities that it trusts: ``OpenAI()`` spends 20 of its 24 ms on this. A
-replay never connects, so it does not need them. While a ``deferring`` block is open, an SSL context for clients
+replay never connects, so it needs no authorities. While a ``deferring`` block is open, an SSL context for clients
 therefore does not load the file. It only remembers which file to load, and loads it before its first handshake, or
 before its certificates are read. By then, the block may have ended.
 
 A context trusts the same authorities as without this module:
 
 - The first load of a file in a process is never deferred, so a missing or damaged file raises an error immediately.
-  Later loads are deferred if the file has not changed since. If the file changes or disappears before its deferred
-  load, the earlier content is loaded.
-- The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are not read later than usual.
+  Later loads are deferred if the file has not changed since the first one. If the file changes or disappears before
+  its deferred load, the earlier content is loaded.
+- The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are read at the usual time.
 - Each context loads its own certificates. Contexts share nothing.
-- Only a plain ``ssl.SSLContext`` for clients is deferred. Contexts for servers, and subclasses such as truststore's
-  or a project's own, load immediately.
+- Loading is deferred only for a plain ``ssl.SSLContext`` for clients. Contexts for servers, and subclasses such as
+  truststore's or a project's own, load immediately.
 
 One use is not supported: if a deferred context is assigned to the ``context`` of a socket that is already wrapped,
 the context has no authorities, and the handshake fails. Python documents that attribute for servers.
@@ -61,11 +61,11 @@ class _Bundle(NamedTuple):
 
 @contextmanager
 def deferring(*, keep_patches: bool = False) -> Iterator[None]:
-    """Within the block, SSL contexts load their certificate authorities only when they need them.
+    """Within the block, an SSL context loads its certificate authorities only when it needs them.
 
     Args:
-        keep_patches: Whether to leave ``ssl`` patched after the block, until a test without a tape begins. The
-            patches do nothing while no block is open.
+        keep_patches: Whether to leave ``ssl`` patched after the block, until a test without a tape begins. Outside a
+            block, the patches have no effect.
     """
     with _blocks.open_block(object(), keep_patches=keep_patches):
         yield
@@ -138,7 +138,7 @@ def _remember(path: str, *, is_default: bool = False) -> None:
     """Store the content of the file at ``path``, which was just loaded.
 
     If ``is_default``, the stored content is used only for later loads of the default file. OpenSSL ignores errors in
-    the default file, so its content may be invalid. Loading that file by its path must still fail.
+    the default file, so its content can be invalid. Loading that file by its path must still fail.
     """
     if (version := _read_version(path)) is None:
         return

@@ -150,12 +150,12 @@ class Replay:
     def at_pace(cls, recorded: Response, pace: str, accept_encoding: str | None = None) -> Replay:
         """Return the replay of ``recorded`` at a ``pace``, one of ``settings.PACES``.
 
-        If clients retry after the recorded status, the replay's headers ask them to wait for only one millisecond.
+        If the recorded status makes clients retry, the replay's headers ask them to wait for only one millisecond.
         With the pace ``recorded``, the headers are replayed unchanged.
 
-        The body is encoded as it was when it was received. There is one exception: if the recorded request accepted
-        the encoding, but the replaying client does not, the body is not encoded, because the client may lack the
-        library. ``accept_encoding`` is the header that the replaying client sends.
+        The body is sent in the encoding in which it was received. There is one exception: if the recorded request
+        accepted this encoding, and the replaying client does not, the body is sent unencoded, because the client
+        might have no library for the encoding. ``accept_encoding`` is the header that the replaying client sends.
         """
         recorded = _negotiate_encoding(recorded, accept_encoding)
         if pace == "recorded":
@@ -225,12 +225,12 @@ class ResponseRecorder(Protocol):
     """A recorder for the response to one request that the interceptor sends to the network.
 
     The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and finally either
-    ``record_end`` or ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives,
-    for example because its task is cancelled, the interceptor calls nothing but ``record_end("left")``.
+    ``record_end`` or ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives
+    (for example, because its task is cancelled), the interceptor only calls ``record_end("left")``.
     """
 
     def record_head(self, status: int, reason: str, headers: Headers) -> None:
-        """Record the status and the headers. Header names may have any case."""
+        """Record the status and the headers. Header names can have any case."""
 
     def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
         """Record a part of the body, still in its content encoding.
@@ -248,7 +248,7 @@ class ResponseRecorder(Protocol):
         Args:
             ending: How the response ended.
             trailers: Headers to add to those in the head.
-            error: The error that broke the response. None if the caller only learned that the connection was closed.
+            error: The error that broke the response. None if all that is known is that the connection was closed.
         """
 
     def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
@@ -317,7 +317,7 @@ class Router(Protocol):
         """
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return whether a raw socket may connect to ``host:port``.
+        """Return whether a raw socket is allowed to connect to ``host:port``.
 
         Interceptors need not ask about loopback addresses, which are always allowed.
         """

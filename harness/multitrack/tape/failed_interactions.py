@@ -21,9 +21,9 @@ def find_failed_interaction(
     earlier: Sequence[Interaction],
     make_key: Callable[[Interaction], MatchingKey] = lambda one: MatchingKey.from_request(one.request),
 ) -> str | None:
-    """Describe the first of ``interactions`` in which the request failed. ``None`` if there is none.
+    """Describe the first interaction in which the request failed. ``None`` if there is none.
 
-    A failure does not count if an equal request succeeded later, or if the test had recorded the same failure before.
+    A failure is ignored if an equal request succeeded later, or if the test had recorded the same failure before.
 
     Args:
         interactions: The new recording of a test.

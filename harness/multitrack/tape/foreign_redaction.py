@@ -1,7 +1,8 @@
 """Redact other recorders' cassettes, which contain everything that was sent and received.
 
-Clients receive the responses unchanged, with all headers, because tests may depend on any part of them. The list of
-kept headers applies only to Multitrack's own recordings. Everything that is matched, written or shown is redacted.
+Everything that is matched, written or shown is redacted. But clients receive the responses unchanged, because a test
+can depend on any part of them. This includes all headers: the list of kept headers is only for Multitrack's own
+recordings.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class DeferredResponse(Response):
         return getattr(response, name)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether ``other`` is an equal response. Either response may be deferred."""
+        """Return whether ``other`` is an equal response. Each of the two responses can be deferred."""
         return Response(**{field: getattr(self, field) for field in _FIELDS}) == other
 
     def __hash__(self) -> int:
@@ -64,7 +65,7 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_
         cassette: The cassette.
         normalizer: Normalizes requests, and knows the secrets.
         defers_responses: Whether to redact each response when it is first read. The metadata then lacks the
-            pseudonyms that only appear in responses.
+            pseudonyms that appear only in responses.
     """
     if not cassette.is_foreign:
         return cassette

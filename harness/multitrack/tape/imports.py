@@ -38,7 +38,7 @@ class ImportWatch(MetaPathFinder):
     def before_import(self, name: str, prepare: Callable[[], None]) -> None:
         """Call ``prepare`` once, before the top-level package ``name`` or a module in it is imported.
 
-        ``prepare`` may itself call ``before_import``.
+        ``prepare`` can itself call ``before_import``.
         """
         self._preparations[name] = prepare
         if self not in sys.meta_path:

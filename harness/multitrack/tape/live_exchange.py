@@ -95,7 +95,7 @@ class LiveExchange:
     def unreplayable_error(self) -> str | None:
         """The name of the error that prevented a response, if that error cannot be replayed.
 
-        ``None`` if a response arrived or may still arrive, or if the error can be replayed.
+        ``None`` if the error can be replayed, or if no error prevented a response.
         """
         if self._status or self._error is None or self._failure is not None:
             return None
@@ -113,10 +113,10 @@ class LiveExchange:
         return Response(_NO_RESPONSE, "", (), b"", "unanswered", failure=failure)
 
     def build_response(self) -> Response | None:
-        """Return the decoded response, as far as it arrived. ``None`` if there is nothing to store.
+        """Return the part of the response that arrived, decoded. ``None`` if there is nothing to store.
 
         An exchange that is still open gets the ending ``left``, as if its caller had stopped reading. A body that
-        cannot be decoded is stored as it arrived, with the header that names its encoding.
+        cannot be decoded is stored as received, with its ``content-encoding`` header.
         """
         if not self.has_response:
             if self._failure is None and self._ending is None:
@@ -160,7 +160,7 @@ class LiveExchange:
         return replace(response, chunks=self._measure_chunks(ends, response))
 
     def _has_whole_body(self, content: bytes) -> bool:
-        """Return whether ``content`` is the whole answer. The caller may have stopped reading after its last byte."""
+        """Return whether ``content`` is the whole answer. Some callers stop reading right after its last byte."""
         headers = dict(reversed(self._headers))
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(self._body.tell()) == headers["content-length"].strip()

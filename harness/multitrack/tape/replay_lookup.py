@@ -39,9 +39,10 @@ class ReplayLookup:
             make_key: Returns the matching key of a redacted request.
             filter_recorded: Applies the project's vcrpy filters to a recorded request.
             canonicalize_redacted: Returns the canonical form of a redacted live request.
-            find_mismatch: Called with a sent and a recorded request. Returns why the project's matchers reject the
-                recorded one, or ``None`` if they accept it. Leave it out if the project has no matchers.
-            allow_repeats: Whether the last of several equal recordings answers all further equal requests.
+            find_mismatch: Called with a sent and a recorded request. Returns the reason why the project's matchers
+                reject the recorded request, or ``None`` if they accept it. Leave ``find_mismatch`` out if the project
+                has no matchers.
+            allow_repeats: Whether the last of several equal recordings is found again for all further equal requests.
         """
         self.index = index
         self._make_key = make_key
@@ -98,7 +99,7 @@ class ReplayLookup:
         return self.find_rejection(sent, entry) is None
 
     def find_conversation(self, start: CanonicalRequest) -> ConversationCandidates | None:
-        """Return the recordings that may answer a streaming request. ``None`` if there are none.
+        """Return the recordings that can answer a streaming request. ``None`` if there are none.
 
         Args:
             start: The request without its messages.

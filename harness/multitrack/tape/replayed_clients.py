@@ -16,7 +16,7 @@ def creating(*, keep_patches: bool = False) -> Iterator[None]:
 
     Args:
         keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins.
-            Without an open block, the patches do nothing.
+            Without an open block, the patches have no effect.
     """
     with credentials.stand_in(keep_patches=keep_patches), ca_bundles.deferring(keep_patches=keep_patches):
         yield

@@ -148,8 +148,8 @@ class Settings:
         """Return these settings with ``options`` applied: lists are extended, and other values are replaced.
 
         Args:
-            options: The options by name.
-            source: Where the options come from, for messages.
+            options: The value of each option, keyed by the option's name.
+            source: The place where the options are set. It is shown in error messages.
 
         Raises:
             BadOption: An option is unknown, or a value has the wrong type.
@@ -188,7 +188,7 @@ class Settings:
         return _matches_url(url, dropped) and not _matches_url(url, kept)
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return whether a raw socket may connect to ``host:port``."""
+        """Return whether a raw socket is allowed to connect to ``host:port``."""
         return _matches(host, port, self.allow_hosts) or _matches(host, port, self.ignore_hosts)
 
 

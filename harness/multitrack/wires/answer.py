@@ -21,10 +21,10 @@ class WireAnswer:
         refusal: The model's refusal, or the provider's word for the filter that withheld the answer.
         error: The error that the provider sent instead of an answer or in the middle of a stream. If the finish
             reason reports a failure, that finish reason.
-        model: The model that the answer names.
+        model: The name of the model in the answer.
         usage: The provider's own usage object.
         is_complete: False if the answer ended before the provider had finished it.
-        has_cut_off_call: True if a length limit truncated the last call. The arguments of a truncated call may still
+        has_cut_off_call: True if a length limit truncated the last call. The arguments of a truncated call can still
             be valid JSON.
         is_truncated: True if a length limit truncated the answer.
     """

@@ -184,7 +184,7 @@ class _RecordedBlock:
         self.chunks: list[StreamChunk] = []
 
     def is_started_by(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether a start event with ``fields`` starts this block a second time."""
+        """Return whether a start event with ``fields`` is for this block, which is still open."""
         block_id = self._syntax.find_id(fields)
         if block_id is None or block_id != self._syntax.find_id(self.fields):
             return False

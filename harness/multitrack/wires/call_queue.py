@@ -71,7 +71,7 @@ class CallQueue(Generic[C]):
         return (*self._released, *(ToolCall(*fields, len(self._released) + n) for n, fields in enumerate(waiting)))
 
     def ordered_calls(self) -> list[C]:
-        """Return the streamed calls, in the same order as the tool calls that ``calls`` returns."""
+        """Return the streamed calls, in the same order as ``calls``."""
         return [*self._released_from, *(call for call in self._in_order() if not call.is_empty)]
 
     def _in_order(self) -> list[C]:

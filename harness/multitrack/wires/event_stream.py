@@ -116,7 +116,7 @@ def _parse_headers(content: bytes) -> dict[str, str]:
 
 
 def split_messages(content: bytes) -> list[bytes]:
-    """Return the messages of an event stream. The last one may be cut off."""
+    """Return the messages of an event stream. The last message can be incomplete."""
     messages = []
     while content:
         length = int.from_bytes(content[:4], "big")
@@ -154,7 +154,7 @@ def parse_message(message: bytes) -> ServerSentEvent | None:
 
 
 def rewrite_message(message: bytes, document: Mapping[str, Any]) -> bytes:
-    """Return a copy of ``message`` whose event is ``document``. ``message`` must be complete."""
+    """Return a copy of ``message`` with ``document`` as its event. ``message`` must be complete."""
     # A program that only decodes answers does not need this module.
     from multitrack.wires.json_rewriting import rewrite_json
 
@@ -175,7 +175,7 @@ def _encode_base64(text: str) -> str:
 
 
 def write_message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """Return one message of an event stream."""
+    """Return the bytes of one message in an event stream."""
     return _join_message(b"".join(_write_header(name, value) for name, value in headers.items()), payload)
 
 

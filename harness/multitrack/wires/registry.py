@@ -1,8 +1,8 @@
 """The registry of wire formats.
 
-A package in this folder registers its formats when it is imported. A client loads only its own format. A package is
-imported if one of its formats is looked up by name. All packages are imported if a document in an unknown format must
-be recognized.
+A package in this folder registers its formats when it is imported. To look up a format by its name, only the package
+with this format is imported, so a client loads no other provider's formats. To recognize a document in an unknown
+format, all packages are imported.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _locate(wire_format: WireFormat) -> tuple[str, str]:
 
 
 def find_format(wire: str) -> WireFormat | None:
-    """Return the wire format named ``wire``, which may end with ``.stream``. None if there is no such format."""
+    """Return the wire format with the name ``wire``, with or without ``.stream`` at the end. None if there is none."""
     name = wire.removesuffix(".stream")
     if name not in _formats:
         _load_package(name.partition(".")[0])
@@ -56,7 +56,7 @@ def find_format(wire: str) -> WireFormat | None:
 
 
 def get_format(wire: str) -> WireFormat:
-    """Return the wire format named ``wire``, which may end with ``.stream``.
+    """Return the wire format with the name ``wire``, with or without ``.stream`` at the end.
 
     Raises:
         ValueError: If no format has this name.
@@ -107,7 +107,8 @@ def has_end_mark(body: bytes) -> bool:
 def call_id_keys() -> tuple[str, ...]:
     """Return the ``WireFormat.call_id_key`` of all formats, with ``id`` last.
 
-    ``id`` is last because in a format with a different key, the ``id`` of an object may not be the id of the call.
+    ``id`` is last because in a format with a different key, the ``id`` of an object is not necessarily the id of the
+    call.
     """
     keys = {wire_format.call_id_key for wire_format in all_formats()}
     return (*sorted(keys - {"id"}), "id")
@@ -125,7 +126,7 @@ def sdks() -> dict[str, str]:
 
 
 def find_model_in_url(url: str) -> str | None:
-    """Return the model that the URL of a request names, or None if no format finds one."""
+    """Return the name of the model in the URL of a request, or None if no format finds a model there."""
     return next((model for wire_format in all_formats() if (model := wire_format.find_model_in_url(url))), None)
 
 

@@ -1,7 +1,7 @@
 """Parse server-sent events from bytes that arrive in chunks of any size.
 
 Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation with one exception:
-the last event counts even without the blank line after it, because several providers leave that line out.
+the last event does not need a blank line after it, because several providers leave that line out.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class StreamDecoder(ABC):
 
     @abstractmethod
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
-        """Return the calls that one parsed chunk completes."""
+        """Read one parsed chunk. Return the calls that it completes."""
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ from multitrack.tool_call import ToolCall
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """A function that a model may call: its name, its description, and the JSON schema of its arguments."""
+    """A function that a model can call: its name, its description, and the JSON schema of its arguments."""
 
     name: str
     description: str | None
@@ -27,7 +27,7 @@ class ToolResult(NamedTuple):
 
 
 class RequestSummary(NamedTuple):
-    """The model and the tool names in a request. The model is None if the body does not name it."""
+    """The names of the model and of the tools in a request. The model is None if the body does not contain its name."""
 
     model: str | None
     tools: tuple[str, ...]

@@ -20,8 +20,8 @@ def _list_names_by_version() -> Mapping[str, Collection[str]]:
 def find_installed_package(version: str, text: str) -> str | None:
     """Return the name of an installed package with this ``version``, or ``None`` if no package has it.
 
-    A number with two parts, such as 0.5, is not always a version. It counts as a version only if ``text`` also names
-    the package.
+    A number with two parts, such as 0.5, is not always a version. It is treated as a version only if ``text`` also
+    contains the name of the package.
     """
     if re.match(r"\d+\.\d", version) is None:
         return None

@@ -35,7 +35,7 @@ class PreviousRun:
 
     @property
     def is_comparable(self) -> bool:
-        """True if the project files that both runs imported have not changed since the previous run."""
+        """True if the project files that were imported in both runs did not change between them."""
         before = self._stored.get("sources", {})
         common = before.keys() & self._sources.keys()
         return bool(common) and all(before[file] == self._sources[file] for file in common)
@@ -51,7 +51,7 @@ class PreviousRun:
 
     @property
     def documents(self) -> Mapping[tuple[str, int], Any]:
-        """The live bodies of the previous run, by test and number of the request."""
+        """A mapping from a test and the number of its request to the live body in the previous run."""
         if not self.is_comparable:
             return {}
         return {(test, number): body for test, number, body in self._stored.get("requests", ())}

@@ -1,7 +1,7 @@
 """Observe which recorded request Multitrack's own replay chooses for each live request.
 
 By default, Multitrack chooses only a request with an equal body. With ``match_on``, or for tests that follow vcrpy's
-rules, the bodies may differ.
+rules, the bodies can differ.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Vertex AI's GenerateContent over REST and gRPC, as the stand-in implements it."""
+"""The stand-in's implementation of Vertex AI's GenerateContent, over REST and gRPC."""

@@ -4,10 +4,10 @@ Patches for the SDK or the framework in a top-level package are registered in on
 in ``multitrack/clients/<package>_credentials.py``, and a framework's are in this folder. When the package is
 imported, the plugin imports the files with its patches (``module_level_clients``).
 
-A stand-in is used only if the SDK finds no credential itself, and only while a ``stand_in`` block is open. The
-environment is never changed, because some tests are skipped unless it contains a key.
+A stand-in is used if a ``stand_in`` block is open and the SDK finds no real credential. Stand-ins are never added to
+the environment, because some tests are skipped if they find no key there.
 
-A client that was created with a stand-in may outlive the block. It works while a cassette is being replayed. At any
+A client that was created with a stand-in can outlive the block. It works while a cassette is being replayed. At any
 other time, its first request raises the SDK's own error for the missing credential.
 """
 
@@ -41,7 +41,7 @@ def register(trigger: str, patches: PatchFactory) -> None:
 
     Args:
         trigger: The module whose import triggers the patches.
-        patches: Returns the patches. It is called with the module, and may import what the patches need. The patched
+        patches: Returns the patches. It is called with the module, and can import what the patches need. The patched
             functions should use a stand-in only while ``is_active`` returns True.
     """
     _blocks.register(trigger, patches)
@@ -58,15 +58,16 @@ class _StandInBlock:
 def stand_in(*, live: bool = False, keep_patches: bool = False) -> Iterator[None]:
     """Within the block, create clients with a stand-in credential if they find no real one.
 
-    Open this block while test modules are imported and while a test's cassette is being replayed. Blocks nest, may
-    close in any order, and apply to all threads.
+    Open this block while test modules are imported and while a test's cassette is being replayed. Blocks can be
+    nested, can close in any order, and apply to all threads.
 
     Args:
-        live: Whether requests from clients created in the block may be sent (``--record``, ``--live``). If true,
-            Google's metadata server is asked before the stand-in is used: a client on a Google Cloud machine then gets
-            that machine's project. Asking takes three seconds if there is no such server. Default False.
-        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins. They do
-            nothing while no block is open. Default False.
+        live: Whether clients that are created in the block can send requests to the network (``--record``,
+            ``--live``). If true, Google's metadata server is asked before the stand-in is used: a client on a Google
+            Cloud machine then gets that machine's project. Asking takes three seconds if there is no such server.
+            Default False.
+        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins.
+            Outside a block, they have no effect. Default False.
     """
     _register_all()
     with _blocks.open_block(_StandInBlock(live), keep_patches=keep_patches):
@@ -79,12 +80,12 @@ def is_active() -> bool:
 
 
 def may_go_live() -> bool:
-    """Return whether requests from clients created now may be sent."""
+    """Return whether a client that is created now is allowed to send requests to the network."""
     return any(block.live for block in _blocks.blocks)
 
 
 def is_replaying() -> bool:
-    """Return whether a cassette answers the next request, so that a stand-in can be used."""
+    """Return whether the next request will be answered from a cassette, so that a stand-in can be used."""
     return getattr(active.current_tape(), "mode", None) == "replay"
 
 

@@ -46,8 +46,8 @@ class CassetteCache:
         """Create an empty cache.
 
         Args:
-            uses_journals: Whether recordings may be stored in a journal. The caller must then merge the journal at
-                the end of the run. Default False.
+            uses_journals: Whether recordings can be appended to journals. If true, the caller must merge the journals
+                at the end of the run. Default False.
         """
         self._uses_journals = uses_journals
         self._cassettes: dict[Path, _ReadCassette] = {}
@@ -97,7 +97,7 @@ class CassetteCache:
         return path.absolute() in self._own
 
     def uses_journal(self, path: Path) -> bool:
-        """Return whether recordings for the cassette at ``path`` may be appended to its journal."""
+        """Return whether recordings for the cassette at ``path`` can be appended to its journal."""
         return self._uses_journals and self.has_read(path)
 
     def find_written_texts(self, path: Path) -> KnownTexts:

@@ -18,8 +18,8 @@ from multitrack.tape.matching.matching_key import MatchingKey
 class CassetteMerger:
     """A cassette to which recordings are added one after the other.
 
-    The time to add a recording depends only on the interactions of its test. If it depended on all interactions of
-    the cassette, the time to merge the recordings of many tests would grow with the square of their number.
+    The time to add a recording depends on the interactions of its test, and not on the size of the cassette.
+    Otherwise, the time to merge the recordings of many tests would grow with the square of their number.
     """
 
     def __init__(self, cassette: Cassette) -> None:
@@ -44,10 +44,10 @@ class CassetteMerger:
     def replace(
         self, recorded: Sequence[Interaction], test: str | None, metadata: Mapping[str, Any], *, is_own: bool = False
     ) -> None:
-        """Add ``recorded`` instead of the interactions that ``test`` had recorded before.
+        """Add ``recorded``, and remove the interactions that ``test`` had recorded before.
 
-        Other tests' interactions stay. If ``test`` shared an interaction with other tests, it now belongs to the
-        other tests only.
+        Other tests' interactions stay. If ``test`` shared an interaction with other tests, it then belongs only to
+        the other tests.
 
         An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its request was
         recorded again. Otherwise, it would be replayed instead of the new interaction.

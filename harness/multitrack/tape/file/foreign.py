@@ -216,9 +216,9 @@ def _read_grpc_call(item: Any) -> Interaction:
 
 
 def _find_times(item: Mapping[str, Any]) -> list[datetime]:
-    """Return the time when ``item`` was recorded, if known, as a list.
+    """Return a list with the time when ``item`` was recorded. The list is empty if this time is unknown.
 
-    This is the time that the recorder stored or, if there is none, the ``date`` header of the response.
+    The recorder's own time is preferred to the ``date`` header of the response.
     """
     try:
         if time := item.get("recorded_at"):
@@ -275,7 +275,7 @@ def _decode(content: bytes, headers: Headers, name: str) -> tuple[bytes, str]:
     """Return the decoded ``content``, and the content encoding that was removed (empty if there was none).
 
     Raises:
-        ValueError: The body is a compression bomb. ``name`` (request or response) tells the user whose body it is.
+        ValueError: The body is a compression bomb. The message contains ``name``, which is "request" or "response".
         DecoderNotInstalled: The library for the encoding is not installed.
     """
     header = next((value for name, value in headers if name == "content-encoding"), None)

@@ -1,4 +1,4 @@
-"""Recognize bodies whose JSON is nested so deeply that neither Multitrack nor most clients can decode it."""
+"""Recognize bodies whose JSON is nested too deeply for Multitrack and for most clients."""
 
 from __future__ import annotations
 

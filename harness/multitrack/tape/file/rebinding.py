@@ -17,7 +17,7 @@ class Rebinding:
         recorded: The interaction as it was read from the cassette.
         body: The new body of the request, redacted.
         test: The test that sends the new body. ``None`` outside of any test.
-        pseudonyms: The pseudonyms that the new body may contain.
+        pseudonyms: The pseudonyms that the new body can contain.
     """
 
     recorded: Interaction
@@ -35,7 +35,7 @@ class Rebinding:
 def apply_rebindings(cassette: Cassette, rebindings: Iterable[Rebinding]) -> tuple[Cassette, Sequence[Rebinding]]:
     """Return ``cassette`` with the ``rebindings`` applied, and the rebindings whose interaction is not in the cassette.
 
-    If other tests share an interaction, they keep it, and only a copy gets the new request.
+    If an interaction also belongs to other tests, they keep it, and a copy of it gets the new request.
     """
     interactions, lost = list(cassette.interactions), []
     words = set(cassette.placeholders)

@@ -1,4 +1,4 @@
-"""Read and write complete cassette files. A lock protects a cassette that several processes may write.
+"""Read and write complete cassette files. A lock protects a cassette that several processes can write.
 
 Recordings for a large cassette are first appended to its journal, see ``journal``. Everything that reads a cassette
 uses this module, which merges the journal first.
@@ -38,7 +38,7 @@ class RecordingCache(Protocol):
         """Return the ``KnownTexts`` of the cassette at ``path``, which this process is about to write."""
 
     def uses_journal(self, path: Path) -> bool:
-        """Return whether recordings for the cassette at ``path`` may be appended to its journal."""
+        """Return whether recordings for the cassette at ``path`` can be appended to its journal."""
 
 
 class _NoCache:
@@ -79,10 +79,10 @@ def read_content(path: Path) -> bytes | None:
 
 
 def merge_journal(path: Path, cache: RecordingCache | None = None) -> None:
-    """Merge the recordings in the journal of the cassette at ``path`` into the cassette, if there are any.
+    """Merge the journal of the cassette at ``path`` into the cassette. Do nothing if there is no journal.
 
-    If the cassette was replaced with one from another recorder, the recordings stay in the journal, because only a
-    tape can redact such a cassette. The next recording merges them.
+    If the cassette was replaced with a cassette from another recorder, the recordings stay in the journal, because
+    only a tape can redact such a cassette. The next recording merges them.
 
     Raises the same errors as ``read_content``.
     """
@@ -179,7 +179,7 @@ def save_recording(
 ) -> None:
     """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording from the same test.
 
-    If the cassette is large, the recording may be in its journal afterwards, and not yet in the cassette.
+    If the cassette is large, the recording can be appended to its journal instead. It is then merged later.
 
     Raises the same errors as ``read`` and ``write``.
     """

@@ -1,8 +1,8 @@
 """Normalize the protobuf JSON of Vertex AI's messages.
 
-Clients may write the same message in several ways (https://protobuf.dev/programming-guides/json/):
+Clients can write the same message in several ways (https://protobuf.dev/programming-guides/json/):
 
-- enums by number, or by name in upper or lower case
+- enums as numbers, or as names in upper or lower case
 - 64-bit integers as strings or as numbers
 - fields in camel case or in snake case
 

@@ -13,7 +13,7 @@ from multitrack.tape.interceptors import http1
 class HttpResponseListener:
     """A listener that records one response by parsing the bytes that arrive on its connection.
 
-    It ignores bytes after the end of the response, because the connection may be used for another request.
+    It ignores bytes after the end of the response, because the connection can be used again for another request.
 
     Args:
         recording: Receives the parsed response.
@@ -55,10 +55,9 @@ class HttpResponseListener:
             self._recording.record_end(trailers=self.parser.trailers)
 
     def end_connection(self, error: BaseException | None) -> None:
-        """Record that the connection ended.
+        """Record that the connection ended. Do nothing if the response had not started.
 
-        If the response had not started, this method records nothing. In that case, call ``fail`` with the error that
-        the client raises.
+        If it had not started, call ``fail`` instead, with the error that the client raises.
 
         Args:
             error: The reason; None if the server closed the connection.

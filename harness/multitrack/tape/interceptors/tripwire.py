@@ -1,9 +1,9 @@
-"""The tripwire, which blocks sockets that would bypass the tape and leave this machine.
+"""The tripwire, which blocks connections to other machines that would bypass the tape.
 
 The tripwire patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also
 patches the methods that send data, to block two kinds of traffic:
 
-- datagrams, which may carry HTTP/3
+- datagrams, which can carry HTTP/3
 - HTTP/1 requests over a socket that was connected before the tape opened
 
 Other data on a connected socket is allowed, because connections to databases, debuggers and workers stay open for a
@@ -66,7 +66,7 @@ def fail_connections(error: Exception) -> Iterator[None]:
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for ``socket``.
 
-    They replace both methods that connect, all methods that send a datagram, and the lookup of a host's address.
+    They replace ``connect`` and ``connect_ex``, all methods that send data, and the lookup of a host's address.
     """
     names = _HostNames()
     # a mock may have replaced `module.socket`, but it uses the real class to send anything to the network
@@ -116,7 +116,7 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 
 
 class _HostNames:
-    """The host names that were looked up, by address.
+    """A dictionary from each address to the host names that were looked up for it.
 
     The names are needed because clients connect to addresses, but users allow names.
     """
@@ -244,7 +244,7 @@ def _parse_address(sock: socket.socket, address: Any) -> tuple[str, int] | None:
 
 
 def check_connection(tape: Router, names: Sequence[str], port: int) -> LiveCall | None:
-    """Check whether a socket may connect to a host. If it may not, report an error to ``tape`` and return the error.
+    """Check whether a socket is allowed to connect to a host. If not, report an error to ``tape`` and return the error.
 
     Args:
         tape: The open tape; the test fails because of the reported error, even if the code under test catches it.

@@ -1,8 +1,9 @@
 """Refuse the requests of urllib3-future, which Multitrack cannot record.
 
-urllib3-future is a fork of urllib3, and niquests requires it. By default, installing the fork replaces the ``urllib3``
-package, so requests, botocore and other clients use the fork, too. The fork shares only class names with urllib3: it
-speaks HTTP/1.1, 2 and 3, and its connections do not use ``http.client``.
+urllib3-future is a fork of urllib3, and niquests requires it. By default, installing the fork replaces the
+``urllib3`` package, so requests, botocore and other clients use the fork, too. The classes of the fork have the same
+names as urllib3's, but work differently: the fork speaks HTTP/1.1, 2 and 3, and its connections do not use
+``http.client``.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 def _format_message(module: ModuleType, host: str, port: int) -> str:
     location = join_host_and_port(host, port)
     reason = (
-        "urllib3-future replaced urllib3 when it was installed, for example with niquests, so requests and other\n"
-        "  packages now use it\n"
+        "urllib3-future, a dependency of niquests, replaced urllib3 when it was installed\n"
+        "  requests and other packages now use urllib3-future, too\n"
         "  to bring urllib3 back:\n"
         "    pip uninstall --yes urllib3-future\n"
         "    pip install --force-reinstall urllib3\n"
         if module.__name__.startswith("urllib3.")
-        else "use another client in tests with a cassette, for example requests or httpx\n"
+        else "in tests with a cassette, use another client such as requests or httpx\n"
     )
     return (
         f"{location}: blocked a request of urllib3-future, which Multitrack cannot record\n"

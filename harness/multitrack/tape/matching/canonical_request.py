@@ -13,12 +13,12 @@ from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 
 @dataclass(frozen=True, slots=True)
 class CanonicalRequest:
-    """A live request, in its canonical form for the comparison with recordings.
+    """The canonical form of a live request, for the comparison with recordings.
 
     Args:
         request: The redacted request, which can be recorded.
-        key: Its matching key.
-        pseudonyms: The pseudonyms that it may contain.
+        key: The matching key of the request.
+        pseudonyms: The pseudonyms that the request can contain.
     """
 
     request: Request
@@ -48,5 +48,5 @@ class Canonicalizer:
         return CanonicalRequest(request, self.rules.make_key(request, pseudonyms), pseudonyms)
 
     def make_recorded_key(self, request: Request, pseudonyms: Collection[str]) -> MatchingKey:
-        """Return the matching key of a recorded ``request`` that may contain ``pseudonyms``."""
+        """Return the matching key of a recorded ``request`` that can contain ``pseudonyms``."""
         return self.rules.make_key(self.normalizer.filter_recorded(request), pseudonyms)

@@ -1,4 +1,4 @@
-"""JSON paths that name the parts of a document to ignore.
+"""JSON paths that select the ignored parts of a document.
 
 These steps of https://www.rfc-editor.org/rfc/rfc9535 are supported:
 

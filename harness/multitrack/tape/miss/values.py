@@ -16,8 +16,8 @@ RECORDED, SENT = "recorded:", "sent:"
 def format_difference(difference: Difference, indent: int) -> Iterator[str]:
     """Yield the lines that show the two values of ``difference``. The caller indents them by ``indent`` columns.
 
-    Values that fit are printed as a whole. For two long strings, only the part around the first difference is
-    printed, with carets below the words that changed.
+    Short values are printed completely. For two long strings, only the part around the first difference is printed,
+    with carets below the words that changed.
     """
     before, after = difference.recorded, difference.sent
     room = WIDTH - indent - len(RECORDED) - 1

@@ -1,4 +1,4 @@
-"""Recognize long base64 data, such as an image. Some of its characters may look like a secret by chance.
+"""Recognize long base64 data, such as an image. By chance, a part of it can look like a secret.
 
 The URL-safe alphabet of base64 contains ``-``. Data in this alphabet often looks like an API key, because keys begin
 with ``sk-`` or ``pa-``.

@@ -3,11 +3,11 @@
 If a model repeats a secret in a streamed response, the secret arrives in pieces. No piece looks like a secret. All
 pieces of a string are therefore redacted together.
 
-The events are one of these:
+An event is one of these:
 
-- the ``data:`` of server-sent events, as JSON or plain text
-- the lines of a JSON Lines body
-- the items of a JSON array
+- the ``data:`` of a server-sent event, as JSON or plain text
+- a line of a JSON Lines body
+- an item of a JSON array
 
 The list of tokens with their log probabilities (``logprobs``) also contains text in pieces. This is true even for an
 answer that is not streamed.
@@ -39,8 +39,7 @@ _Visit: TypeAlias = Callable[["_Place", str, Any, Any], None]
 def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
     """Redact the strings in ``text`` that a stream splits across several events.
 
-    The pieces of a string are joined for the search. The result is ``text`` itself if it is not a stream, or if no
-    secret is split.
+    The pieces of a string are joined for the search. If there is nothing to redact, ``text`` itself is returned.
     """
     body = text.lstrip(_BLANK)
     if len(body) < len(text):
@@ -86,7 +85,7 @@ class _Place:
 
 
 class _Documents:
-    """The documents of one stream. Only one document is kept in memory at a time, because a stream may be long."""
+    """The documents of one stream. Only one document is kept in memory at a time, because a stream can be long."""
 
     def __init__(self) -> None:
         self._root = _Place()

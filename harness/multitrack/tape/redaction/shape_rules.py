@@ -120,7 +120,7 @@ def compute_entropy(text: str) -> float:
 
 
 class ShapeRule:
-    """A rule that recognizes one kind of secret by its shape, for example an API key by its prefix."""
+    """A rule that recognizes one kind of secret by its shape, such as the prefix of an API key."""
 
     def __init__(
         self,
@@ -137,12 +137,12 @@ class ShapeRule:
 
         Args:
             name: The name of the rule.
-            pattern: The shape, as a regular expression. If it has groups, the first one is the secret.
+            pattern: The shape, as a regular expression. If it has groups, the first group is the secret.
             entropy: The lowest entropy of a secret, in bits per character.
             allowed: Patterns of strings that have this shape but are not secrets.
             allowed_words: Words that no secret contains.
             check: Receives the part of a string after ``beginning``, and returns whether the string can be a secret.
-                None if any string can be.
+                None to accept every string.
             beginning: The fixed beginning of the secret. Empty for gitleaks rules.
         """
         self.name = name

@@ -19,7 +19,7 @@ class UnanswerableRequestError(Exception):
 
 
 class AnswerSource(Protocol):
-    """A source of answers that does not compare requests with recorded ones."""
+    """A source of answers that are chosen without a comparison of requests."""
 
     def answer(self, request: Request) -> Interaction:
         """Return the interaction whose response answers ``request``.

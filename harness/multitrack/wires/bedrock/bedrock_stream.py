@@ -32,8 +32,8 @@ class BedrockStreamDecoder(StreamDecoder):
 
     An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
 
-    No event counts as the end of the stream. If one did, a client would stop reading before the end of the body, and
-    would have to close the connection.
+    No event is treated as the end of the stream. Otherwise, a client would stop reading before the end of the body,
+    and would have to close the connection.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class BedrockStreamDecoder(StreamDecoder):
         return self._last_by_index.get(index)
 
     def is_after_gap(self, index: int) -> bool:
-        """Return whether a block with a lower index than ``index`` may still arrive."""
+        """Return whether a block with a lower index than ``index`` can still arrive."""
         while self._first_missing_index in self._last_by_index:
             self._first_missing_index += 1
         return self._stop_reason is None and index > self._first_missing_index

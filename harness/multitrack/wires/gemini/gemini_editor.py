@@ -69,7 +69,7 @@ def _edit(
         before: The recorded answer.
         documents: The chunks of the recorded answer, or a single document if it is not streamed.
         candidates: For each candidate, its entries in ``documents``. The candidates are in decoding order.
-        is_stream: Whether a call may be split into several parts.
+        is_stream: Whether a call can be split into several parts.
     """
     changes_calls = not have_same_calls(answer.calls, before.calls)
     if not candidates and (answer.text or changes_calls or answer.finish_reason != before.finish_reason):

@@ -114,7 +114,7 @@ class _Choice:
         self._first_missing_index = 0
 
     def is_after_gap(self, index: int) -> bool:
-        """Return whether a call with a lower index than ``index`` may still arrive."""
+        """Return whether a call with a lower index than ``index`` can still arrive."""
         while self._first_missing_index in self._last_by_index:
             self._first_missing_index += 1
         return not self.has_ended and index > self._first_missing_index

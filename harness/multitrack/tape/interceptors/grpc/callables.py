@@ -59,12 +59,12 @@ def channels() -> Channels:
 
 
 def channel_target(channel: Any) -> str:
-    """Return the target of a synchronous channel, as the caller wrote it."""
+    """Return the target that the caller passed when it created a synchronous channel."""
     return _decode(channel._channel.target())
 
 
 def asyncio_channel_target(channel: Any) -> str:
-    """Return the target of an asyncio channel, as the caller wrote it."""
+    """Return the target that the caller passed when it created an asyncio channel."""
     return asyncio_target(channel._channel)
 
 
@@ -80,7 +80,7 @@ def multi_callables() -> Callables:
 
 
 def target(callee: Any) -> str:
-    """Return the target of the channel, as the caller wrote it."""
+    """Return the target that the caller passed when it created the channel."""
     return _decode(callee._target)
 
 
@@ -141,7 +141,7 @@ class AioCallArguments:
         named: The keyword arguments.
 
     Attributes:
-        by_name: All arguments, by name.
+        by_name: All arguments, keyed by their names.
     """
 
     def __init__(self, names: Iterable[str], positional: tuple[Any, ...], named: Mapping[str, Any]) -> None:
@@ -189,7 +189,7 @@ _CHANNEL_SIZE = _HEADER_SIZE + 4 * _POINTER_SIZE
 
 
 def asyncio_target(channel: Any) -> str:
-    """Return the target of an asyncio channel, as the caller wrote it. ``channel`` is the channel's Cython object."""
+    """Return the target that the caller passed when it created ``channel``, the Cython object of an asyncio channel."""
     if hasattr(channel, "target"):
         return _decode(channel.target)
     # older versions store the target without an attribute for it
