@@ -125,8 +125,8 @@ def _run_pytest(
 def _find_isolation_command() -> Sequence[str]:
     """Return the command prefix that runs a command without network access.
 
-    Empty if the operating system does not permit isolation. The command is then offline only because every request is
-    replayed.
+    Empty if the operating system does not permit isolation. The command then has network access, but sends nothing,
+    because every request is replayed.
     """
     if (unshare := shutil.which("unshare")) is None:
         return ()
@@ -158,18 +158,19 @@ def _compare(committed: Mapping[str, Cassette], recorded: Mapping[str, Cassette]
     if committed.keys() != recorded.keys():
         differing = ", ".join(sorted(committed.keys() ^ recorded.keys()))
         raise DemoFailed(
-            f"the committed and the new cassettes are not the same files; only one side has {differing}; "
+            f"the names of the new cassettes differ from the names of the committed cassettes: {differing}; "
             "record the examples again"
         )
     for name, cassette in recorded.items():
         if _read_calls(committed[name]) != _read_calls(cassette):
             raise DemoFailed(
-                f"the committed cassette {name} has different calls than the new one; record the examples again"
+                f"the calls in the committed cassette {name} differ from the calls in the new cassette; "
+                "record the examples again"
             )
 
 
 def _read_calls(cassette: Cassette) -> list[ToolCall]:
-    """Return the calls in a cassette, with sorted argument names, because protobuf does not keep their order."""
+    """Return the calls in a cassette. Sort the arguments, because protobuf does not keep their order."""
     bodies = [interaction.response.body for interaction in cassette.interactions]
     return [
         replace(call, id=None, arguments=json.dumps(json.loads(call.arguments or "{}"), sort_keys=True))

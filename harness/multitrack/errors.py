@@ -6,7 +6,7 @@
     └── MultitrackError            a response, a file or an option is invalid
         ├── ExtractionError        a response has no valid models, or has invalid calls
         │   ├── NoToolCalls        the response has no tool calls
-        │   ├── UnknownTool        a call names a tool that was not offered
+        │   ├── UnknownTool        the model called a tool that was not offered
         │   ├── InvalidArguments   the arguments of a call do not match its model
         │   ├── TruncatedResponse  a length limit truncated the response
         │   ├── Refusal            the model refused, or a filter blocked the response
@@ -75,7 +75,7 @@ class NoToolCalls(ExtractionError):
 
 
 class UnknownTool(ExtractionError):
-    """A call names a tool that was not offered.
+    """The model called a tool that was not offered.
 
     Args:
         message: The message of the error.
@@ -205,9 +205,10 @@ class SecretInCassette(MultitrackError):
 
 
 class NetworkBlocked(MultitrackError, RuntimeError):
-    """A test tried to connect although its network is blocked. The message names the host and the test.
+    """A test tried to connect although its network is blocked. The message shows the host and the test.
 
-    Unlike a ``LiveCall``, it is an ``Exception``, so that a test can check how code handles a missing network.
+    ``NetworkBlocked`` is an ``Exception``, unlike ``LiveCall``, so that a test can check how code handles a missing
+    network.
     """
 
 
@@ -226,8 +227,8 @@ class TapeViolation(BaseException):
 
     Attributes:
         frames: The frames of the user's code that sent the request, outermost first. Empty if they are unknown.
-        finding: A description of the problem that does not name the test. Violations with the same finding are reported
-            together. Empty if there is no description.
+        finding: A description of the problem, without the name of the test. Violations with the same finding are
+            reported together. Empty if there is no description.
     """
 
     frames: Sequence[FrameSummary] = ()

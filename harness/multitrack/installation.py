@@ -14,8 +14,8 @@ _EXTRA = re.compile(r"extra\s*==\s*['\"](?P<name>[\w-]+)['\"]")
 def find_install_command(extra: str) -> str:
     """Return the command that installs the missing packages of ``extra``, or all of its packages if none is missing.
 
-    The command names the packages and not the extra, because Multitrack may have been installed from a folder, a wheel
-    or a repository. ``pip install 'multitrack[…]'`` would look for Multitrack on an index.
+    The command lists the packages instead of the extra, because Multitrack may have been installed from a folder, a
+    wheel or a repository. ``pip install 'multitrack[…]'`` would then look for Multitrack on an index.
     """
     requirements = list(dict.fromkeys(_list_requirements(extra)))
     missing = [requirement for requirement in requirements if not _is_installed(requirement)]

@@ -48,7 +48,7 @@ class ShellCommands:
         """Return the pytest command for ``tests``.
 
         Args:
-            tests: Node ids. Other names are left out, for example names of fixtures, because pytest does not accept
+            tests: Node ids. Other names, such as names of fixtures, are left out, because pytest does not accept
                 them. Without any node id, the command runs all tests.
             arguments: Additional options.
         """

@@ -7,7 +7,7 @@ def _skip_assertion_rewriting() -> None:
     """Make pytest import Multitrack's modules without rewriting their assertions.
 
     pytest rewrites every module of a distribution that has a plugin, and ignores the byte code that pip compiled.
-    Rewriting adds a fifth of a second to each start if Python may not write byte code.
+    Rewriting adds a fifth of a second to each start if Python cannot write byte code.
     """
     for finder in sys.meta_path:
         rewritten = getattr(finder, "_must_rewrite", None)  # a private name of pytest's hook

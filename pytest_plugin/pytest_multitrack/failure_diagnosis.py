@@ -27,12 +27,12 @@ class PhaseFailure(NamedTuple):
 
 
 def fingerprint_results(config: pytest.Config, interaction: Interaction) -> tuple[str, ...] | None:
-    """Return the fingerprints of a response's validated results, as a cassette stores them."""
+    """Return the fingerprints of a response's validated results, for the cassette."""
     return _response_validator(config).result_fingerprints(interaction)
 
 
 def format_fingerprints(config: pytest.Config, tapes: Sequence[Tape]) -> str:
-    """Return the fingerprints of all exchanges so far, as a snapshot stores them."""
+    """Return the fingerprints of all exchanges so far, as text for a snapshot."""
     from multitrack.diagnosis import cause, fingerprints
 
     return fingerprints.format_fingerprints(cause.current_fingerprints(tapes, _response_validator(config)))
@@ -45,7 +45,7 @@ def add_diagnosis(
     config: pytest.Config,
     comparison: tuple[object, object] | None,
 ) -> PhaseFailure:
-    """Add a first line to the failed ``report``. It names the layer that changed.
+    """Add a first line to the failed ``report``. The line says which layer changed.
 
     If the tapes have a violation that has not been raised yet, the line shows the violation instead, because later
     errors follow from it. This happens if a subtest had the violation, or if the test has no tape of its own.
@@ -105,7 +105,7 @@ def _diagnose(
 
 
 def find_changed_models(config: pytest.Config, violation: TapeViolation, tapes: Sequence[Tape]) -> Diagnosis | None:
-    """Return the models whose change caused ``violation``. None if it has a different cause, or an unknown one."""
+    """Return the models whose change caused ``violation``. None if the cause is different or unknown."""
     from multitrack.errors import CassetteMiss
 
     if not isinstance(violation, CassetteMiss) or not any(tape.played for tape in tapes):

@@ -1,7 +1,8 @@
 """Before a run that records without selecting tests, print how many tests send requests to the network.
 
 With pytest-xdist, only the workers know which tests use a cassette. Each worker writes the number of these tests to a
-file. It cannot send the number to the controller, because a worker can only send test names before the first test.
+file. It cannot send the number to the controller, because before the first test, a worker can send nothing but the
+names of the collected tests.
 """
 
 from __future__ import annotations

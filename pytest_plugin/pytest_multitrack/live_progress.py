@@ -115,7 +115,7 @@ class LiveProgress:
 
 
 def _can_place_bar(config: pytest.Config) -> bool:
-    """Return whether the run's output goes to a terminal, and only pytest writes there."""
+    """Return whether the run's output goes to a terminal to which only pytest writes."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     option = config.option
     others_write = (

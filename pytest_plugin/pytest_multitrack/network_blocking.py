@@ -1,6 +1,7 @@
 """Block the network in tests: for the whole run, or with the ``block_network`` marker.
 
-Every run imports this module. Modules that only a test with a blocked network needs are imported inside the functions.
+This module is imported in every run. Modules that are needed only for a test with a blocked network are imported
+inside the functions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Remove secrets from everything that pytest prints or that plugins write to reports.
+"""Remove secrets from the output of pytest and from the reports that plugins write.
 
 ``OutputRedactor`` is the only place that does this. ``output_hooks`` calls it with the objects that pytest passes to
 its hooks: reports, warnings, and pytest's own errors. The redactor changes these objects.
@@ -41,7 +41,7 @@ _MAX_CHARACTERS = 200_000
 class OutputRedactor:
     """The redactor that removes secrets from the output of one process of a run.
 
-    It recognizes secrets by their value or by their shape. Project and region names are only replaced in the output
+    It recognizes secrets by their value or by their shape. Project and region names are replaced only in the output
     of tests with a tape.
     """
 
@@ -64,7 +64,7 @@ class OutputRedactor:
         """Add secrets that must be removed from the output.
 
         Args:
-            variables: Environment variables. A name may have several values.
+            variables: Environment variables. A name can have several values.
             secrets: The values of secrets.
             tapes: The redactors of the running test's tapes.
         """
@@ -126,7 +126,7 @@ class OutputRedactor:
     # reports
 
     def are_clean(self, results: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether the ``results`` of tapes contain only names of tests and cassettes, and no secrets."""
+        """Return whether the ``results`` of tapes contain only the names of tests and cassettes, without secrets."""
         if any(value for result in results for name, value in result.items() if name not in PLAIN_FIELDS):
             return False
         names = "\n".join(f"{result['test']}\n{result['tape']}" for result in results)
@@ -142,7 +142,7 @@ class OutputRedactor:
 
         Args:
             report: The report of a phase, of a subtest, or of a collection.
-            texts: The attributes of the report that may hold text from the test.
+            texts: The attributes of the report that can hold text from the test.
             error: The exception that the report describes, if it is known. The local variables in its frames show which
                 secrets pytest has printed in part.
         """
@@ -177,7 +177,7 @@ class OutputRedactor:
 
         Args:
             value: A string, a container of strings, or pytest's representation of an error.
-            may_be_cut: Whether strings may be truncated within a secret.
+            may_be_cut: Whether a string can end in the middle of a secret because it was truncated.
         """
 
         def redact(part: Any) -> Any:
@@ -206,7 +206,7 @@ class OutputRedactor:
         return redact(value)
 
     def _learn_frames(self, error: BaseException) -> None:
-        """Learn the secrets in the local variables of ``error``'s frames. pytest may print these shortened."""
+        """Learn the secrets in the local variables of ``error``'s frames. pytest can print these secrets shortened."""
         self._add_secrets(self._by_shape.find_secrets("\n\n".join(_list_texts(error))))
 
     # everything else
@@ -243,7 +243,7 @@ class OutputRedactor:
 
 
 def _redact_lines(lines: list[str], redact: Callable[[str], str]) -> list[str]:
-    """Redact ``lines`` as one string, because a secret may have several lines."""
+    """Redact ``lines`` as one string, because a secret can span several lines."""
     if any("\n" in line for line in lines):
         text = "".join(lines)
         redacted = redact(text)

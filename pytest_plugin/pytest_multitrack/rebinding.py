@@ -13,9 +13,9 @@ from pytest_multitrack import flags
 
 
 def find_rebinding(config: pytest.Config) -> Callable[[Path], AbstractContextManager[None]] | None:
-    """Return a function that saves a cassette's old content for ``multitrack undo`` while a run changes the cassette.
+    """Return a function that keeps the old content of a cassette that the run changes.
 
-    Returns ``None`` without ``--calls-rebind``.
+    ``multitrack undo`` restores this content. Returns ``None`` without ``--calls-rebind``.
 
     Raises:
         pytest.UsageError: Another flag contradicts ``--calls-rebind``.

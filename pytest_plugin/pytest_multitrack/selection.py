@@ -20,9 +20,9 @@ _FLAGS = {
 
 
 def find_limit(config: pytest.Config, *, has_deselected: bool = False) -> str | None:
-    """Return why the run does not cover all tests, as the end of a sentence that starts with "this run".
+    """Return the reason why the run does not cover all tests. Returns None if it covers all tests.
 
-    Returns None if the run covers all tests.
+    The reason completes a sentence that starts with "this run".
     """
     for name, flag in _FLAGS.items():
         if getattr(config.option, name, None):

@@ -1,4 +1,4 @@
-"""Add the results of tapes to test reports and to the summary at the end of a run."""
+"""Add the results of tapes to the reports of tests, and to the summary at the end of a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fail_for_violation(
     The report then shows the text of the violation and the frames of the user's code.
 
     Args:
-        error: The error that the phase of ``item`` ended with, None if it ended without one.
+        error: The error that ended the current phase of ``item``. None if the phase ended without an error.
 
     Returns:
         What is known about the failure.
@@ -70,9 +70,9 @@ def fail_for_violation(
 
 
 def _find_common_reason(violation: TapeViolation) -> str:
-    """Return a reason that other tests may have in common: the first line of the message.
+    """Return a reason that several tests can have in common: the first line of the message.
 
-    Returns an empty string for a miss, because the first line of its message only names the request.
+    Returns an empty string for a miss, because the first line of its message is about a single request.
     """
     return "" if isinstance(violation, CassetteMiss) else str(violation).partition("\n")[0]
 
@@ -92,7 +92,7 @@ def add_results(
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Print how to accept the pending recordings of ``test``, including those that are only saved when the test ends.
+    """Print how to accept the pending recordings of ``test``, including those that are saved at its end.
 
     Recordings with failed requests are useless. For these, print how to record again.
     """

@@ -205,6 +205,6 @@ def test_demo_fails_if_a_committed_cassette_has_different_calls(tmp_path):
     finished = multitrack_process("demo", cwd=tmp_path)
     assert finished.returncode == 1
     assert (
-        "demo failed: the committed cassette test_openai/test_plan.yaml has different calls than the new one"
-        in finished.stdout
+        "demo failed: the calls in the committed cassette test_openai/test_plan.yaml differ from the calls in the new "
+        "cassette" in finished.stdout
     )

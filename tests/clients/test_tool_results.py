@@ -425,7 +425,11 @@ def test_other_results_are_sent_as_json(extract):
             {"call_a": "rainy", "call_c": "none"},
             "the response has no call 'call_c'; its calls are: 'call_a' (Weather), 'call_b' (Search)",
         ),
-        (["rainy"], "there are 1 results for 2 valid calls; pass one result for each, in order"),
+        (
+            ["rainy"],
+            "the number of results (1) differs from the number of valid calls (2); "
+            "pass one result for each valid call, in order",
+        ),
     ],
 )
 def test_a_missing_or_unknown_result_is_an_error_that_names_the_call(extract, results, message):

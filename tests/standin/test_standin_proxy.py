@@ -50,7 +50,7 @@ def test_a_tunnel_to_any_other_host_is_rejected(standin, target):
     head, _, line = answer.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 403 Forbidden\r\n")
     assert f"{STANDIN_HEADER}: none" in head
-    assert line == f"the stand-in does not forward to {target}; it only serves these hosts, on port 443: {HOSTS}\n"
+    assert line == f"the stand-in does not forward to {target}; it serves only these hosts, on port 443: {HOSTS}\n"
 
 
 def test_plain_http_to_any_other_host_is_rejected(standin):
@@ -58,7 +58,7 @@ def test_plain_http_to_any_other_host_is_rejected(standin):
 
     assert answer.status_code == 403
     assert answer.text == (
-        f"the stand-in does not forward to example.com; it only serves these hosts, on port 443: {HOSTS}\n"
+        f"the stand-in does not forward to example.com; it serves only these hosts, on port 443: {HOSTS}\n"
     )
     assert standin.requests == []
 

@@ -1,6 +1,6 @@
-"""Add ``response_model`` to the clients of the providers' SDKs. One file for each SDK.
+"""Add ``response_model`` to the clients of the providers' SDKs. There is one file for each SDK.
 
-An SDK is imported when one of its clients is passed, not before.
+An SDK is not imported until one of its clients is passed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,10 @@ Init = Callable[..., None]
 
 
 def patches(client: ModuleType) -> list[Patch]:
-    """Patch the constructor that the SDK's clients inherit, unless the module is a project's own fake of the SDK."""
+    """Return the patch of the constructor that the SDK's clients inherit.
+
+    Returns no patch if the module is a project's own fake of the SDK.
+    """
     base = getattr(client, "BaseClient", None)
     return [Patch(base, "__init__", _add_key)] if "__init__" in getattr(base, "__dict__", ()) else []
 

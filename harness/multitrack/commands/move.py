@@ -164,7 +164,7 @@ def _list_tests(content: bytes) -> list[str]:
 
 
 def _find_test_names(path: Path, text: str) -> list[yaml.ScalarNode]:
-    """Return the YAML nodes that hold test names, in file order."""
+    """Return the YAML nodes that contain the names of tests, in file order."""
     try:
         document = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:

@@ -1,8 +1,8 @@
 """The items that ``multitrack review`` lists: everything that needs a decision. Each item has an id.
 
 The items are the project's pending recordings, and what the last run of pytest reported: changed snapshots, misses,
-drift, and the findings of an audit. No request is sent. If an item can be settled only by a live request, the item
-has the command that sends this request.
+drift, and the findings of an audit. No request is sent. An item that can be settled only by a live request has the
+command that sends this request.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class ReviewItem:
         id: The id of the item. It changes if the file or the differences change.
         kind: The kind of item.
         tests: The node ids of the tests in question.
-        file: The path of the file in question, as the review shows it. Empty if there is none.
+        file: The path of the file in question, as shown in the review. Empty if there is none.
         title: A line that is the same for all items with the same cause.
         lines: The differences.
         changes: The fields of tool calls that differ.

@@ -27,7 +27,7 @@ class BrokenCall:
     """A recorded call that fails validation with the current model.
 
     Args:
-        tape: The path of the cassette, as reports show it.
+        tape: The path of the cassette, as shown in reports.
         interaction: The position of the interaction, starting at 1.
         call: The position of the call in its response, starting at 1.
         model: The name of the class.
@@ -57,9 +57,9 @@ class RevalidationReport:
         tapes: The number of cassettes that were read.
         calls: The number of recorded calls.
         breaks: The calls that do not match the current models.
-        unchecked: The number of calls that could not be validated, by tool and reason.
+        unchecked: For each pair of a tool and a reason, the number of calls that could not be validated.
         unreadable: A message for each damaged cassette.
-        is_configured: Whether pyproject.toml names models or packages with models.
+        is_configured: Whether pyproject.toml lists models, or packages that define models.
         settings: Lines to add to pyproject.toml, so that more calls can be checked.
     """
 
@@ -97,15 +97,15 @@ class RevalidationReport:
         for (tool, reason), count in self.unchecked.items():
             yield f"not checked: {count_noun(count, 'call')} of {tool}: {reason}"
         broken = len({(entry.tape, entry.interaction, entry.call) for entry in self.breaks})
+        checked_calls = count_noun(self.checked, "call")
         cassettes = count_noun(self.tapes, "cassette")
         if broken:
-            tapes = len({entry.tape for entry in self.breaks})
-            calls = f"{broken} of {count_noun(self.checked, 'call')}"
+            affected_cassettes = f"{len({entry.tape for entry in self.breaks})} of {cassettes}"
             verb = "does" if broken == 1 else "do"
-            yield f"{calls} {verb} not match the current models, in {tapes} of {cassettes}"
+            yield f"{broken} of {checked_calls} {verb} not match the current models, in {affected_cassettes}"
         else:
             verb = "matches" if self.checked == 1 else "match"
-            yield f"{count_noun(self.checked, 'call')} in {cassettes} {verb} the current models"
+            yield f"{checked_calls} in {cassettes} {verb} the current models"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for ``--json``."""

@@ -1,1 +1,1 @@
-"""Differences between live responses and recorded ones, compared as tool calls."""
+"""Differences between the tool calls in live responses and those in recorded responses."""

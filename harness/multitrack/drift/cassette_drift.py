@@ -28,7 +28,7 @@ class CassetteDrift:
 
     Args:
         test: The test or the fixture.
-        tape: The path of the cassette, as reports show it.
+        tape: The path of the cassette, as shown in reports.
         record_hint: The command that records the test.
         exists: Whether the cassette exists.
         requests: The drift of each live request.
@@ -105,7 +105,7 @@ def make_drift_row(runs: Sequence[CassetteDrift], outcomes: Sequence[str], accep
     """Return the row for one cassette of one test.
 
     Args:
-        runs: The drift of each run. There are several with ``--calls-drift-samples``.
+        runs: The drift of each run. With ``--calls-drift-samples``, there are several runs.
         outcomes: How the test ended in each run. An empty string means that it passed.
         accept_hint: The command that records the test and updates its snapshot. None if the test has no snapshot.
     """

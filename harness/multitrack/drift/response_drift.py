@@ -1,7 +1,7 @@
-"""Compare a live response with the recorded one: its tool calls, and everything else that programs depend on.
+"""Compare a live response with its recording: the tool calls, and everything else that programs depend on.
 
-The order of parallel calls is ignored. So is the text that accompanies calls, because its wording differs each time. A
-response that does not contain a model's answer, such as embeddings, is not compared.
+The order of parallel calls is ignored. The text that accompanies calls is ignored, too, because its wording differs
+each time. Responses without a model's answer, such as embeddings, are not compared.
 """
 
 from __future__ import annotations

@@ -98,14 +98,15 @@ def assign_results(
         listed = list(results)
         if len(listed) != len(valid):
             raise ValueError(
-                f"there are {len(listed)} results for {len(valid)} valid calls; pass one result for each, in order"
+                f"the number of results ({len(listed)}) differs from the number of valid calls ({len(valid)}); "
+                "pass one result for each valid call, in order"
             )
         values = {id(call): value for call, value in zip(valid, listed, strict=True)}
     missing = [call for call in valid if id(call) not in values]
     if missing:
         raise ValueError(
             f"there is no result for {_list_calls(missing)}; pass a result for each valid call, "
-            f"for example an exception if the function failed"
+            "or an exception if its function failed"
         )
     for call in calls:
         yield _write_result(call, values[id(call)]) if id(call) in values else rejected[id(call)]

@@ -41,8 +41,8 @@ class ValidatedResponse(NamedTuple):
 class ResponseReader(Generic[T]):
     """A validator for the response to one call to ``create``, including its stream and its retries.
 
-    ``models`` are the Pydantic models by tool name; the options are those of ``Toolset.parse``. A valid call is
-    validated only once: its model is kept for the rest of the stream and for later attempts.
+    ``models`` is a dictionary from tool name to Pydantic model. The options are those of ``Toolset.parse``. A valid
+    call is validated only once: its model is kept for the rest of the stream and for later attempts.
     """
 
     __slots__ = ("_allow_empty", "_context", "_on_error", "_validated", "models")
@@ -62,7 +62,7 @@ class ResponseReader(Generic[T]):
         """Validate a call that is complete before its response ends.
 
         Returns:
-            The model. None if the call is invalid; its error is reported at the end of the response.
+            The model. None if the call is invalid. The error is then reported at the end of the response.
         """
         model = validate_call(call, 1, self.models, self._context)
         if isinstance(model, ExtractionError):
@@ -88,7 +88,7 @@ class ResponseReader(Generic[T]):
     def read_broken(self, answer: WireAnswer, reason: str, *, raw: Any = None, usage: Any = None) -> ValidatedResponse:
         """Validate a response whose stream ended early.
 
-        Only calls that ``read_early_call`` has received can be valid.
+        Every call that ``read_early_call`` has not received is invalid.
         """
         models, call_errors = self._validate_calls(answer, complete=False)
         response_error = stream_broken_error(answer, call_errors, reason)
@@ -142,7 +142,7 @@ def _call_key(call: ToolCall) -> _CallKey:
 
 
 def _group_by_key(validated: list[tuple[ToolCall, BaseModel]]) -> dict[_CallKey, list[BaseModel]]:
-    """Group the models of equal calls, in reverse order, so that ``list.pop`` returns the first one."""
+    """Group the models of equal calls, in reverse order, so that ``list.pop`` returns the first model."""
     models: dict[_CallKey, list[BaseModel]] = {}
     for call, model in reversed(validated):
         models.setdefault(_call_key(call), []).append(model)

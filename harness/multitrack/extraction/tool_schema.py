@@ -57,7 +57,7 @@ class _ArgumentsSchema(GenerateJsonSchema):
 
 
 def assign_tool_names(models: tuple[type[BaseModel], ...]) -> dict[str, type[BaseModel]]:
-    """Return the models by tool name. Models with the same name are numbered in order: ``Weather``, ``Weather_2``."""
+    """Return a dictionary from tool name to model. Equal names are numbered in order: ``Weather``, ``Weather_2``."""
     named: dict[str, type[BaseModel]] = {}
     for model in models:
         named[next(name for name in _candidate_names(model) if name not in named)] = model

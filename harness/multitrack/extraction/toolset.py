@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Toolset(Generic[T]):
-    """The tools for one ``response_model``. A toolset extracts models without one of Multitrack's clients.
+    """The tools for one ``response_model``. Use a toolset to extract models if you do not use Multitrack's clients.
 
     A tool's description is the docstring of its model. A ``description`` in the ``json_schema_extra`` of the model's
     ``model_config`` replaces the docstring.
@@ -54,7 +54,7 @@ class Toolset(Generic[T]):
 
     @property
     def models(self) -> Mapping[str, type[BaseModel]]:
-        """The model of each tool, by tool name."""
+        """A dictionary from the name of each tool to its model."""
         return self._definitions.models
 
     def schemas(self, wire: str, *, strict: bool = False) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ class Toolset(Generic[T]):
         allow_empty: bool = False,
         context: Any = None,
     ) -> Extraction[T]:
-        """Validate tool calls, for example those that ``decode`` returns.
+        """Validate tool calls, such as the calls that ``decode`` returns.
 
         Args:
             calls: The tool calls in one response, in order.
@@ -95,9 +95,9 @@ class Toolset(Generic[T]):
             The models of the valid calls, in call order.
 
         Raises:
-            UnknownTool: If a call names a tool that is not in this toolset.
+            UnknownTool: If the model called a tool that is not in this toolset.
             InvalidArguments: If the arguments of a call do not match its model.
-            ExtractionError: If some calls name an unknown tool and others have invalid arguments.
+            ExtractionError: If some calls are to unknown tools, and others have invalid arguments.
             NoToolCalls: If there are no calls and ``allow_empty`` is False.
             TypeError: If ``on_error`` has any other value.
         """
@@ -135,7 +135,7 @@ class Toolset(Generic[T]):
 
 
 class OfferedTools(NamedTuple):
-    """The tools in a request, and the model of each tool by tool name."""
+    """The tools in a request, and a dictionary from tool name to model."""
 
     wire_format: WireFormat
     schemas: list[dict[str, Any]]
@@ -143,7 +143,10 @@ class OfferedTools(NamedTuple):
 
 
 class ToolDefinitions:
-    """The models by tool name, and a cache of the requests' tools per wire format and strictness."""
+    """A dictionary from tool name to model, and a cache of the tools for requests.
+
+    The cache has an entry for each wire format and strictness.
+    """
 
     __slots__ = ("_offers", "_tools", "models")
 

@@ -25,9 +25,9 @@ def assert_calls(
     Args:
         actual: The calls: an ``Extraction``, models, ``ToolCall``, an SDK's tool calls, or dicts with ``name`` and
             ``arguments``.
-        expected: Calls of the same kinds. A value in them may also be a type, ``...`` for any value, or an object
-            with its own ``==``, such as a dirty-equals matcher. If None, which is the default, no
-            calls are compared. The ``only`` and ``never`` options still check the names of the tools.
+        expected: Calls of the same kinds. A value in them can also be a type, ``...`` for any value, or an object
+            with its own ``==``, such as a dirty-equals matcher. If None, which is the default, no calls are compared.
+            The ``only`` and ``never`` options still check the names of the tools.
         **options: The options of ``calls_snapshot``, see ``ComparisonKeywords``.
 
     Raises:

@@ -38,16 +38,18 @@ class ComparisonKeywords(TypedDict, total=False):
         subset: Accept calls that were received in addition to the expected ones. Default: False.
         subsequence: Compare the order of the calls, and accept other calls before, between and after them. The same
             as ``ordered=True, subset=True``. Default: False.
-        only: The tools that may be called, as names or as model classes. A call to any other tool is a difference.
+        only: The tools that are allowed to be called, as names or as model classes. A call to any other tool is a
+            difference.
             Default: all tools.
         never: The tools that must not be called, as names or as model classes. Default: none.
         ids: Compare the ids of the calls. Default: False.
         ignore: Paths of values that are not compared. The snapshot shows ``...`` for these values.
-        match: For each path, a type or an object with its own ``==`` (as in dirty-equals). The snapshot stores this
-            matcher instead of the value. Alternatively, a function such as syrupy's ``path_type``.
-        tolerance: The largest difference between two numbers that count as equal, for all numbers or by path.
-        text: How strings are normalized before they are compared, for all strings or by path: ``"case"``,
-            ``"space"``, ``"unicode"``, a function, or several of these.
+        match: For each path, a type or an object with its own ``==`` (as in dirty-equals). The matcher is stored in
+            the snapshot instead of the value. Alternatively, a function such as syrupy's ``path_type``.
+        tolerance: The largest difference between two numbers that count as equal: a number, or a dictionary from path
+            to number.
+        text: How strings are normalized before they are compared: ``"case"``, ``"space"``, ``"unicode"``, a function,
+            or several of these. A dictionary from path to normalization applies to parts of the calls.
     """
 
     ordered: bool
@@ -131,7 +133,7 @@ class ComparisonOptions:
         return self._only is not None or bool(self._never)
 
     def find_restriction(self, tool: str) -> str:
-        """Return the option that forbids calls to ``tool``, with its value. Empty if the tool may be called."""
+        """Return the option that forbids calls to ``tool``, with the option's value. Empty if there is none."""
         if tool in self._never:
             return f"never={_format_names(self._never)}"
         if self._only is not None and tool not in self._only:
@@ -158,9 +160,9 @@ class ComparisonOptions:
         return setting
 
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
-        """Return ``call``, a call in a snapshot, with the values that these options ignore or match replaced.
+        """Return ``call`` with its ignored and matched values replaced by ``...`` or by the matcher.
 
-        The snapshot may have been written with other options.
+        ``call`` comes from a snapshot, which may have been written with other options.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:

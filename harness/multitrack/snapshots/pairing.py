@@ -108,9 +108,9 @@ class _Pairing:
         self.pairs: dict[int, int] = {}
 
     def list_unpaired_by_tool(self) -> dict[str, tuple[list[int], list[int]]]:
-        """Return the positions of the unpaired expected and the unpaired received calls, by tool.
+        """For each tool, return the positions of its unpaired expected calls, and of its unpaired received calls.
 
-        A tool is left out if all of its unpaired calls are expected ones, or all are received ones.
+        A tool is left out if it has only unpaired expected calls, or only unpaired received calls.
         """
         tools: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         olds, news = self._list_unpaired()
@@ -121,7 +121,7 @@ class _Pairing:
         return {tool: sides for tool, sides in tools.items() if all(sides)}
 
     def pair_equal(self, key: Callable[[_Identity], Hashable]) -> None:
-        """Pair unpaired calls that have the same key, unless the key is empty."""
+        """Pair the unpaired calls that have the same key. Calls with an empty key are not paired."""
         olds, news = self._list_unpaired()
         candidates: defaultdict[Hashable, list[int]] = defaultdict(list)
         for new in reversed(news):
@@ -141,13 +141,13 @@ class _Pairing:
 
 @dataclass(frozen=True, slots=True)
 class _TolerantCall:
-    """An expected call whose values may have tolerances or matchers.
+    """An expected call whose values can have tolerances or matchers.
 
     Attributes:
-        ranges: The numbers with a tolerance, by path: the least and the greatest number that count as equal.
-        matchers: The matchers by path.
+        ranges: A dictionary from the path of a number to the least and the greatest number that count as equal.
+        matchers: A dictionary from the path of a value to its matcher.
         count: The number of ranges and matchers together.
-        fixed: The strings and numbers that have to be equal, by path.
+        fixed: A dictionary from a path to the string or number that has to be equal.
     """
 
     ranges: Mapping[str, tuple[Decimal, Decimal]]

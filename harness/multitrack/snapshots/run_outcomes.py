@@ -1,11 +1,11 @@
-"""Track which tests were collected and which passed. This decides which snapshots to write, and which are unused.
+"""Track which tests were collected and which passed, to find out which snapshots to write and which are unused.
 
 On its own, syrupy would make two mistakes:
 
-- It writes what a test asserted even if the test fails afterwards.
+- It writes the value that a test asserted even if the test fails afterwards.
 - It deletes the snapshots of a test that did not reach its assertion, because it reports them as unused.
 
-``RunOutcomes`` is a separate pytest plugin that prevents both; ``register`` registers it.
+``RunOutcomes`` is a separate pytest plugin that prevents both mistakes. The function ``register`` installs it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RunOutcomes:
 
     Attributes:
         is_finished: Whether the last test has ended. Only then is ``has_passed`` final for all tests.
-        collected: The collected test functions by file.
+        collected: A dictionary from file to the test functions that were collected from it.
     """
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ def register(config: pytest.Config) -> None:
 
     Call this function in ``pytest_configure``.
 
-    With ``--snapshot-update``, other syrupy extensions may delete unknown files in ``__snapshots__``. To protect
-    Multitrack's files, their suffix is added to ``--snapshot-ignore-file-extensions``.
+    With ``--snapshot-update``, other syrupy extensions delete files in ``__snapshots__`` that they do not know. To
+    protect Multitrack's files, their suffix is added to ``--snapshot-ignore-file-extensions``.
     """
     ignored = getattr(config.option, "ignore_file_extensions", None) or []
     config.option.ignore_file_extensions = sorted({*ignored, SUFFIX})

@@ -92,10 +92,10 @@ class Proxy:
     def rejection_message(self, target: str) -> str:
         """Return the line that says why ``target`` cannot be reached."""
         hosts = ", ".join(self._hosts)
-        return f"the stand-in does not forward to {target}; it only serves these hosts, on port 443: {hosts}"
+        return f"the stand-in does not forward to {target}; it serves only these hosts, on port 443: {hosts}"
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """Return a server-side TLS context with a certificate for ``host``. It offers HTTP/1.1 only."""
+        """Return a server-side TLS context with a certificate for ``host``. The context offers only HTTP/1.1."""
         return self.authority.server_context(host)
 
     def forward_to_grpc(self, connection: socket.socket, host: str) -> None:

@@ -37,7 +37,7 @@ class ResponseIds:
 
     @property
     def created(self) -> int:
-        """A time in seconds since 1970, at most three months after a fixed day."""
+        """The creation time of the response, in seconds since 1970. It is at most three months after a fixed day."""
         return _EPOCH + self._hash("created") % _SPAN
 
 

@@ -70,7 +70,8 @@ class ScriptedCall:
         name: The name of the function.
         arguments: An object, a string, or None for a call without arguments. A string need not be JSON: wire formats
             that send arguments as text send it unchanged.
-        id: The id of the call. By default, it is derived from the request, and a Gemini call has no id.
+        id: The id of the call. By default, it is derived from the request. Calls in Gemini's format have no id by
+            default.
         gate: The name of a gate. The call, and everything after it, is held back until ``StandIn.open`` opens the gate.
     """
 
@@ -223,7 +224,7 @@ class Rule(ScriptedAnswer):
         model: The name of the model.
         after_results: Whether the conversation ends with tool results.
         turn: How many answers the model has already given in the conversation: 0 for the first answer, 1 for the
-            one after the first tool results.
+            answer to the first tool results.
         times: How often the rule can be used. There is no limit by default.
     """
 
@@ -258,9 +259,9 @@ class Script:
         self._lock = Lock()
 
     def find_answer(self, request: ModelRequest) -> ScriptedAnswer | None:
-        """Return the first rule that applies and has uses left, or None if there is none.
+        """Return the first rule that applies and has uses left, and count this use.
 
-        This counts as one use of the rule.
+        Returns None if there is no such rule.
         """
         with self._lock:
             for number, rule in enumerate(self._rules):
@@ -274,7 +275,7 @@ def read_rules(path: Path) -> list[Rule]:
     """Return the rules in a YAML file.
 
     Raises:
-        ScriptError: The file cannot be read or has a mistake. The message names the file, the rule and the key.
+        ScriptError: The file cannot be read or has a mistake. The message shows the file, the rule and the key.
     """
     import yaml
 

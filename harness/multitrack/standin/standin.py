@@ -30,11 +30,12 @@ class StandIn:
             client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any")
 
     Args:
-        rules: The rules that select the answer to each request. They precede the rules of ``script``.
+        rules: The rules that select the answer to each request. They are tried before the rules of ``script``.
         script: A YAML file of rules, see ``multitrack.standin.script``.
-        answers: A file of recorded responses, see ``multitrack.standin.recorded_responses``. They precede all rules.
-        hosts: Host names, or globs, to stand in for besides those of OpenAI, Azure OpenAI, Anthropic, Amazon Bedrock
-            and Google.
+        answers: A file of recorded responses, see ``multitrack.standin.recorded_responses``. A recorded response is
+            preferred to the rules.
+        hosts: Additional host names or globs whose requests the stand-in answers. It always answers those to OpenAI,
+            Azure OpenAI, Anthropic, Amazon Bedrock and Google.
         port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
 
     Raises:
@@ -93,10 +94,10 @@ class StandIn:
         return self._provider.abandoned.copy()
 
     def open(self, gate: str) -> None:
-        """Release one answer at ``gate``: an answer that is waiting there. If none is waiting, release the next one
-        that arrives.
+        """Release one answer that is waiting at ``gate``.
 
-        If a gate is not opened within ten seconds, the answer ends early.
+        If no answer is waiting there, release the next answer that arrives. If a gate is not opened within ten seconds,
+        the answer ends early.
         """
         self._provider.gates.open(gate)
 

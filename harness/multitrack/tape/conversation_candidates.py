@@ -1,4 +1,4 @@
-"""The recordings that may answer a streaming request. Each message that the client sends can exclude some of them."""
+"""The recordings that could answer a streaming request. Each message that the client sends can exclude some of them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Mismatch = tuple[str, Sequence[Difference]]
 class ConversationCandidates:
     """The candidates for one streaming request.
 
-    At first, all recordings of the method are candidates. A recording stops being a candidate if it does not have a
-    message that the client sends.
+    At first, all recordings of the method are candidates. A recording stops being a candidate when the client sends a
+    message that is not in the recording.
     """
 
     def __init__(self, entries: Sequence[RecordedEntry], pseudonyms: Collection[str], make_key: KeyFunction) -> None:
@@ -113,7 +113,7 @@ class ConversationCandidates:
 
 @dataclass(slots=True)
 class ConversationCandidate:
-    """A recording that may answer a conversation."""
+    """A recording that could answer a conversation."""
 
     entry: RecordedEntry
     _pseudonyms: Collection[str]

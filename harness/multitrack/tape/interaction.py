@@ -1,4 +1,4 @@
-"""An interaction: one recorded request with its response, redacted, as stored in a cassette."""
+"""An interaction: a request and its response, as stored in a cassette, without secrets."""
 
 from __future__ import annotations
 

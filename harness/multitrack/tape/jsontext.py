@@ -61,8 +61,8 @@ def is_json(text: str | bytes) -> bool:
 def replace_in_tokens(text: str, replace: Callable[[str], str]) -> str:
     """Return the JSON document ``text`` with ``replace`` applied to each string's content and to each other scalar.
 
-    If ``replace`` changes a number, ``true``, ``false`` or ``null``, the result becomes a string, unless it is valid
-    JSON.
+    If ``replace`` changes a number, ``true``, ``false`` or ``null``, the new text is kept if it is valid JSON.
+    Otherwise, it becomes a string.
     """
 
     def replace_token(match: re.Match[str]) -> str:
@@ -149,8 +149,8 @@ _HIDDEN_QUOTE = "\0"
 def restore_layout(text: str, layout: str) -> str:
     """Undo ``indented``: return ``text`` in its original ``layout``, one of ``LAYOUTS``.
 
-    The function must be fast, because it is called for each response of a cassette. A document with a key that ends
-    with a backslash is not restored exactly.
+    The function must be fast, because it is called for each response of a cassette. A document is not restored
+    exactly if one of its keys ends with a backslash.
     """
     # a string contains no line break, and no quote without a backslash
     if layout == "compact":

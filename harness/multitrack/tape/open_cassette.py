@@ -42,7 +42,7 @@ class OpenCassette:
             canonicalizer: Computes matching keys. Its normalizer redacts other recorders' cassettes.
             test: The test that uses the cassette. ``None`` outside of any test.
             is_shared: Whether other tests use the same cassette.
-            allow_repeats: Whether a recording may be replayed more than once.
+            allow_repeats: Whether a recording can be replayed more than once.
             filters: vcrpy's request and response filters. None if the project configures none.
         """
         self._normalizer = canonicalizer.normalizer
@@ -132,7 +132,7 @@ class OpenCassette:
         return days if days > max_age else None
 
     def is_own(self, entry: RecordedEntry) -> bool:
-        """Return whether only this test owns ``entry``.
+        """Return whether ``entry`` belongs to this test alone.
 
         In a shared cassette, an interaction without test names has no owner.
         """
@@ -141,7 +141,7 @@ class OpenCassette:
         return is_in_cassette and (self._test in tests or (not tests and not self._is_shared))
 
     def may_rebind(self, entry: RecordedEntry) -> bool:
-        """Return whether the request of ``entry`` may be replaced with one of the test's requests.
+        """Return whether one of the test's requests can replace the request of ``entry``.
 
         The entry must be in the tape's own cassette, and this cassette must be in Multitrack's format. If the test
         has recordings in the cassette, ``entry`` must be one of them. Otherwise, the test would get the answer that

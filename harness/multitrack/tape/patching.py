@@ -14,7 +14,7 @@ _INHERITED = object()
 class Patch:
     """A patch that replaces the ``name`` attribute of ``owner`` with ``wrap(original)``.
 
-    The attribute may be inherited.
+    The attribute can be inherited from a base class of ``owner``.
     """
 
     owner: Any
@@ -53,7 +53,7 @@ class PatchSet:
             return True
 
     def undo(self) -> None:
-        """Undo all patches, the last one first."""
+        """Undo all patches, in reverse order."""
         with self._lock:
             self._expected.clear()
             while self._applied:

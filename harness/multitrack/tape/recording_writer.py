@@ -111,7 +111,7 @@ class RecordingWriter:
         Raises:
             CassetteCorrupt: The cassette cannot be read, or one of the interactions has disappeared from it.
             CassetteNotWritten: The operating system refused to write the cassette.
-            SecretInCassette: A new request contains something shaped like a credential.
+            SecretInCassette: A new request contains text that looks like a credential.
         """
         storage.save_rebindings(self.path, rebindings, cache=self.cache, allowed=self.settings.allow_secrets)
 

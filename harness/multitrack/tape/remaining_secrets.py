@@ -1,7 +1,7 @@
 """Find secrets that redaction did not remove, before a recording is written.
 
-One of the project's functions or placeholders may put a secret into a request or a response after redaction. A test's
-name may contain a secret, too.
+One of the project's functions or placeholders can put a secret into a request or a response after redaction. A test's
+name can contain a secret, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def remove_remaining_secrets(
 ) -> tuple[list[Interaction], str | None]:
     """Return the ``interactions`` without secrets, and a message that says where the secrets were.
 
-    The message names the places but not the values. It is ``None`` if there were no secrets.
+    The message shows the places, but not the values. It is ``None`` if there were no secrets.
     """
     clean: list[Interaction] = []
     locations: list[str] = []

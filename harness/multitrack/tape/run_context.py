@@ -36,8 +36,8 @@ class RunContext:
         tape_results: Closed tapes that no report has mentioned yet.
         played_positions: The positions of the interactions that were replayed, for each cassette of a closed tape.
         tapes_to_compare: Closed tapes whose live responses have yet to be compared with the recorded ones.
-        late_violations: Violations that belong to a finished test or to no test. Each has the node id of the test, or
-            the cassette if there is no test.
+        late_violations: Violations that belong to a finished test or to no test. Each violation is stored with the
+            node id of the test, or with the cassette if there is no test.
         threads: The threads that are still alive after their test has ended.
     """
 

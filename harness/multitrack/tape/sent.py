@@ -33,7 +33,7 @@ class _HiddenText(str):
 
 @dataclass(frozen=True, repr=False)
 class Sent:
-    """One request as it left the client, without redaction. It is only kept in memory.
+    """One request as it left the client, without redaction. It is kept only in memory.
 
     Credentials in the headers and in the URL can be compared, but their ``repr`` hides them.
     """
@@ -63,7 +63,7 @@ class Sent:
 
     @cached_property
     def json(self) -> Any:
-        """The body as a JSON document. Raises ValueError if it is not JSON, for example a form with a file."""
+        """The body as a JSON document. Raises ValueError if the body is not JSON, such as a form with a file."""
         try:
             return json.loads(self.body)
         except ValueError as error:

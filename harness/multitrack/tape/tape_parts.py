@@ -160,8 +160,8 @@ def assemble_parts(
 class _ExpiredCassettes(set[Path]):
     """The expired cassettes that this run records again.
 
-    If several tests share a cassette, it looks new after the first test has recorded it. The other tests therefore
-    look it up here.
+    If several tests share a cassette, the cassette looks new after the first test has recorded it. The other tests
+    therefore look up here whether it had expired.
     """
 
 

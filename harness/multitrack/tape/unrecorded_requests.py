@@ -14,7 +14,7 @@ from multitrack.tape.settings import Settings
 
 
 class UnrecordedRequests:
-    """The handler for the requests of one tape that need no cassette. It answers or forwards them."""
+    """The handler for those requests of one tape that need no cassette. It answers or forwards them."""
 
     def __init__(self, settings: Settings, gate: LiveGate, *, is_offline: bool, drops_telemetry: bool) -> None:
         """Create the handler.

@@ -28,7 +28,7 @@ class ViolationHolder(Protocol):
 
 
 class Violations:
-    """The violations of one tape. Several threads may add violations at the same time."""
+    """The violations of one tape. Several threads can add violations at the same time."""
 
     def __init__(self, holder: ViolationHolder | None, lock: AbstractContextManager[object]) -> None:
         """Create a collection without violations.
@@ -44,7 +44,7 @@ class Violations:
         self._expected: list[TapeViolation] | None = None
 
     def add(self, violation: TapeViolation) -> None:
-        """Fail the test because of ``violation``, unless it is expected or diverted."""
+        """Fail the test, unless ``violation`` is expected or diverted."""
         with self._lock:
             if not violation.frames:
                 violation.frames = find_user_frames()

@@ -108,8 +108,8 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
             the id, the name and the arguments. If nothing differs, the result is ``original``.
 
     Raises:
-        ValueError: If ``wire`` is not known, ``original`` is not an answer in that format, or the format cannot express
-            the answer. Gemini, for example, sends arguments as an object, so they cannot be broken JSON.
+        ValueError: If ``wire`` is unknown, if ``original`` is not an answer in that format, or if the format cannot
+            express the answer. For example, Gemini's format cannot express arguments that are broken JSON.
     """
     if wire.endswith(".stream"):
         return b"".join(encode_stream(answer, wire, original))
@@ -198,7 +198,7 @@ def continue_conversation(
 
 
 def read_request(body: object, url: str = "") -> RequestSummary:
-    """Return the model and the tool names in a request body. Accepts any ``body`` and never raises an error.
+    """Return the names of the model and of the tools in a request body. Accepts any ``body`` without an error.
 
     Args:
         body: The body as received (bytes or text), or parsed JSON. Its format is recognized.

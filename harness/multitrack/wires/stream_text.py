@@ -22,8 +22,8 @@ class StreamChunk(NamedTuple):
 
     Attributes:
         document: The parsed JSON. None for a frame without a JSON object, such as ``[DONE]`` or a comment.
-        frame: The position of the recorded frame into which the document is written. Several chunks may name the same
-            frame: each is written into a copy of it. None if there is no recorded stream.
+        frame: The position of the recorded frame into which the document is written. Several chunks can have the same
+            frame: each chunk is written into a copy of it. None if there is no recorded stream.
     """
 
     document: dict[str, Any] | None

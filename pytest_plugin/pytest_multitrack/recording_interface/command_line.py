@@ -13,7 +13,7 @@ RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add the options of pytest-recording, except those whose names another plugin already uses."""
+    """Add the options of pytest-recording. An option is left out if another plugin already has its name."""
     group = parser.getgroup("multitrack")
     for name in flags.find_free(_OPTIONS, parser):
         group.addoption(name, **_OPTIONS[name])

@@ -66,7 +66,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def allowed_hosts(request: pytest.FixtureRequest) -> list[str] | None:
-    """Regular expressions for the hosts that a test may connect to even if the network is blocked."""
+    """Regular expressions for the hosts to which a test can connect even if the network is blocked."""
     marker = request.node.get_closest_marker("block_network")
     found = (
         (marker.kwargs.get("allowed_hosts") if marker is not None else None)

@@ -17,14 +17,15 @@ class VcrMatcher:
     Args:
         name: The name under which it is registered.
         function: Compares two requests. They do not match if the function raises ``AssertionError`` or returns a
-            false value such as ``False``. They match if it returns ``None``, because some matchers only assert.
+            false value such as ``False``. They match if it returns ``None``, because some matchers only use
+            ``assert``.
     """
 
     name: str
     function: Callable[[Any, Any], Any]
 
     def find_mismatch(self, sent: Request, recorded: Request) -> str | None:
-        """Return why ``recorded`` does not match ``sent``, ``""`` if no reason is known, or ``None`` if it matches."""
+        """Return why ``recorded`` does not match ``sent``. None if it matches, ``""`` if no reason is known."""
         try:
             result = self.function(vcr_requests.to_vcr_request(sent), vcr_requests.to_vcr_request(recorded))
         except AssertionError as error:

@@ -9,16 +9,16 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
-    """A stand-in for a missing API key. It only works in headers, and only while a cassette is being replayed.
+    """A stand-in for a missing API key. It works only in headers, and only while a cassette is being replayed.
 
     At other times, using it raises the SDK's error for a missing key. When OpenAI's SDK (1.40 or later) builds a
-    request, it formats ``f"Bearer {key}"``. Formatting this key raises the error, so the request is never sent. The SDK
-    does not retry, because it builds requests outside its retries. Copies of a client get the same key. For these
+    request, it formats ``f"Bearer {key}"``. Formatting this key raises the error, so the request is never sent. The
+    SDK does not retry, because it builds requests outside its retries. Copies of a client get the same key. For these
     reasons, no private name of the SDK needs a patch.
 
-    Other code may read the key from a client and write it into a header without formatting, such as by concatenation.
-    This raises the same error, except while modules are being imported: an application may then use the key to create
-    a client of its own. ``Tape`` refuses to send such a client's requests.
+    Other code can read the key from a client and write it into a header without formatting, such as by concatenation.
+    This raises the same error, except while modules are being imported, because an application can then use the key
+    to create a client of its own. ``Tape`` refuses to send such a client's requests.
     """
 
     missing: Exception

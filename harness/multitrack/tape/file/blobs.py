@@ -1,8 +1,8 @@
 """Store the large base64 data in requests (images, audio and documents) separately from the bodies.
 
-The end of the cassette has one copy of each piece of data, named by the sha256 of the decoded content. The bodies
-have only the names of the pieces, which keeps the bodies readable in a pull request. Reading the cassette restores
-the original bodies. Requests are matched by the original bodies.
+Each piece of data is stored once, at the end of the cassette. Its name is the sha256 of the decoded content. The
+bodies contain only the names, so that they stay readable in a pull request. When a cassette is read, the original
+bodies are restored. Requests are matched by the original bodies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Blobs:
         self.pieces = dict(pieces or {})
 
     def extract(self, body: bytes) -> bytes:
-        """Replace the large base64 data in ``body`` with names, and store the data."""
+        """Store the large base64 data in ``body``, and replace each piece of data with its name."""
         return _BASE64.sub(self._replace_piece, body)
 
     def restore(self, body: bytes) -> bytes:

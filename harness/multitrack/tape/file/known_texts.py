@@ -1,4 +1,4 @@
-"""Remember the text of each interaction in a cassette that this process records to.
+"""Remember the text of each interaction in a cassette to which this process writes recordings.
 
 If many tests record into one cassette, the file is read and written for each test. Without this module, all
 interactions of the file would be parsed and formatted again each time.
@@ -30,7 +30,7 @@ class InteractionText:
 
 @dataclass(slots=True)
 class KnownTexts:
-    """The interactions of one cassette, as they were last read and written."""
+    """The interactions of one cassette and their texts, from the last time the cassette was read or written."""
 
     _interactions: dict[bytes, Interaction] = field(default_factory=dict)
     _pieces: Mapping[str, str] = field(default_factory=dict)
@@ -45,8 +45,8 @@ class KnownTexts:
 
         Args:
             texts: The YAML texts of the interactions.
-            pieces: The large base64 values that are stored at the end of the file, by name. The texts contain only
-                the names.
+            pieces: The large base64 values that are stored at the end of the file: a dictionary from name to value.
+                The texts contain the names instead of the values.
             read: Parses a text.
         """
         are_kept = all(pieces.get(name) == piece for name, piece in self._pieces.items())
@@ -72,7 +72,7 @@ class KnownTexts:
             self._written[bytes(text.content[0])] = text
 
     def forget_others(self, interactions: Iterable[Interaction]) -> None:
-        """Forget everything except the texts of ``interactions``, which the cassette now consists of."""
+        """Keep only the texts of ``interactions``, which are the cassette's current interactions."""
         texts, self._texts, self._written, self._recordings = self._texts, {}, {}, {}
         for interaction in interactions:
             self.add_text(*texts[id(interaction)])

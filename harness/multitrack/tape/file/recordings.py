@@ -111,7 +111,7 @@ class PendingRecordings:
 
 
 def apply_recordings(recordings: Iterable[Recording], cassette: Cassette, path: Path) -> Cassette:
-    """Return ``cassette`` with ``recordings`` merged into it, one after the other. ``path`` is its path."""
+    """Return the ``cassette`` at ``path`` with ``recordings`` merged into it, one after the other."""
     merger = CassetteMerger(cassette)
     for recording in recordings:
         recording.merge_with(merger, path)
@@ -129,8 +129,8 @@ def is_appended(interaction: Interaction, pending: Cassette) -> bool:
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
     """Join the recordings from several blocks that opened the same cassette, one after the other.
 
-    On replay, each block starts again at the first recording. For each request, the result therefore only contains the
-    recordings from the block that sent the request most often. If there is a tie, the last of these blocks wins.
+    On replay, each block starts again at the first recording. For each request, the result therefore contains the
+    recordings from a single block: the block that sent the request most often. The last of these blocks wins a tie.
     """
     if len(blocks) == 1:
         return list(blocks[0])

@@ -1,4 +1,4 @@
-"""Check the types of values that a file contains. Each function raises an error that names the value."""
+"""Check the types of values that a file contains. Each function raises an error that shows the wrong value."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class UnknownFeature(ValueError):
 def format_value(value: Any) -> str:
     """Return a short form of ``value`` for a message, however large or deep the value is.
 
-    A long string is described, not shortened, because a part of a secret could not be recognized. A list or a mapping
-    is described, too, because its values may be credentials, such as the value of a header.
+    A long string is described, not shortened, because redaction would not recognize a part of a secret. A list or a
+    mapping is described, too, because its values can be credentials, such as the value of a header.
     """
     match value:
         case dict() if value:

@@ -94,11 +94,11 @@ def find_interactions(content: bytes) -> Iterator[tuple[int, int]]:
 def parse_interaction(content: bytes, start: int, end: int) -> dict[str, Any]:
     """Parse the interaction from ``start`` to ``end``, and return the same values as the YAML parser.
 
-    A long string is returned as UTF-8. The interaction's text is not copied, because it may be large. It must be
-    printable, see ``require_printable``.
+    A long string is returned as UTF-8. The interaction's text is not copied, because it can be large. The text must
+    be printable, see ``require_printable``.
 
     Raises:
-        UnknownLayout: The interaction is not laid out as Multitrack writes it, or is not valid YAML.
+        UnknownLayout: The interaction does not have Multitrack's layout, or is not valid YAML.
     """
     request = _match(_REQUEST, content, start, end)
     request_body, position = _read_body(content, request.end(), end, 6)
@@ -264,8 +264,8 @@ def _load_yaml(text: str | bytes) -> Any:
 def _parse_lists(text: str) -> dict[str, list[int] | list[str]] | None:
     """Parse the lists in ``text`` whose items are integers, or strings such as ``3+17``.
 
-    ``None`` if a YAML parser might read ``text`` differently. libyaml itself is not used, because it takes ten
-    microseconds per number.
+    Returns ``None`` if a YAML parser might read ``text`` differently. libyaml itself is not used, because it takes
+    ten microseconds per number.
     """
     lists: dict[str, list[int] | list[str]] = {}
     for name, items in _LIST.findall(text):

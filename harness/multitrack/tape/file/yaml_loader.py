@@ -32,7 +32,7 @@ _DEEPEST = 1_000
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """The loader for cassettes. Raises a PyYAML error, which names the line, for everything that it does not accept.
+    """The loader for cassettes. It raises a PyYAML error with the line number for everything that it does not accept.
 
     It rejects repeated keys, because a reader would silently use one of the two values. It rejects aliases, because
     Multitrack does not write any.
@@ -50,8 +50,8 @@ class Loader(_Base):  # type: ignore[misc]
     def ascend_resolver(self) -> None:
         """Reduce the depth when the parser leaves a node.
 
-        PyYAML's own versions of this method and of ``descend_resolver`` do nothing unless the loader has path
-        resolvers. This loader has none, so they are not called.
+        PyYAML's own versions of this method and of ``descend_resolver`` are not called, because they handle only path
+        resolvers, and this loader has none.
         """
         self._depth -= 1
 
@@ -104,10 +104,10 @@ def _explain(error: Exception, node: Any) -> yaml.constructor.ConstructorError:
 
 
 class ForeignLoader(Loader):
-    """The loader for other recorders' cassettes, which may have aliases.
+    """The loader for other recorders' cassettes, which can contain YAML aliases.
 
     PyYAML writes an alias if the same object is stored twice. For example, vcrpy stores the arguments that were
-    passed to aiohttp, and a test may send the same payload several times.
+    passed to aiohttp, and a test can send the same payload several times.
 
     With aliases of aliases, a file of one kilobyte could fill the memory. The loader therefore raises ``AliasError``
     if the aliases expand to more than ``MAX_ALIASED_VALUES`` values.

@@ -1,7 +1,7 @@
 """Read and write the details of a failed gRPC call: protobuf messages in the ``grpc-status-details-bin`` header.
 
-Details may have any type. https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto defines
-the common ones.
+Details can be of any type. The common types are defined in
+https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class RecordedEntry:
 
 
 def _adopt_part(target: str, recorded: str, pattern: str) -> str:
-    """Copy the part that matches ``pattern`` from ``recorded`` to ``target``, if both contain such a part."""
+    """If both strings have a part that matches ``pattern``, copy it from ``recorded`` to ``target``."""
     sent_part, recorded_part = re.search(pattern, target), re.search(pattern, recorded)
     if sent_part is None or recorded_part is None:
         return target
@@ -159,7 +159,8 @@ class Index:
     def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
         """Return the entry that answered the last request with ``key``, or ``None`` if there was no such request.
 
-        With ``accepts``, return the accepted entry that comes last in the cassette, among the played ones with ``key``.
+        If ``accepts`` is passed, entries that it rejects are left out. Of the others, the last in the cassette is
+        returned.
         """
         if accepts is not None:
             return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)
@@ -179,10 +180,10 @@ class Index:
         return entry
 
     def find_conversations(self, key: MatchingKey, *, allow_repeats: bool = False) -> Sequence[RecordedEntry]:
-        """Return the recordings that may answer a streaming request with ``key``.
+        """Return the recordings that could answer a streaming request with ``key``.
 
-        Recordings with an equal key come first. With ``allow_repeats``, recordings that were already
-        replayed come last.
+        Recordings with an equal key come first. With ``allow_repeats``, recordings that were already replayed come
+        last.
         """
         exact = [entry for equal in (key, key.without_origin) for entry in reversed(self._by_key.get(equal, ()))]
         found = {entry.position: entry for entry in exact}

@@ -33,7 +33,7 @@ class MatchingRules:
     matchers: tuple[RequestMatcher, ...] = ()
 
     def make_key(self, request: Request, pseudonyms: Collection[str] = ()) -> MatchingKey:
-        """Return the key of a redacted request that may contain ``pseudonyms``."""
+        """Return the key of a redacted request that can contain ``pseudonyms``."""
         key = MatchingKey.from_request(self.strip_ignored(request), pseudonyms)
         return self._select_parts(key) if self._selects_parts else key
 

@@ -45,7 +45,7 @@ class MissFacts:
     Args:
         kind: Why no recording matched.
         request: The request, after redaction.
-        cassette: The path of the cassette, as messages show it.
+        cassette: The path of the cassette, as shown in messages.
         record_hint: The command that records the request.
         call_site: Where the user's code sent the request. None if it is unknown.
         nearest: The position of the nearest recording, from 1. None if nothing was similar.

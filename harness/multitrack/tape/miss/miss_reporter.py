@@ -40,7 +40,7 @@ class MissContext:
     """The facts that appear in the message for a miss.
 
     Args:
-        shown_path: The path of the cassette, as messages show it.
+        shown_path: The path of the cassette, as shown in messages.
         record_hint: Returns the command that records the request.
         folder: The current directory when the tape was opened.
         rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed.
@@ -183,14 +183,14 @@ class MissReporter:
         return find_nearest(sent.request, sent.key, lookup.index, strip, others, is_own=is_own, claimed=claimed)
 
     def find_reworded(self, sent: CanonicalRequest) -> NearestRecording | None:
-        """Return a recording that may keep its answer although its wording differs from ``sent``, or None."""
+        """Return the recording that differs from ``sent`` only in wording. None if its answer cannot be kept."""
         nearest = self._find_nearest(sent)
         return nearest if self._can_rebind(sent, nearest) else None
 
     def list_reworded(self, answered: Iterable[AnsweredRequest]) -> Iterator[MissedRequest]:
         """Yield the answered requests that differ from their recordings only in their wording.
 
-        By default, there are none, because a recording only answers equal requests. There may be some if the tape's
+        By default, there are none, because a recording only answers equal requests. There can be some if the tape's
         settings exclude parts of a request from the comparison.
         """
         if (lookup := self._cassette.lookup) is None:
@@ -205,7 +205,7 @@ class MissReporter:
                     yield MissedRequest(None, one.sent, one.position, is_only_wording=True)
 
     def _can_rebind(self, sent: CanonicalRequest, nearest: NearestRecording | None) -> bool:
-        """Return whether the ``nearest`` recording may keep its answer if its request is replaced with ``sent``."""
+        """Return whether the ``nearest`` recording can keep its answer if ``sent`` replaces its request."""
         lookup = self._cassette.lookup
         if nearest is None or lookup is None or not self._cassette.may_rebind(nearest.entry):
             return False

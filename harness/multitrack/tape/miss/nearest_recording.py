@@ -25,7 +25,9 @@ _MAX_COMPARED = 1_000_000
 
 @dataclass(frozen=True)
 class NearestRecording:
-    """The recording nearest to the request ``sent``. Parts that are not compared are removed from both requests.
+    """The recording that is nearest to the sent request.
+
+    Parts that are not compared are removed from ``recorded`` and ``sent``.
 
     ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
     different one.
@@ -126,7 +128,7 @@ def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]
 
 
 def _count_shared(one: Text, other: Text) -> int:
-    """Return the length of the common beginning of two strings plus the length of their common end."""
+    """Return how many characters two strings share at the beginning, plus how many they share at the end."""
     limit = min(len(one), len(other))
     begin = bisect_left(range(limit), True, key=lambda count: one[: count + 1] != other[: count + 1])
     rest = limit - begin

@@ -42,8 +42,7 @@ def decode_body(body: bytes, encoding: str | None, *, is_complete: bool = True) 
         body: The encoded body.
         encoding: The value of the ``content-encoding`` header: one or several names, comma-separated. None if there
             is no such header.
-        is_complete: Whether ``body`` is the whole body. If it is not, only its beginning is decoded, as far as
-            possible.
+        is_complete: Whether ``body`` is the whole body. If it is not, its beginning is decoded as far as possible.
 
     Raises:
         ValueError: The encoding is unknown, or the body is damaged.
@@ -122,7 +121,7 @@ class _LimitedDecompression:
 
 
 class _MultiMemberDecoder:
-    """A decoder for compressed data that may consist of several members or frames in a row."""
+    """A decoder for compressed data that can consist of several members or frames in a row."""
 
     def __init__(self, create_decompressor: Callable[[], Any]) -> None:
         self._create_decompressor = create_decompressor

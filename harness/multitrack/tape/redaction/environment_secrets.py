@@ -49,7 +49,7 @@ _ACCOUNT_SECRETS = ("private_key", "private_key_id", "client_id", "client_secret
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentSecrets:
-    """The secrets in one environment."""
+    """The secrets in a set of environment variables."""
 
     values: tuple[str, ...]
     """The values that are removed from text."""
@@ -90,7 +90,7 @@ def _find_in_variables(
 
 
 def _divide(secret: str) -> Iterator[str]:
-    """Yield ``secret`` and its long lines. The output may show only one line of a private key."""
+    """Yield ``secret``, and each of its long lines, because the output can show a single line of a private key."""
     # a key in a variable often contains the two characters `\n`, which the application replaces with line breaks
     if "-----BEGIN" in secret:
         secret = secret.replace("\\n", "\n")
@@ -101,7 +101,7 @@ def _divide(secret: str) -> Iterator[str]:
 
 
 def find_in_variable(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in one variable, even short ones and dummies such as ``your-api-key``."""
+    """Yield the secrets in one variable. Short secrets, and dummies such as ``your-api-key``, are included."""
     value = value.strip()
     if len(value) < 4 or name in _FOLDERS:
         return

@@ -109,7 +109,7 @@ def _is_secret(value: str, *, is_password: bool) -> bool:
 
 
 def find_in_form(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the spans of secrets in a form, which may be URL-encoded or multipart.
+    """Yield the spans of secrets in a form, which can be URL-encoded or multipart.
 
     If ``text`` is not a form, yield the spans of secrets in the URLs and forms that it contains.
     """

@@ -59,7 +59,7 @@ class Session(ABC):
         """Decide how to proceed with ``request``.
 
         Raises:
-            CassetteMiss: No recording matches.
+            CassetteMiss: There is no matching recording.
             LiveCall: The request would send a stand-in for a credential.
         """
 

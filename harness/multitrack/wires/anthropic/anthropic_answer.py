@@ -55,7 +55,7 @@ def _read_error(document: Mapping[str, Any]) -> str | None:
 def is_call(block: Mapping[str, Any]) -> bool:
     """Return whether a content block is a call that the client executes.
 
-    The ``server_tool_use`` and ``mcp_tool_use`` blocks report calls that Anthropic or an MCP server executes.
+    ``server_tool_use`` and ``mcp_tool_use`` blocks are not such calls: Anthropic or an MCP server executes them.
     """
     return block.get("type") == "tool_use"
 

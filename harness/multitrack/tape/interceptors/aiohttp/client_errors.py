@@ -31,7 +31,7 @@ def during_connecting(error: BaseException) -> During | None:
 
 
 def during_reading(error: BaseException) -> During | None:
-    """Return the phase of an error that aiohttp raised while it read a response, which is ``"read"``.
+    """Return ``"read"``, the phase of an error that aiohttp raised while it read a response.
 
     Returns None if a replay could not raise the same error.
     """

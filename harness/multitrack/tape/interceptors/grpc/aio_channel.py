@@ -1,8 +1,9 @@
 """The interceptor for gRPC's asyncio channels.
 
 It works at the lowest level. A grpc channel wraps a core object, and this core creates another core object for each
-call. The interceptor replaces the call's core with one that asks the tape first. This also intercepts channels, stubs
-and callables that were created earlier. gRPC interceptors still run, and the caller gets grpc's own call objects.
+call. The interceptor replaces the call's core with an object that asks the tape first. Channels, stubs and callables
+that were created earlier are therefore intercepted, too. gRPC interceptors still run, and the caller gets grpc's own
+call objects.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The core object inside a call on an asyncio channel. It asks the tape how to route the call.
 
-The caller gets one of grpc's own calls, such as ``grpc.aio.UnaryUnaryCall``. Its methods call a core's methods, so
-the methods here have the same names, results and errors as those of grpc's core
+The caller gets one of grpc's own calls, such as ``grpc.aio.UnaryUnaryCall``. Its methods call the methods of a core.
+The methods here therefore have the same names, results and errors as those of grpc's core
 (https://github.com/grpc/grpc/blob/master/src/python/grpcio/grpc/_cython/_cygrpc/aio/call.pyx.pxi).
 """
 
@@ -27,7 +27,7 @@ Observer = Callable[[], None]
 
 
 class RoutedCore:
-    """The core of a gRPC call that is routed when its caller starts to send. Before that, it can only be cancelled.
+    """The core of a gRPC call. The call is routed when its caller starts to send; until then, it can only be cancelled.
 
     Args:
         tape: The open tape.

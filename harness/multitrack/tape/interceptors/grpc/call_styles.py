@@ -1,6 +1,6 @@
-"""Record and replay synchronous calls.
+"""Record and replay synchronous gRPC calls.
 
-A multi-callable has one method for each style of call, such as ``future``.
+A grpc multi-callable has one method for each style of call, such as ``future``.
 """
 
 from __future__ import annotations

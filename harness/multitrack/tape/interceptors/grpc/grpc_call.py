@@ -51,7 +51,7 @@ class GrpcCall(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GrpcMethod:
-    """A remote method, as one client calls it.
+    """A remote method, and what its client reveals about it.
 
     Attributes:
         url: The URL of the method, see ``method_url``.
@@ -64,7 +64,7 @@ class GrpcMethod:
     streams_responses: bool
 
     def create_request(self, wire: bytes, kind: type[Message] | None, metadata: Pairs | None) -> Request:
-        """Return a request with one message of class ``kind``, which is serialized as ``wire``."""
+        """Return a request with one message. ``wire`` is the serialized message, and ``kind`` is its class."""
         message = wire_to_json(wire, kind)
         # an array would look like a stream of messages
         body = f'{{"value": {message}}}' if message.startswith("[") else message
@@ -84,7 +84,7 @@ class GrpcMethod:
         unclosed = response.ending == "left" and not response.body.endswith(b"]")
         elements = json.loads(response.body + b"]" if unclosed else response.body)
         if not isinstance(elements, list):
-            raise ValueError("the method streams its responses, but the body is not a JSON array")
+            raise ValueError("the responses of this method are a stream, so the body must be a JSON array")
         return [json_to_wire(json.dumps(element), self.response_type) for element in elements]
 
 
@@ -153,7 +153,7 @@ class GrpcCallRecording:
         self._lock = RLock()
 
     def record_request_message(self, message: bytes) -> None:
-        """Record another message of a streaming request, as protobuf JSON, before it is sent."""
+        """Record another message of a streaming request, as protobuf JSON, before the message is sent."""
         with self._lock:
             if self._request.messages is not None and not self._has_ended:
                 self._request.messages.append(message)
@@ -171,11 +171,14 @@ class GrpcCallRecording:
             self.abandon()
 
     def add_message(self, wire: bytes) -> None:
-        """Keep a serialized response message until ``record_messages`` or the end of the call records it."""
+        """Keep a serialized response message. It is recorded by ``record_messages``, or at the end of the call."""
         self._unrecorded.append(wire)
 
     def record_messages(self, initial_metadata: Pairs | None) -> None:
-        """Record the messages since the last call to this method. The first call also records the initial metadata."""
+        """Record the messages that were added after the last call to this method.
+
+        The first call also records the initial metadata.
+        """
         with self._lock:
             if self._has_ended:
                 return
@@ -194,9 +197,9 @@ class GrpcCallRecording:
     def record_call(self, call: GrpcCall) -> None:
         """Record the status of a finished call.
 
-        Either the server or the client library set the status, but the call does not show which one. If the status is
-        one of ``_CLIENT_CODES`` and has no metadata from the server, it is assumed to come from the client library.
-        In that case, the response never arrived or was cut off.
+        Either the server or the client library set the status, but the call does not show which of them. If the
+        status is one of ``_CLIENT_CODES`` and has no metadata from the server, it is assumed to come from the client
+        library. In that case, the response never arrived or was cut off.
         """
         self.record_status(GrpcStatus.from_call(call))
 
