@@ -1,4 +1,4 @@
-"""The command line: ``multitrack``. The commands in ``multitrack.commands`` are added to the ones in this module."""
+"""The ``multitrack`` command line: the commands in this module and those in ``multitrack.commands``."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _show(path: Path, *, requests: bool) -> None:
 
 
 def _make_text_redactor() -> Callable[[str], str]:
-    """Return a function that removes secrets from a string. A cassette that was edited by hand may contain secrets."""
+    """Return a function that removes secrets from a string. A cassette contains secrets if they were added by hand."""
     from multitrack.errors import BadOption
     from multitrack.tape import project
     from multitrack.tape.canonicalization import create_canonicalizer
@@ -162,8 +162,9 @@ def _make_text_redactor() -> Callable[[str], str]:
 
 
 def _require_cassettes(command: str, path: Path) -> None:
-    """Raise ``CassetteMissing`` unless ``path`` is a cassette or a folder with cassettes. Only file suffixes are
-    checked.
+    """Raise ``CassetteMissing`` if ``path`` is neither a cassette nor a folder with cassettes.
+
+    Cassettes are recognized by their file suffix.
     """
     from multitrack.errors import CassetteMissing
     from multitrack.reporting.check import find_cassettes
@@ -196,7 +197,7 @@ def _find_folders() -> list[Path]:
         missing = "there is no folder 'cassettes' in the current directory or below it"
     else:
         found = [paths.relative_to_cwd(configured)] if configured.is_dir() else []
-        missing = f"{configured}: cassettes_dir in pyproject.toml names this folder, which does not exist"
+        missing = f"{configured}: this folder is set as cassettes_dir in pyproject.toml, but does not exist"
     if not found:
         raise MultitrackError(f"{missing}\n  pass the cassettes, or record some: pytest --record")
     return found
@@ -214,7 +215,7 @@ def check(
 ) -> None:
     """Find cassettes that are damaged or too old, contain a secret, or belong to a test that no longer exists.
 
-    A pending recording is only checked if its file is named.
+    To check a pending recording, pass its file.
     """
     from dataclasses import asdict, replace
     from datetime import UTC, datetime
@@ -306,7 +307,7 @@ def revalidate(
 ) -> None:
     """Validate every recorded tool call with the current models, and list each failure with its field and JSON path.
 
-    A pending recording is only validated if its file is named.
+    To validate a pending recording, pass its file.
     """
     from json import dumps
 

@@ -1,7 +1,7 @@
 """The Pydantic models behind the tools in the request that is being sent.
 
 Multitrack's clients set the models while they call the SDK, and the tape reads them. The message of a miss can
-therefore name the class and the field behind a changed tool schema. The tape itself depends on no client.
+therefore show the class and the field behind a changed tool schema. The tape itself depends on no client.
 """
 
 from __future__ import annotations
@@ -40,5 +40,8 @@ class OfferedModels:
 
 
 def current_models() -> Models:
-    """Return the models behind the tools in the request that is being sent, by tool name; empty if unknown."""
+    """Return the models behind the tools in the request that is being sent. The keys are the names of the tools.
+
+    Empty if the models are unknown.
+    """
     return _models.get({})

@@ -44,7 +44,7 @@ class UsedCassette:
     is_open: bool = False
 
     def fits(self, path: Path) -> bool:
-        """Return whether the file at ``path`` is the one that the run used."""
+        """Return whether the file at ``path`` has not changed since the run."""
         return digest_file(path) == self.digest
 
 
@@ -82,20 +82,20 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChangedRequest:
-    """A request that differs from all recordings: a miss, or a request that an audit found to differ.
+    """A request that differs from all recordings. It was found by a miss or by an audit.
 
     Args:
         test: The node id of the test that sent it, or the name of the fixture. Empty if neither sent it.
         cassette: The cassette. The file may not exist.
         message: What the run reported. Empty if an audit found the difference.
         request: The request. None if it was dropped, because the run's requests are too large in total.
-        nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if the search
-            for it was skipped.
-        is_only_wording: Whether the request differs from that recording only in its wording, so that ``multitrack
-            rebind`` can keep the answer.
+        nearest: The position of the nearest recording in the cassette, from 1. None if there is none, or if the
+            search for it was skipped.
+        is_only_wording: Whether the wording is the only difference between the request and that recording, so that
+            ``multitrack rebind`` can keep the answer.
         pseudonyms: The pseudonyms in the request.
-        moved_from: The earlier and the new name of the test, as ``multitrack mv`` expects them. None unless the
-            cassette with the earlier name contains the request.
+        moved_from: The arguments for ``multitrack mv``: the earlier and the new name of the test. They are set if the
+            cassette with the earlier name contains the request, otherwise None.
     """
 
     test: str
@@ -150,15 +150,15 @@ class DriftedCassette:
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """A cause of differences between requests and their recordings, as ``--calls-audit`` reports it.
+    """A cause of differences between requests and their recordings, reported by ``--calls-audit``.
 
     Args:
         title: What changed, in one line.
         section: The title of the section of the report.
         tests: The node ids of the tests whose requests changed.
         lines: The lines that describe the change.
-        command: The command that fixes the difference, for the folder where the run was started. Empty if there is
-            none.
+        command: The command that fixes the difference, to run in the folder where the run was started. Empty if there
+            is none.
     """
 
     title: str
@@ -175,12 +175,13 @@ class RunFacts:
     Args:
         root: pytest's root folder. All paths and node ids are relative to it.
         is_full: Whether the run included all of the project's tests.
-        limit: Why the run does not show which recordings are unused, worded to follow "this run". None if all tests
-            ran, replayed and passed.
+        limit: Why the run does not show which recordings are unused, as the rest of a sentence that begins with "this
+            run". None if all tests ran, replayed and passed.
         cassettes: The cassettes that the run used, by their path.
         collected: The cassettes of all collected tests.
         misses: The requests without a recording, in the order of their tests.
-        audited: If the run was an audit, the requests that were answered by a recording with a different wording.
+        audited: If the run was an audit, the requests that were answered although their wording differs from the
+            recording.
         snapshots: The snapshots whose calls differ from the received calls.
         drift: The cassettes whose recordings are no longer valid, if the run compared them with live responses.
         findings: The findings of the audit, if the run was an audit.
@@ -247,7 +248,7 @@ class RunFacts:
 
 
 def read_request(plain: Mapping[str, Any]) -> ChangedRequest:
-    """Return the request that ``plain`` represents. Tuples in it may have become lists."""
+    """Return the request that ``plain`` represents. ``plain`` can contain lists instead of tuples."""
     request, moved = plain["request"], plain["moved_from"]
     if request is not None:
         request = StoredRequest(**{**request, "headers": [(name, value) for name, value in request["headers"]]})

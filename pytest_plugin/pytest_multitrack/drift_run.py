@@ -1,6 +1,6 @@
 """``--calls-drift``: compare live responses with the recorded ones.
 
-``DriftRun`` is a separate pytest plugin, which only a drift run registers.
+``DriftRun`` is a separate pytest plugin, which is registered only in a drift run.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _DriftingTest:
         self.runs.append({})
 
     def note_outcome(self, outcome: str) -> None:
-        """Store the outcome of a phase. The outcome of the run is the first one that is not empty."""
+        """Store the outcome of a phase. The first outcome that is not empty becomes the outcome of the run."""
         self.outcomes[-1] = self.outcomes[-1] or outcome
 
     def add(self, found: CassetteDrift) -> None:
@@ -141,7 +141,7 @@ class DriftRun:
         return report
 
     def _is_drift(self, item: pytest.Item) -> bool:
-        """Return whether ``item`` may have failed because a response differs from the recorded one.
+        """Return whether ``item`` could have failed because a response differs from the recorded one.
 
         A request that bypasses the tape, a failed request, and an unreadable cassette are not drift.
         """

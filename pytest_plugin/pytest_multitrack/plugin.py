@@ -1,4 +1,4 @@
-"""The plugin's hooks, in the order in which a run calls them. Other modules do the work of each hook.
+"""The plugin's hooks, in the order in which pytest calls them. Other modules do the work of each hook.
 
 A run that uses no cassette must stay fast. Therefore, the modules imported here depend on pytest alone. They import
 other packages inside the functions that need them.

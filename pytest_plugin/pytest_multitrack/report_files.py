@@ -55,7 +55,7 @@ def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
 
 
 class ReportCollector:
-    """A collector of the data for a run's report. It writes the report to the files that ``--calls-report`` names.
+    """A collector of the data for a run's report. It writes the report to the paths in ``--calls-report``.
 
     With ``--junit-xml``, it adds properties to each test's element.
     """
@@ -205,7 +205,7 @@ def _write_report(file: Path, report: RunReport, *, appends: bool) -> None:
 
 
 def _describe_outcome(report: pytest.TestReport) -> Outcome | None:
-    """Return the outcome of a phase, as named in the run's report. None if the phase passed."""
+    """Return the outcome of a phase for the run's report. None if the phase passed."""
     has_drifted = hasattr(report, EXCUSED)
     if hasattr(report, "wasxfail") and not has_drifted:
         return "xpassed" if report.passed else "xfailed"

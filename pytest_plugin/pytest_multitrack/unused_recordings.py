@@ -35,7 +35,10 @@ def find_limit(config: pytest.Config, run: RunSummary, exitstatus: int) -> str |
 
 
 def find_waiting(terminalreporter: Any, run: RunSummary) -> set[str]:
-    """Return the cassettes of tests that were skipped or expected to fail. Another run may use these cassettes."""
+    """Return the cassettes of tests that were skipped or failed as expected.
+
+    A later run of these tests can still replay recordings that this run did not use.
+    """
     kinds = ("skipped", "xfailed")
     skipped = {report.nodeid for kind in kinds for report in terminalreporter.stats.get(kind, ())}
     return {cassette for test, cassette in run.cassettes.items() if test in skipped}

@@ -40,7 +40,7 @@ def test_a_project_without_cassettes(tmp_path, command):
 def test_the_folder_of_the_project_is_used(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.multitrack]\ncassettes_dir = 'recorded'\n")
     finished = run_multitrack("accept", cwd=tmp_path)
-    assert f"{tmp_path}/recorded: cassettes_dir in pyproject.toml names this folder, which does not exist" in (
+    assert f"{tmp_path}/recorded: this folder is set as cassettes_dir in pyproject.toml, but does not exist" in (
         finished.stderr
     )
     add_cassette(tmp_path)

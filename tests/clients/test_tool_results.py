@@ -462,7 +462,7 @@ def test_a_call_with_a_shared_id_is_named_by_the_call(wire, extract):
 
 def test_an_extraction_without_a_response_cannot_continue():
     extraction = Toolset(BOTH).parse([ToolCall("call_a", "Weather", ARGUMENTS[0], 0)])
-    with pytest.raises(ValueError, match=r"^this extraction was made from calls without a response"):
+    with pytest.raises(ValueError, match=r"^this extraction was made from calls instead of a response"):
         extraction.tool_results(["rainy"])
 
 

@@ -203,7 +203,7 @@ def test_the_hook_configures_vcrpy(project):
     assert run.counts == {"passed": 4, "failed": 1, "errors": 2}
     start = "interaction 1 of 3 is the nearest; the matcher 'same_body' rejects this recording"
     assert f"  reason: rejected: {start}: the bodies start differently" in run.lines
-    assert "match_on names the matcher 'wrong', which is neither part of vcrpy nor registered" in run.out
+    assert "the matcher 'wrong' in match_on is neither part of vcrpy nor registered" in run.out
     assert "record_mode must be one of none, once, new_episodes, all, rewrite, not 'sometimes'" in run.out
 
 

@@ -584,8 +584,8 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [USER, assistant_calls(("a", "F", "{}"), ("b", "F", "{}")), tool_message("a"), *following],
-                "no message answers the call 'b' (F) at messages[1].tool_calls[1], and Gemini requires an answer to "
-                "each call; add a message with the role 'tool' after the message with the call",
+                "the call 'b' (F) at messages[1].tool_calls[1] has no answer, but Gemini requires an answer to each "
+                "call; after the message with the call, add a message with the role 'tool'",
             )
             for following in (
                 [],
@@ -596,8 +596,8 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, assistant_calls(F)],
-            "no message answers the call 'a' (F) at messages[1].tool_calls[0], and Gemini requires an answer to "
-            "each call; add a message with the role 'tool' after the message with the call",
+            "the call 'a' (F) at messages[1].tool_calls[0] has no answer, but Gemini requires an answer to each "
+            "call; after the message with the call, add a message with the role 'tool'",
         ),
         *(
             (

@@ -85,13 +85,14 @@ UNSUPPORTED = (
         (
             function("Ping"),
             ValueError,
-            "tool_choice names 'Ping', which the request does not offer; use one of: Weather, GoogleSearch",
+            "tool_choice requires 'Ping', but the request does not offer this tool; use one of: Weather, GoogleSearch",
         ),
         *(
             (
                 choice,
                 ValueError,
-                "tool_choice names 'Ping', which the request does not offer; use one of: Weather, GoogleSearch",
+                "tool_choice requires 'Ping', but the request does not offer this tool; use one of: Weather, "
+                "GoogleSearch",
             )
             for choice in allowed("auto", "Weather", "Ping")
         ),
@@ -103,7 +104,7 @@ UNSUPPORTED = (
             (
                 choice,
                 ValueError,
-                "tool_choice has no tools; list the allowed ones, such as {'type': 'function', ...}",
+                "tool_choice has no tools; list the allowed tools, such as {'type': 'function', ...}",
             )
             for choice in allowed("auto")
         ),
@@ -111,12 +112,13 @@ UNSUPPORTED = (
             {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "mcp", "server_label": "x"}]},
             ValueError,
             "tool_choice contains {'type': 'mcp', 'server_label': 'x'}, but Gemini supports only functions; "
-            "name a function",
+            "pass {'type': 'function', 'function': {'name': ...}}",
         ),
         (
             {"type": "function"},
             ValueError,
-            "tool_choice contains {'type': 'function'}, but Gemini supports only functions; name a function",
+            "tool_choice contains {'type': 'function'}, but Gemini supports only functions; "
+            "pass {'type': 'function', 'function': {'name': ...}}",
         ),
     ],
 )

@@ -62,7 +62,7 @@ class AlignedDifference:
 
     @property
     def path(self) -> Path:
-        """The path of the value in the live document, or in the recorded one if the live one lacks it."""
+        """The path of the value in the live document. If the value was removed, its path in the recorded document."""
         return self.recorded_path if self.sent is ABSENT else self.sent_path
 
 
@@ -213,7 +213,7 @@ def find_name(item: Mapping[str, Any]) -> str:
 
 
 def _pair_items(recorded: Sequence[Any], sent: Sequence[Any]) -> list[tuple[int, int]]:
-    """Return the positions of items that belong together, as pairs: equal items first, then similar ones."""
+    """Return pairs of the positions of items that belong together: first equal items, then similar items."""
     before, after = ([_mask(item) for item in items] for items in (recorded, sent))
     pairs = [
         (block.a + offset, block.b + offset)

@@ -15,11 +15,11 @@ RECORDING_MODES = frozenset({"new_episodes", "all", "any"})
 
 @dataclass(frozen=True, slots=True)
 class UnusedRecordings:
-    """The recordings in a cassette that no request used, grouped by the reason.
+    """The unused recordings in a cassette, grouped by the reason why no request used them.
 
     Args:
-        cassette: The path of the cassette, as reports show it.
-        repetition: The positions, from 1, of recordings that repeat a recording that was used.
+        cassette: The path of the cassette, in the form to show in reports.
+        repetition: The positions, from 1, of recordings whose request is equal to that of a used recording.
         host: The positions of recordings for hosts that no test called.
         rest: The positions of all other unused recordings.
         hosts: The hosts that no test called.
@@ -42,19 +42,18 @@ class AuditReport:
         requests: The number of replayed requests.
         tests: The number of tests that sent them.
         different: The number of requests that differ from their recordings.
-        different_tests: The tests that sent a request that differs.
+        different_tests: The tests that sent these requests.
         passed_tests: The number of ``different_tests`` that passed.
-        superseded: By cassette, the tests that sent a request equal to an unused recording, but received the response
-            of a different recording.
+        superseded: For each cassette, the tests that sent a request equal to an unused recording, but received the
+            response of a different recording.
         swapped: The tests in which requests received each other's recordings.
-        addresses: The number of requests whose URL differs from the recorded one, by the part of the URL that
-            differs.
+        addresses: For each part of a URL, the number of requests in which this part differs from the recorded URL.
         unused: The unused recordings.
         silent: The tests that passed without sending a request, each with its cassette.
-        secrets: The problems with secrets, by cassette.
-        recording: The record mode of each cassette whose tests may have recorded.
+        secrets: For each cassette, the problems with secrets.
+        recording: For each cassette into which the run could record, the record mode.
         recorded: The number of requests that this run recorded.
-        previous: How this run compares with the previous one. Empty if there was none.
+        previous: How this run compares with the previous run. Empty if there was none.
         costs: For each test, the number of requests that it sends when it is recorded again.
         errors: The errors of the audit itself.
     """
@@ -110,9 +109,9 @@ def build_report(
         observations: The observations from all processes.
         outcomes: The outcome of each test that ran: "passed", or another word.
         context: The facts that help to classify changes.
-        has_whole_cassette: Returns whether every test that may use the cassette was run.
+        has_whole_cassette: Returns whether the run included every test that can use the cassette.
         describe_fix: Returns the command that records a finding's tests again. Empty if there is none.
-        previous: How this run compares with the previous one.
+        previous: How this run compares with the previous run.
     """
     findings, unchanged = find_findings(observations.differing, context)
     different = {(one.test, one.number) for one in observations.differing}

@@ -32,10 +32,11 @@ class _Platform(NamedTuple):
     """Stand-ins for the arguments that one platform's client requires.
 
     Attributes:
-        defaults: Stand-ins for missing arguments. Each key is a word in the error that the SDK raises if these
-            arguments are missing.
+        defaults: Stand-ins for missing arguments. Each key is a word in the SDK's error about these missing
+            arguments.
         credentials: Groups of arguments. A client with all arguments of one group does not look for credentials.
-        names: Stand-ins for attributes of the client that the SDK only requires at the first request.
+        names: Stand-ins for attributes of the client. The SDK requires these attributes at the first request, not
+            earlier.
     """
 
     defaults: Mapping[str, Mapping[str, Any]]
@@ -71,7 +72,7 @@ _PLATFORMS = {
 
 
 def patches(anthropic: ModuleType) -> list[Patch]:
-    """Patch the constructors of the SDK's clients, unless the project replaced the SDK with a fake."""
+    """Return patches for the constructors of the SDK's clients. Empty if ``anthropic`` is a fake SDK."""
     wrappers: dict[str, Callable[[Init], Init]] = dict.fromkeys(("Anthropic", "AsyncAnthropic"), _add_key)
     for name, platform in _PLATFORMS.items():
         wrappers |= dict.fromkeys((name, f"Async{name}"), _wrap_platform(platform))

@@ -30,7 +30,7 @@ _FIELDS = ("method", "timeout", "metadata", "credentials", "wait_for_ready", "co
 
 
 class _CallDetails(namedtuple("_CallDetails", _FIELDS), grpc.ClientCallDetails):  # type: ignore[misc]
-    """The details of a synchronous call. grpc has only an abstract class for them."""
+    """The details of a synchronous call. The ``grpc`` package has an abstract class for them, but no concrete one."""
 
 
 def create_guard(find_metadata: FindMetadata) -> Any:

@@ -39,7 +39,7 @@ def resolve_mode(mode: Mode | None, *supported: Mode, function: str) -> Mode:
     """Return ``mode``, or the first of the ``supported`` modes if ``mode`` is None.
 
     Raises:
-        ValueError: If ``mode`` is not supported. The message names ``function``.
+        ValueError: If ``mode`` is not supported. The error message contains ``function``.
     """
     if mode is None:
         return supported[0]

@@ -23,7 +23,7 @@ _AZURE_DEFAULTS = {"api_version": endpoint_defaults.API_VERSION, "azure_endpoint
 
 
 def patches(openai: ModuleType) -> list[Patch]:
-    """Patch the constructors of the SDK's four clients, unless the module is a project's own fake of the SDK."""
+    """Return patches for the constructors of the SDK's four clients. Empty if ``openai`` is a fake SDK."""
     key_error = getattr(openai, "OpenAIError", None)
     if not isinstance(key_error, type):
         return []

@@ -98,7 +98,7 @@ def view_response(raw: Any) -> Mapping[str, Any]:
 
 
 def dump_response(raw: Any) -> Mapping[str, Any]:
-    """Return ``raw`` as JSON, as it was received."""
+    """Return the JSON document that the SDK converted to ``raw``."""
     if isinstance(raw, str):
         # the SDK returns the body as text if its content type is not JSON
         return {"error": f"the response is not JSON: {raw[:200]!r}"}

@@ -28,7 +28,7 @@ def add_to_list(pyproject: Path, text: str, key: str, values: Sequence[str]) -> 
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise MultitrackError(f"{pyproject}: not changed, because it is not valid TOML: {error}") from None
+        raise MultitrackError(f"{pyproject} was not changed, because it is not valid TOML: {error}") from None
     has_windows_lines = "\r\n" in text
     document = tomlkit.parse(text.replace("\r\n", "\n"))
     tool = document.setdefault("tool", tomlkit.table(is_super_table=True))

@@ -18,7 +18,7 @@ class ErrorLocation:
     """The location of a validation error.
 
     Args:
-        owner: The name of the class that declares the field. It may be a nested class.
+        owner: The name of the class that declares the field. It can be a nested class.
         field: The name of the field. Empty if the error concerns the whole class.
         path: The JSON path in the arguments, such as ``$.stops[1].city``.
     """
@@ -54,7 +54,7 @@ def _find_field(model: type[BaseModel], location: Location) -> tuple[type[BaseMo
 def _find_step(model: type[BaseModel], step: int | str) -> tuple[str, FieldInfo] | None:
     """Return the name and the field for one ``step`` of a location, or None if ``step`` is not a field.
 
-    Pydantic uses the alias if a field has one.
+    If a field has an alias, the step is the alias.
     """
     for name, field in model.model_fields.items():
         if step == name or step in _aliases(field):

@@ -28,7 +28,7 @@ _DETAIL = re.compile(r"^(?P<field>\S[^\n]*)\n +(?P<message>[^\n]+?) \[type=", re
 
 
 def find_changed_models(miss: CassetteMiss, tapes: Sequence[Tape], validator: ResponseValidator) -> Diagnosis | None:
-    """Return the diagnosis, in one line, if changed models or validators caused ``miss``.
+    """Return a one-line diagnosis if changed models or validators caused ``miss``.
 
     None if the changes are unknown, or if ``miss`` has a different cause.
     """
@@ -88,7 +88,7 @@ def _locate_invalid_calls(interaction: Interaction, validator: ResponseValidator
 
 
 def _locate_quoted_errors(added: Sequence[Any]) -> Iterator[str]:
-    """Yield the Pydantic errors that the messages quote, as strings such as ``Model.field: message``."""
+    """Yield a string such as ``Model.field: message`` for each Pydantic error in the messages."""
     for text in _list_texts(added):
         headings = list(_HEADING.finditer(text))
         for heading, following in zip_longest(headings, headings[1:]):

@@ -73,11 +73,11 @@ def find_changed_in_git(revisions: str, limits: Sequence[Path]) -> Iterator[Comp
     """Yield the cassettes that differ between two revisions.
 
     Args:
-        revisions: Two revisions, joined by two dots; an empty one is ``HEAD``.
+        revisions: Two revisions, joined by two dots; an empty revision means ``HEAD``.
         limits: The files and folders to compare. Empty for the whole repository.
 
     Raises:
-        MultitrackError: git is not installed, this is not a repository, or a revision is unknown.
+        MultitrackError: git is not installed, the current folder is not in a repository, or a revision is unknown.
     """
     before, _, after = revisions.partition("..")
     before, after = before or "HEAD", after.removeprefix(".") or "HEAD"

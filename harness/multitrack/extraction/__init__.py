@@ -1,4 +1,7 @@
-"""Turn ``Iterable[A | B]`` into tools, and tool calls into validated models. Does not depend on any SDK or on HTTP."""
+"""Turn ``Iterable[A | B]`` into tools, and tool calls into validated models.
+
+This module does not depend on HTTP or on any SDK.
+"""
 
 from multitrack.extraction.continuation import Continuation, FollowUp
 from multitrack.extraction.extraction import Extraction

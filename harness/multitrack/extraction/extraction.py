@@ -64,20 +64,20 @@ class Extraction(Sequence[T_co]):
     ) -> list[Any]:
         """Return the messages that continue the conversation: the response and the results of its calls.
 
-        Append the returned messages to the messages of the request, and send the request again. They have the format of
-        the SDK that returned the response, and contain the call ids and the thought signatures.
+        Append the returned messages to the messages of the request, and send the request again. They have the format
+        of the SDK that returned the response, and contain the call ids and the thought signatures.
 
         Args:
             results: The results of your functions: a list with one result for each valid call, in order, or a
                 dictionary. The keys of the dictionary are the ids of the valid calls, or the ``ToolCall`` objects if
                 the provider sends no ids. A string is sent unchanged. An exception is sent as a failure. Any other
-                result is sent as JSON. If a call is in ``errors``, its error is sent, unless the dictionary has a
-                result for the call.
+                result is sent as JSON. For a call in ``errors``, its error is sent if the dictionary has no result
+                for the call.
 
         Returns:
-            Messages for ``messages`` (chat completions and Anthropic), items for ``input`` (Responses API), or contents
-            for ``contents`` (Google's SDKs). If the model was asked again, they include its earlier responses. You can
-            pass them to the SDK or to ``create`` of Multitrack's clients.
+            Messages for ``messages`` (chat completions and Anthropic), items for ``input`` (Responses API), or
+            contents for ``contents`` (Google's SDKs). If the model was asked again, they include its earlier
+            responses. You can pass them to the SDK or to ``create`` of Multitrack's clients.
 
         Raises:
             ValueError: If a valid call has no result, if a result is for an unknown call, or if the extraction is not
@@ -86,9 +86,8 @@ class Extraction(Sequence[T_co]):
         """
         if self.continuation is None:
             raise ValueError(
-                "this extraction was made from calls without a response, so the message format of the provider is "
-                "unknown; "
-                "extract with one of Multitrack's clients, or write the messages yourself"
+                "this extraction was made from calls instead of a response, so the provider's message format is "
+                "unknown; use one of Multitrack's clients to extract the calls, or write the messages yourself"
             )
         return self.continuation.write_messages(assign_results(self.calls, self.errors, results))
 

@@ -36,7 +36,7 @@ def name_field(change: ReportedChange) -> str:
 
 
 def describe_pair(pair: ReportedPair) -> Iterator[str]:
-    """Yield a line for the call, and one for each of its fields that changed."""
+    """Yield one line for the call and one line for each of its changed fields."""
     call = pair.expected or pair.received
     yield f"{pair.status}: {format_call(call) if call is not None else ''}"
     for change in pair.changes:

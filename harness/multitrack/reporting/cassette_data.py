@@ -10,7 +10,7 @@ from multitrack.tape.interaction import Interaction
 
 
 def describe_cassette(cassette: Cassette, *, requests: bool = False) -> dict[str, Any]:
-    """Return the content of ``cassette``. Long strings are truncated, as in a run's report.
+    """Return the content of ``cassette``. Long strings are truncated to the same length as in a run's report.
 
     Args:
         cassette: The cassette.

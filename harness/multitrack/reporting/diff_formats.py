@@ -1,4 +1,4 @@
-"""The differences between two versions of cassettes, as text, Markdown and JSON, for ``multitrack diff``."""
+"""The output of ``multitrack diff``: the differences between two versions of cassettes in text, Markdown and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data for a run's report. Markdown, HTML, JSON and JUnit properties are made from this data only.
+"""The data for a run's report in all its formats: Markdown, HTML, JSON and JUnit properties.
 
 In the process that runs the tests, the plugin collects plain data, which pytest-xdist can transfer.
 ``report.schema.json`` is the JSON Schema of these classes; ``tests/reporting/test_report_formats.py`` writes it.
@@ -297,7 +297,7 @@ class ReportedTest(_Part):
 
     @property
     def tools(self) -> Sequence[str]:
-        """The tools that the test offered or that the model called."""
+        """The tools offered by the test or called by the model."""
         names = [name for request in self.requests for name in request.tools]
         for cassette in self.cassettes:
             names += [call.tool for exchange in cassette.exchanges for call in exchange.answer.calls]

@@ -21,7 +21,7 @@ class TapeSummary:
         test: The test or the fixture. Empty if neither is known.
         is_test: Whether ``test`` is a test, and not a fixture.
         mode: The mode of the tape.
-        tape: The path of the cassette, as reports show it.
+        tape: The path of the cassette, in the form to show in reports.
         played: The number of interactions that were replayed.
         recorded: The number of interactions that were recorded.
         pending: The file of the pending recording. Empty if there is none.
@@ -32,8 +32,9 @@ class TapeSummary:
         days: The age of the cassette in days if it is older than ``max_age``.
         replaced: The cassettes in other formats that this recording has replaced.
         short_variables: The environment variables whose passwords are too short to be removed.
-        rebound: The differences of each request that replaced a recorded one, as lines.
-        tokens: The tokens of the replayed requests and answers, as far as the answers name them.
+        rebound: Lines that show how each rebound request differs from the recorded request.
+        tokens: The number of tokens in the replayed requests and answers. Answers without token counts are not
+            included.
         seconds: The recorded times of the replayed answers.
     """
 
@@ -210,9 +211,9 @@ def _list_cassettes(problem: str, summary: str, lines: Sequence[tuple[str, str]]
     """Yield a line for each cassette with a ``problem``. If there are many, yield their number and some of their names.
 
     Args:
-        problem: The problem, as the beginning of each line.
-        summary: The words before the number of cassettes.
-        lines: The name of each cassette, and the text for its line.
+        problem: The beginning of each line, which says what is wrong.
+        summary: The words before the number of cassettes, if there are many.
+        lines: Pairs of a cassette's name and the text for its line.
     """
     if len(lines) <= _MAX_NAMED:
         yield from (f"multitrack: {problem}: {line}" for _, line in lines)
@@ -311,7 +312,7 @@ def partial_run_line(reason: str) -> str:
 
 
 def live_run_line(flag: str, count: int) -> str:
-    """Return the line that is printed before a run that records all tests."""
+    """Return the line to print before a run that records all tests."""
     return f"multitrack: {flag}: {count_noun(count, 'test')} go{'es' if count == 1 else ''} live"
 
 

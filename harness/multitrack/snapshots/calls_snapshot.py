@@ -60,14 +60,14 @@ def make_calls_snapshot(
     Args:
         request: The fixture's request.
         redact_text: Applied to every string in a value before it is compared or written.
-        record: Whether to write missing snapshots if the test passes, and to update the notes of existing ones. A
-            changed snapshot still requires ``--snapshot-update``.
+        record: Whether to write missing snapshots if the test passes, and to update the notes of existing snapshots.
+            A changed snapshot still requires ``--snapshot-update``.
         ignored_paths: Paths of values that are not compared, in addition to those in the ``ignore`` option.
         make_note: Returns the comment to write below an entry.
         update_command: The command that writes the snapshot, for messages.
         accept_command: Returns the command that stores the received calls as the snapshot (default: the
             ``update_command``).
-        note_change: Called with each difference that a test reports.
+        note_change: Called with each difference before it is reported.
     """
     return CallsSnapshot(
         session=get_syrupy_session(request.config),
@@ -85,9 +85,9 @@ def make_calls_snapshot(
 
 
 class CallsSnapshot(SnapshotAssertion):
-    """The expected calls of a test. Equals an iterable of calls if the snapshot contains the same calls.
+    """The expected calls of a test. The snapshot is equal to an iterable with the same calls.
 
-    Unless ``ordered=True``, the order of the calls does not matter.
+    By default, the order of the calls does not matter.
 
     ``calls_snapshot(name="x", ordered=True)`` sets options for the next comparison, as syrupy's ``snapshot`` does;
     ``calls_snapshot.with_defaults(ignore="*.created_at")`` sets them for all comparisons.

@@ -15,7 +15,7 @@ from multitrack.snapshots.matchers import MatcherNode
 
 
 class Absent(Enum):
-    """The placeholder for a field that one of two compared calls does not have."""
+    """The placeholder for a field that is missing from one of two compared calls."""
 
     ABSENT = "absent"
 

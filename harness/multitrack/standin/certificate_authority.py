@@ -18,11 +18,11 @@ class CertificateAuthority:
 
     @property
     def certificate(self) -> bytes:
-        """The authority's certificate, as PEM."""
+        """The authority's certificate in PEM format."""
         return self._authority.cert_pem.bytes()
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """Return a server-side TLS context with a certificate for ``host``. It offers HTTP/1.1 only."""
+        """Return a server-side TLS context with a certificate for ``host``. It offers only HTTP/1.1."""
         with self._lock:
             if host not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

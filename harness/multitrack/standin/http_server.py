@@ -192,7 +192,7 @@ class _ConnectionHandler(BaseHTTPRequestHandler):
                 raise ValueError(f"the content-encoding {encoding} is not supported")
 
     def _read_chunked(self) -> bytes:
-        """Decode a chunked body, as in https://www.rfc-editor.org/rfc/rfc9112#section-7.1."""
+        """Decode a chunked body. See https://www.rfc-editor.org/rfc/rfc9112#section-7.1."""
         content = bytearray()
         while size := int(self.rfile.readline().split(b";")[0], 16):
             content += self.rfile.read(size)

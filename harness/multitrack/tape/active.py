@@ -1,7 +1,7 @@
 """The active tapes.
 
 They are global, because requests from a plain thread must reach the tape, and such a thread inherits no context. The
-context variable only matters if several ``use_cassette`` blocks are open side by side, in tasks or threads.
+context variable matters only if several ``use_cassette`` blocks are open side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _of_context: ContextVar[_Activation | None] = ContextVar("multitrack_activation"
 
 
 def current_tape() -> Router | None:
-    """Return the tape that receives the next request: the innermost open one. ``None`` if no tape is open.
+    """Return the tape that receives the next request: the innermost open tape. ``None`` if no tape is open.
 
     If several blocks are open side by side, return the tape of the innermost block that the current task or thread
     opened. If neither opened a block, return an ``AmbiguousRouter``.

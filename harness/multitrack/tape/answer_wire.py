@@ -16,10 +16,10 @@ _ERROR_SEARCH = 1000
 
 
 def may_be_answer(body: bytes) -> bool:
-    """Return whether a response may be a model's answer.
+    """Return whether a response could be a model's answer.
 
-    A JSON object of more than 20 MB, such as a batch of embeddings, is not parsed: it would need several times its size
-    in memory. A stream may have any size.
+    A JSON object of more than 20 MB, such as a batch of embeddings, is not parsed: it would need several times its
+    size in memory. A stream can have any size.
     """
     return len(body) <= _LARGEST_DOCUMENT or body[:64].lstrip()[:1] != b"{"
 
@@ -27,9 +27,8 @@ def may_be_answer(body: bytes) -> bool:
 def find_wire(interaction: Interaction) -> str | None:
     """Return the wire format of the response, or None if the response is not a model's answer.
 
-    The body of an error may not show which API sent it: Amazon Bedrock's ``{"message": "Too many requests"}`` and
-    Ollama's ``{"error": "model not found"}`` are forms that many APIs use. For such an error, the request shows the
-    wire format.
+    Some error bodies have a form that many APIs use, such as Amazon Bedrock's ``{"message": "Too many requests"}``
+    and Ollama's ``{"error": "model not found"}``. For such an error, the wire format is that of the request.
     """
     response = interaction.response
     wire = wires.recognize(response.body) if may_be_answer(response.body) else None

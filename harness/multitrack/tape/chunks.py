@@ -1,7 +1,7 @@
 """Chunks: the parts in which a streamed body arrived.
 
-A chunk is stored as the position of its end, relative to the body's events, and the time of its arrival. If every
-event arrived as one chunk, there is nothing to store.
+For each chunk, two numbers are stored: the position of its end, relative to the body's events, and the time of its
+arrival. If every event arrived as one chunk, nothing is stored.
 
 An event is what a reader of the body consumes in one step. It is a server-sent event, or a line of a JSON Lines body.
 In any other format, the whole body is one event.
@@ -153,7 +153,7 @@ def _round_gaps(times: Sequence[int]) -> tuple[int, ...]:
 
 
 def _find_event_ends(body: bytes, content_type: str | None) -> Sequence[int]:
-    """Return the offsets at which the events end. The marks that end an event may overlap."""
+    """Return the offsets at which the events end. The marks at the ends of events can overlap."""
     marks = _ENDS.get((content_type or "").partition(";")[0].strip().lower(), ())
     ends = [end for mark in marks if mark in body for end in _find_all(body, mark)]
     if len(marks) > 1:

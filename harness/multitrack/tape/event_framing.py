@@ -84,7 +84,7 @@ def _length(message: bytes) -> int:
 def _read_message(message: bytes) -> tuple[Any, str | None]:
     """Return the document of ``message``, and the framing of the message.
 
-    The framing is None if the message reports an exception, because both framings write exceptions in the same way.
+    The framing is None if the document is an exception, because both framings write exceptions in the same way.
     """
     headers = parse_headers(message)
     payload = json.loads(split_payload(message).decode() or "{}")
@@ -105,7 +105,7 @@ def _read_message(message: bytes) -> tuple[Any, str | None]:
 
 
 def is_exception(document: Any) -> bool:
-    """Return whether a document reports an exception: its only key is the exception's name."""
+    """Return whether a document is an exception: its only key is the exception's name."""
     return isinstance(document, dict) and len(document) == 1 and next(iter(document)).endswith("Exception")
 
 

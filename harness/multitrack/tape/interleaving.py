@@ -1,7 +1,7 @@
 """Interleaving: the order of requests and responses in a call that streams both.
 
-A cassette stores each side's messages in order. A response header says how the two orders combine: for each response,
-and for the end of the call, how many requests had been sent by then.
+In a cassette, the requests and the responses are separate lists, each in order. A header of the response shows how
+the lists combine. It contains, for each response and for the end of the call, the number of requests sent before.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Interleaving:
         return cls(tuple(CLOSED if word == _CLOSED else int(word) for word in header.split()) or (CLOSED,))
 
     def to_headers(self, ending: Ending) -> Headers:
-        """Return the headers to store with a response that ended with ``ending``."""
+        """Return the headers in which a cassette stores the interleaving. ``ending`` says how the response ended."""
         if self == Interleaving() and ending in ("complete", "broken"):
             return ()
         return ((HEADER, " ".join(_CLOSED if count == CLOSED else str(count) for count in self.request_counts)),)

@@ -1,6 +1,7 @@
-"""Find out whether an event stream has answered all JSON-RPC calls in a request, as in MCP's streamable HTTP.
+"""Find out whether an event stream has answered all JSON-RPC calls in a request.
 
-See https://modelcontextprotocol.io/specification/2025-06-18/basic/transports#sending-messages-to-the-server.
+MCP's streamable HTTP transport uses such streams:
+https://modelcontextprotocol.io/specification/2025-06-18/basic/transports#sending-messages-to-the-server.
 """
 
 from __future__ import annotations

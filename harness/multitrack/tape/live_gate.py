@@ -20,7 +20,7 @@ class LiveGate:
         Args:
             violations: The tape's violations.
             redact: Removes secrets from a string.
-            shown_path: The path of the cassette, as messages show it.
+            shown_path: The path of the cassette, in the form to show in messages.
             mode: The tape's mode, for the message.
         """
         self._violations = violations
@@ -29,7 +29,7 @@ class LiveGate:
         self._mode = mode
 
     def let_pass(self, request: Request) -> Passthrough:
-        """Allow ``request`` to be sent without being recorded, unless ``check`` raises ``LiveCall``."""
+        """Check ``request`` with ``check``, and allow it to be sent without a recording."""
         self.check(request)
         return Passthrough()
 

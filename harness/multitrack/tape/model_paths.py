@@ -1,7 +1,7 @@
 """The import paths of the models behind tools, from cassettes and from a project's settings.
 
-Anyone may have written a cassette. Therefore, models that a cassette names are only imported from the packages that the
-project lists.
+Anyone may have written a cassette. Therefore, a model in a cassette is imported only if the project lists its
+package.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ class ModelPaths:
 
     @classmethod
     def from_table(cls, table: Any, source: str) -> ModelPaths:
-        """Return the paths in ``table``, which was parsed from TOML. The error messages name the file ``source``."""
+        """Return the paths in ``table``, which was parsed from TOML.
+
+        Error messages contain ``source``, the name of the file.
+        """
         if not isinstance(table, dict) or table.keys() - {"packages", "tools"}:
             raise BadOption(f"{source}: models {_EXPECTED}, not {table!r}")
         packages, tools = table.get("packages", []), table.get("tools", {})

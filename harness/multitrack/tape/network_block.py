@@ -1,4 +1,4 @@
-"""Block the network in a test: refuse every connection, even to this machine, unless its host is allowed.
+"""Block the network in a test: refuse all connections to hosts that are not allowed, even to this machine.
 
 The tripwire asks the block before each connection. The block also refuses connections that a tape would allow.
 """
@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Passthrough, Request
 
 
 class NetworkBlock:
-    """A block that refuses connections while one test runs, unless their host is allowed."""
+    """The network block of one test. It refuses connections to hosts that are not allowed."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class NetworkBlock:
         self._has_marker = has_marker
 
     def check(self, names: Sequence[str], port: int | None) -> None:
-        """Raise ``NetworkBlocked`` unless one of the ``names`` of a host is allowed.
+        """Raise ``NetworkBlocked`` if none of the ``names`` of a host is allowed.
 
         Args:
-            names: The names of the host, the most recent first, and then its address; or the path of a Unix socket.
+            names: The names of the host, the most recent first, followed by its address. For a Unix socket, its path.
             port: The port. None for a Unix socket.
         """
         if not self.allows(names, port):
             raise self.build_error(names[0], port)
 
     def allows(self, names: Sequence[str], port: int | None) -> bool:
-        """Return whether one of the ``names`` of a host is allowed."""
+        """Return whether at least one of the ``names`` of a host is allowed."""
         if self._allowed is not None and any(map(self._allowed.match, names)):
             return True
         return port is not None and any(self._allows_connection(name, port) for name in names)
@@ -72,9 +72,10 @@ class NetworkBlock:
 
 
 class BlockedRouter:
-    """The router that replaces a tape while the network is blocked and no tape is open.
+    """The router for requests that are sent when the network is blocked and no tape is open.
 
-    Only gRPC needs this router, because gRPC connects below Python's sockets. The tripwire sees all other connections.
+    Only gRPC needs this router, because gRPC connects below Python's sockets. The tripwire sees all other
+    connections.
     """
 
     mode = "live"

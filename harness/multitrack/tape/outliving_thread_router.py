@@ -1,4 +1,4 @@
-"""Route requests from threads that are still alive after the end of the test that started them."""
+"""Route requests from threads that have outlived the test that started them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Report = Callable[[str, TapeViolation], None]
 class OutlivingThreadRouter:
     """The router for requests from threads that outlived their tests.
 
-    If possible, the running test's tape answers a request, because the thread may be a worker that later tests share.
-    Otherwise, the request is blocked, and reported for the test that started the thread.
+    If possible, a request is answered from the tape of the running test, because the thread may be a worker that
+    later tests share. Otherwise, the request is blocked, and reported for the test that started the thread.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class OutlivingThreadRouter:
         raise self._block(request)
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return whether a raw socket may connect to ``host:port``."""
+        """Return whether a raw socket is allowed to connect to ``host:port``."""
         return self._settings.allows_connection(host, port)
 
     def add_violation(self, violation: TapeViolation) -> None:

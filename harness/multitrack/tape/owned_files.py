@@ -89,7 +89,7 @@ class OwnedFiles:
         return sorted(path for path in found if path.is_file())
 
     def relative_module(self, path: str) -> str:
-        """Return the path of a test file or a folder relative to the root, as in node ids.
+        """Return the path of a test file or a folder relative to the root. Node ids start with such a path.
 
         Args:
             path: Relative to the current directory or to the root.

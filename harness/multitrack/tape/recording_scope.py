@@ -55,7 +55,8 @@ class RecordingScope:
         Args:
             name: Returns the node id of the test, or the name of the fixture; stored with its interactions.
             record_hint: Returns the command that records the test or fixture, for messages.
-            rerun_hint: Returns the command that runs the test again, and updates its snapshots if it has any.
+            rerun_hint: Returns the command that runs the test again. The command also updates the test's snapshots,
+                if there are any.
             fingerprint_results: Returns the fingerprints of a response's validated calls.
             rebind_hint: Returns the command that keeps the recorded answers if only the wording of the requests
                 changed. Its result is None if there is no such command.
@@ -125,8 +126,8 @@ class RecordingScope:
     def forget_tapes(self) -> None:
         """Forget the tapes, after all results of the scope have been reported.
 
-        Tapes refer to their scope. Without this method, only the garbage collector could free both, which would run
-        more often and take longer.
+        A scope and its tapes refer to each other. Without this method, only the garbage collector could free them,
+        and it would run more often and take longer.
         """
         self._tapes = []
         self._failed_fixtures = []

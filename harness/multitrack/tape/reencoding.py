@@ -1,7 +1,7 @@
-"""Encode replayed bodies. A cassette stores the decoded body, but a client may expect an encoded one.
+"""Encode replayed bodies. Cassettes contain decoded bodies, but some clients expect an encoded body.
 
-The encoders do not compress. They need no library, take no time, and produce valid data in which each chunk can be
-decoded when it arrives. The data differs from the provider's; only its decoded form is the same.
+The encoders do not compress. They are fast, need no library, and produce valid data in which each chunk can be
+decoded when it arrives. The encoded data differs from the provider's, but the decoded data is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def without_framing(encoding: str) -> str:
 
 
 def keep_framing(encoding: str) -> str:
-    """Return the part of ``encoding`` that names the framing of an event stream. Empty if there is none."""
+    """Return the name of an event stream's framing in ``encoding``. Empty if there is none."""
     return ", ".join(name for name in split_encodings(encoding) if name in event_framing.FRAMINGS)
 
 
@@ -54,7 +54,8 @@ def is_accepted(header: str, accept_encoding: str | None) -> bool:
 def is_raw_deflate(body: bytes, header: str) -> bool:
     """Return whether the encoded ``body`` is raw deflate data (without the zlib wrapper), which some servers send.
 
-    In ``header``, raw deflate and zlib data are both called ``deflate``, but a client may read only one of them.
+    Raw deflate data and zlib data are both called ``deflate`` in ``header``, but some clients can read only one of
+    these two formats.
     """
     if split_encodings(header)[-1:] != ["deflate"]:
         return False
@@ -68,13 +69,14 @@ def is_raw_deflate(body: bytes, header: str) -> bool:
 def encode_chunks(
     chunks: Sequence[bytes], header: str, *, is_complete: bool, is_raw_deflate: bool = False
 ) -> list[bytes]:
-    """Encode ``chunks`` with the content encodings that ``header`` names. Each chunk becomes one encoded chunk.
+    """Encode ``chunks`` with the content encodings in ``header``. Each chunk becomes one encoded chunk.
 
     Args:
         chunks: The chunks of the decoded body.
         header: The content encodings.
         is_complete: Whether the body is complete. If it is not, the encoded data lacks its end mark, too.
-        is_raw_deflate: Whether ``deflate``, as the last encoding, means raw deflate data (without the zlib wrapper).
+        is_raw_deflate: Whether the last encoding is raw deflate data (without the zlib wrapper), if its name is
+            ``deflate``.
     """
     if not any(chunks):
         return list(chunks)

@@ -17,9 +17,9 @@ from multitrack.tape.violations import Violations
 
 
 class RoutingGuard:
-    """A guard that fails the test if an error is raised while a request is routed.
+    """A guard that fails the test if routing a request raises an error.
 
-    Multitrack's own code or one of the user's functions may raise the error.
+    The error can come from Multitrack's own code or from one of the user's functions.
     """
 
     def __init__(self, violations: Violations, redact: Callable[[str], str], shown_path: Path) -> None:
@@ -28,7 +28,7 @@ class RoutingGuard:
         Args:
             violations: The tape's violations.
             redact: Removes secrets from a message.
-            shown_path: The path of the cassette, as messages show it.
+            shown_path: The path of the cassette, in the form to show in messages.
         """
         self._violations = violations
         self._redact = redact
@@ -43,9 +43,9 @@ class RoutingGuard:
             raise self._hold(request, error) from error
 
     def wrap_lock(self, lock: AbstractContextManager[object], request: Request) -> AbstractContextManager[None]:
-        """Wrap ``lock`` so that an error while the lock is held becomes a ``RoutingError`` for ``request``.
+        """Wrap ``lock``. An error that is raised while it is held becomes a ``RoutingError`` for ``request``.
 
-        The lock can be acquired repeatedly.
+        The returned lock can be acquired repeatedly.
         """
         return _WatchingLock(lock, lambda error: self._hold(request, error))
 

@@ -1,8 +1,7 @@
 """Do not intercept requests that are mocked by mocket or HTTPretty.
 
-These packages replace Python's sockets, below all interceptors, and their answers are not network traffic. The
-packages know their mocked requests by host and port. Requests to those hosts and ports pass through the interceptors
-unchanged.
+These packages replace Python's sockets, below all interceptors, and their answers are not network traffic. Both
+packages know which hosts and ports they mock. Requests to these pass through the interceptors unchanged.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def is_mocked(url: str) -> bool:
 
 
 def find_real_class() -> Any:
-    """Return Python's own socket class, even while a mock replaces it."""
+    """Return Python's own socket class, even if a mock has replaced it."""
     match _find_active():
         case "mocket":
             return sys.modules["mocket.socket"].true_socket

@@ -1,4 +1,4 @@
-"""The tape: an open cassette. Interceptors, the plugin and tests use only this object."""
+"""The tape: an open cassette. It is the only interface that interceptors, the plugin and tests use."""
 
 from __future__ import annotations
 
@@ -161,8 +161,8 @@ class Tape:
         Raises:
             CassetteMiss: No recording matches.
             LiveCall: The request would send a stand-in for a credential.
-            RoutingError: Multitrack or one of the project's functions failed. Like a miss, it fails the test in any
-                case.
+            RoutingError: Multitrack or one of the project's functions failed. Like a miss, this error fails the test
+                even if it is caught.
         """
         with self._guard.watch(request):
             if (route := self._unrecorded.route(request)) is not None:
@@ -178,8 +178,8 @@ class Tape:
         Raises:
             CassetteMiss: No recording of this method is left.
             LiveCall: The request would send a stand-in for a credential.
-            RoutingError: Multitrack or one of the project's functions failed. Like a miss, it fails the test in any
-                case.
+            RoutingError: Multitrack or one of the project's functions failed. Like a miss, this error fails the test
+                even if it is caught.
         """
         with self._guard.watch(request):
             if (route := self._unrecorded.route_stream(request)) is not None:
@@ -195,7 +195,7 @@ class Tape:
         return self._settings
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return whether a raw socket may connect to ``host:port``."""
+        """Return whether a raw socket is allowed to connect to ``host:port``."""
         return not self._session.uses_cassette or self._settings.allows_connection(host, port)
 
     def redact(self, text: str) -> str:
@@ -223,7 +223,10 @@ class Tape:
 
     @property
     def missed_requests(self) -> Sequence[MissedRequest]:
-        """The requests that no recording matched, in order, except those sent in ``expect_misses`` blocks."""
+        """The requests without a matching recording, in order.
+
+        Requests from ``expect_misses`` blocks are not included.
+        """
         if not self._misses.missed:
             return ()
         held = {id(violation) for violation in self.violations}
@@ -329,7 +332,7 @@ class Tape:
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to this test alone.
 
-        An interaction that names no test belongs to this test, unless the cassette is shared.
+        In a cassette that is not shared, an interaction without the name of a test also belongs to this test.
         """
         return self._cassette.is_own(entry)
 

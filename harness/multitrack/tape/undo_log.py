@@ -40,7 +40,7 @@ class EarlierFile:
 class UndoLog:
     """The undo log for the project in the folder ``root``.
 
-    The log is in pytest's cache, which git ignores. It holds only one command, and the next command replaces it.
+    The log is in pytest's cache, which git ignores. It contains only the last command that changed files.
     """
 
     def __init__(self, root: Path) -> None:
@@ -71,8 +71,8 @@ class UndoLog:
     def recording_run(self, run: str, command: str, path: Path) -> Iterator[None]:
         """Store the content of ``path`` before the block, and the digest of its content after the block.
 
-        The first call in a ``run`` clears the log, and each later call adds a file to it. Several processes may take
-        part in the run, and change the same file.
+        The first call in a ``run`` clears the log, and each later call adds a file to it. Several processes can take
+        part in the run and change the same file.
         """
         with self._locked():
             manifest = self._read_manifest() if self._manifest.exists() else {}

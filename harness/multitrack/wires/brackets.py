@@ -11,7 +11,7 @@ _INSIDE_STRING = re.compile(r'["\\]')
 class BracketCounter:
     """A bracket counter that finds the end of a JSON value.
 
-    The value may arrive in pieces. The counter reads each character only once.
+    The value can arrive in pieces. The counter reads each character only once.
     """
 
     def __init__(self) -> None:

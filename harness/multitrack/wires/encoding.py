@@ -87,7 +87,7 @@ def _parse_stream(original: bytes, name: str) -> StreamText:
 def _build_original_error(name: str, reason: str) -> ValueError:
     return ValueError(
         f"the original is not an answer in the wire format {name}: {reason}; "
-        f"pass its body as it was recorded, or encode the answer without an original"
+        f"pass its recorded body without changes, or encode the answer without an original"
     )
 
 
@@ -166,7 +166,7 @@ def _canonicalize_arguments(call: ToolCall) -> str | None:
 
 
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
-    """Find the recorded call that each of ``calls`` comes from. Return its position, or None for a new call.
+    """For each of ``calls``, return the position of the recorded call that it comes from, or None for a new call.
 
     Each recorded call is used at most once. The recorded calls are searched in this order:
 
@@ -197,27 +197,27 @@ def place_calls(
 ) -> list[tuple[int, int | None, ToolCall]]:
     """Find the place and the source of each call in ``calls``. Both are positions in ``recorded``.
 
-    - The place is the position of the recorded call that the call replaces or follows.
     - The source is the position of the recorded call that the call comes from, or None for a new call. See
       ``match_calls``.
+    - The place is the position of the recorded call that the call replaces or follows.
 
-    Places never decrease, so that the calls keep their order:
+    The calls must keep their order, so a place is never less than the place of the previous call:
 
-    - The place of a call is its source, unless this would be less than the place of the previous call.
-    - Otherwise, the place is that of the previous call. This is also the place of a new call.
-    - The place of a new first call is 0.
-    - If nothing was recorded, every place is 0.
+    - The place of a call is its source or the place of the previous call, whichever is greater.
+    - A new call has the place of the previous call.
+    - A new call at the beginning has the place 0.
 
     Args:
         recorded: The recorded calls.
-        calls: The calls that replace the recorded ones.
+        calls: The calls that replace the recorded calls.
         slots: Where the recorded calls are in the original: one slot for each call.
 
     Returns:
         For each call, its place, its source and the call itself.
 
     Raises:
-        ValueError: If there are more or fewer slots than recorded calls, as in an original with contradictory events.
+        ValueError: If the numbers of slots and recorded calls differ, because the events of the original contradict
+            each other.
     """
     if len(slots) != len(recorded):
         raise ValueError(

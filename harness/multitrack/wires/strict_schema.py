@@ -26,7 +26,7 @@ class StrictSchemaWriter(ABC):
 
     Raises:
         TypeError: If the subset cannot express a parameter, such as a dictionary, a tuple of several types or a value
-            of any type. The error names the tool and the path in its schema.
+            of any type. The message contains the name of the tool and the path in its schema.
     """
 
     subset: ClassVar[str]

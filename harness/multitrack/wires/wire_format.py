@@ -22,8 +22,8 @@ class WireFormat(ABC):
     """The wire format of one API, both for whole answers (``<name>``) and for streamed answers (``<name>.stream``).
 
     A format has no state: its attributes are class constants, and its methods are pure functions. A document is the
-    parsed body of a request or an answer. It is not trusted: a method that reads a document never raises because of its
-    shape.
+    parsed body of a request or an answer. Documents are not trusted: the methods that read them accept documents of
+    any shape.
     """
 
     __slots__ = ()
@@ -92,8 +92,8 @@ class WireFormat(ABC):
     def recognize_answer(self, document: Mapping[str, Any]) -> str | None:
         """Return ``name`` if ``document`` is an answer, ``stream_name`` if it is a chunk of a stream, otherwise None.
 
-        A document that has only an error is left to ``recognizes_error``. If chunks and whole answers look the same,
-        return ``name``.
+        If chunks and whole answers look the same, return ``name``. For a document that contains only an error, return
+        None; see ``recognizes_error``.
         """
 
     def recognizes_error(self, error: Mapping[str, Any]) -> bool:  # noqa: ARG002
@@ -143,8 +143,8 @@ class WireFormat(ABC):
         """Return the chunks of a stream that contains ``answer``. See ``write_answer`` for the arguments and the
         errors.
 
-        At least one chunk of ``original`` must have a document. Each returned chunk then names a frame of the
-        original stream, and replaces the content of that frame. Without an ``original``, the stream ends with a
+        At least one chunk of ``original`` must have a document. Each returned chunk then refers to a frame of the
+        original stream, and contains new content for this frame. Without an ``original``, the stream ends with a
         chunk that has no document.
         """
 
@@ -161,7 +161,7 @@ class WireFormat(ABC):
 
     @staticmethod
     def format_line(document: Mapping[str, Any] | None) -> bytes:
-        """Return one line of JSON. Formats whose streams have no end mark use this as ``format_chunk``."""
+        """Return one line of JSON. Formats whose streams have no end mark use this function as ``format_chunk``."""
         from multitrack.wires.json_rewriting import format_json
 
         return b"" if document is None else f"{format_json(document, separators=(',', ':'))}\n".encode()
@@ -187,7 +187,7 @@ class WireFormat(ABC):
         return RequestSummary(as_text(document.get("model")), tuple(name for name in names if name))
 
     def find_model_in_url(self, url: str) -> str | None:  # noqa: ARG002
-        """Return the model that the URL of a request names, or None if it names none."""
+        """Return the name of the model in the URL of a request, or None if the URL contains none."""
         return None
 
     def read_messages(self, document: Mapping[str, Any]) -> Iterator[RequestMessage]:

@@ -177,7 +177,7 @@ class AuditRun:
         return report
 
     def _has_whole_cassette(self, use: CassetteUse) -> bool:
-        """Return whether every test that may use the cassette was run."""
+        """Return whether the run included every test that can use the cassette."""
         summary = RunState.of(self._config).summary
         if selection.find_limit(self._config, has_deselected=summary.has_deselected) is None:
             return True
@@ -200,7 +200,7 @@ class AuditRun:
         return ""
 
     def _can_rebind(self, finding: Finding, found: Observations) -> bool:
-        """Return whether a finding's requests differ from their recordings only in their wording."""
+        """Return whether the wording is the only difference between a finding's requests and their recordings."""
         root, folder = self._config.rootpath, self._config.invocation_params.dir
         if not commands.leaves_facts(self._config):
             return False

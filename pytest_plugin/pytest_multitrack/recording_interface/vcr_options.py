@@ -113,7 +113,7 @@ def find_default_name(node: pytest.Item | pytest.Collector) -> str:
 
 
 def resolve_before_fixtures(node: pytest.Item | pytest.Collector, settings: Settings) -> ResolvedOptions:
-    """Return the options for the cassette of ``node``, except those that depend on fixtures.
+    """Return the options for the cassette of ``node``. Options that depend on fixtures are not resolved yet.
 
     Until the test's options are complete, its requests are sent to the network. The same is true of pytest-recording,
     which opens its cassettes in a fixture. Only fixtures that ``vcr_config`` depends on can send requests this early.
@@ -228,7 +228,7 @@ def _list_additional_paths(markers: Sequence[pytest.Mark], fixtures: VcrFixtures
 def _locate(options: VcrOptions, fixtures: VcrFixtures) -> tuple[Path, Path | None]:
     """Return the path that Multitrack writes to, and the path of an existing cassette in another format, if any.
 
-    pytest-recording uses the name of a serializer as the suffix (``json``, ``yaml.gz``). A ``path_transformer`` may
+    pytest-recording uses the name of a serializer as the suffix (``json``, ``yaml.gz``). A ``path_transformer`` can
     change the path.
     """
     serializer = options.config.get("serializer", "yaml")
@@ -293,7 +293,7 @@ def _is_own(path: Path) -> bool:
 def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tuple[Settings, Sequence[RequestMatcher]]:
     """Return the settings for vcrpy's matching options, and the project's own matchers.
 
-    Without ``match_on``, every part of a request is compared, unless ``vcr_compatible_matching`` is set.
+    If neither ``match_on`` nor ``vcr_compatible_matching`` is set, every part of a request is compared.
     """
     config = options.config
     chosen: Sequence[str] | None = config.get("match_on")
@@ -305,7 +305,7 @@ def _build_matching(options: VcrOptions, settings: Settings, source: str) -> tup
     for name in parts:
         if name not in MATCHED:
             raise BadOption(
-                f"{source}: match_on names the matcher {name!r}, which is neither part of vcrpy nor registered\n"
+                f"{source}: the matcher {name!r} in match_on is neither part of vcrpy nor registered\n"
                 f"  to register it in a conftest: def pytest_recording_configure(config, vcr): "
                 f"vcr.register_matcher({name!r}, function)"
             )

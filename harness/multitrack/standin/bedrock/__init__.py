@@ -1,1 +1,1 @@
-"""The Converse API of Amazon Bedrock, as the stand-in implements it."""
+"""The stand-in's implementation of Amazon Bedrock's Converse API."""

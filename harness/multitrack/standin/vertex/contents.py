@@ -95,5 +95,5 @@ def _check_signatures(contents: Sequence[Content]) -> None:
 
 
 def is_prompt(content: Content) -> bool:
-    """Return whether ``content`` is a prompt from the user, as opposed to tool results."""
+    """Return whether ``content`` is a prompt from the user rather than tool results."""
     return content.get("role", "user") in ("", "user") and has_part(content, "text")

@@ -32,8 +32,8 @@ class Metadata(NamedTuple):
     """The metadata of a cassette.
 
     Attributes:
-        kept: What the writer must keep when it writes the cassette again, by key.
-        blobs: Large pieces of base64 data, which the interactions refer to.
+        kept: The keys and values that the writer must keep when it writes the cassette again.
+        blobs: Large pieces of base64 data that the interactions refer to.
     """
 
     kept: Mapping[str, Any]

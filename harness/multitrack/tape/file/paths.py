@@ -115,7 +115,7 @@ def named_cassette_path(folder: Path, name: str) -> Path:
 
 
 def find_cassette_folders(root: Path, *, limit: int | None = None) -> Iterator[Path]:
-    """Yield each ``cassettes`` folder in ``root`` or below it, except in hidden folders and in installed packages.
+    """Yield each ``cassettes`` folder in ``root`` or below it. Hidden folders and installed packages are skipped.
 
     Args:
         root: The folder in which to look.
@@ -138,7 +138,7 @@ def cassette_path(path: Path) -> Path:
 
 
 def journal_path(path: Path) -> str:
-    """Return the journal of the cassette at ``path``. All links to one cassette have the same journal."""
+    """Return the path of the journal for the cassette at ``path``. All links to a cassette share one journal."""
     # a string, because each test with a cassette looks for the file, and creating a Path takes longer than that
     return f"{os.path.realpath(path) if os.path.islink(path) else path}.journal"
 

@@ -135,7 +135,7 @@ class HttpMessageParser:
 
 
 def request_parser() -> HttpMessageParser:
-    """Return a parser for a request. A request has no body unless its headers announce one."""
+    """Return a parser for a request. A request has a body only if its headers announce a body."""
     return HttpMessageParser(lambda _, headers: _find_framing(headers, default=0))
 
 
@@ -164,7 +164,7 @@ def parse_status_line(line: str) -> tuple[int, str]:
 
 
 def has_no_body(code: int, method: str) -> bool:
-    """Return whether a response with the status ``code`` to a request with ``method`` has no body."""
+    """Return whether the response to a ``method`` request has no body if its status is ``code``."""
     return method == "HEAD" or code < 200 or code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -193,11 +193,11 @@ _CONNECTION_HEADERS = frozenset(
 def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
     """Encode a recorded response to a request with ``method``.
 
-    An incomplete response has no last chunk, or it has one byte less than its ``content-length``. The connection is
-    expected to end after it.
+    An incomplete response has no last chunk, or its ``content-length`` is one byte too large. The client notices this
+    when the connection ends.
 
     Returns:
-        The head and then each chunk, each with the seconds to wait before it.
+        Pairs of a wait in seconds and the bytes to send after it: first the head, then each chunk.
     """
     recorded = replay.response
     is_complete = recorded.ending == "complete"

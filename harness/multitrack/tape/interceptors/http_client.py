@@ -3,7 +3,7 @@
 These clients use ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth and botocore.
 
 Instead of a socket, a connection gets a ``_DeferredSocket``. This object receives the request, asks the tape how to
-route it, and only connects if the request must be sent to the network. All of the client's code above the socket runs
+route it, and connects only if the request must be sent to the network. All of the client's code above the socket runs
 unchanged.
 """
 
@@ -38,7 +38,7 @@ _connecting: ContextVar[Connection] = ContextVar("multitrack_connecting", defaul
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``module``, one of ``http.client``, ``urllib3.connection`` and ``httplib2``."""
+    """Return the patches for ``module``, which is ``http.client``, ``urllib3.connection`` or ``httplib2``."""
     if urllib3_future.is_fork(module):
         return []
     classes = [getattr(module, name, None) for name in _CLASSES[module.__name__]]
@@ -78,10 +78,11 @@ def _wrap_putrequest(original: Callable[..., Any], current_tape: CurrentTape) ->
 
 
 class _DeferredSocket:
-    """The socket of a connection during one request.
+    """A substitute for the socket of a connection during one request.
 
-    It collects the request until it is complete, then asks the tape how to route it. When the client is about to read
-    the response, the connection gets its real socket, if there is one. From then on, this object is not used.
+    It collects the parts of the request. When the request is complete, the tape decides how to route it. When the
+    client is about to read the response, the connection gets its real socket, if there is one. From then on, the
+    substitute is not used.
     """
 
     def __init__(self, connection: Connection, current_tape: CurrentTape) -> None:
@@ -263,7 +264,7 @@ class _DeferredSocket:
         raise error
 
     def _is_deferred(self, error: BaseException, during: During) -> bool:
-        """Return whether to raise ``error`` only when the client waits for the response.
+        """Return whether to defer ``error`` until the client waits for the response.
 
         While urllib3 sends a request, it ignores timeouts and closed connections. Without a tape, it would get these
         errors in the TLS handshake, which is a separate step. If they are deferred, urllib3 handles them in the same

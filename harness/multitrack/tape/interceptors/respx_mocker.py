@@ -1,4 +1,6 @@
-"""Ask respx first, so that it answers the requests that it mocks. Its default mocker works below httpx's transports.
+"""Ask respx for an answer before Multitrack handles a request.
+
+The default mocker of respx works below httpx's transports. Without this module, it would not see the requests.
 
 An answer from respx is not network traffic. Only a call to respx shows whether it answers a request. The interceptor
 for httpx therefore calls respx first, and continues if respx lets the request pass.
@@ -17,7 +19,7 @@ from multitrack.tape.patching import Patch
 
 
 class RequestPassedThrough(BaseException):
-    """Raised if respx does not answer a request. It is not an ``Exception``, so that httpx does not wrap it."""
+    """Raised if respx does not answer a request. Derives from ``BaseException``, so that httpx does not wrap it."""
 
 
 _may_respx_answer: ContextVar[bool | None] = ContextVar("multitrack_may_respx_answer", default=None)

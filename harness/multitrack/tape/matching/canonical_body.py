@@ -42,13 +42,13 @@ def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
     For aiohttp, vcrpy stores the ``data`` or ``json`` argument, not the bytes that were sent. It does not store the
     content type that aiohttp derives from the argument. The stored body is therefore ambiguous:
 
-    - The mapping ``{"a": "1"}`` may have been sent as a form or as JSON.
-    - The text ``s`` may have been sent as text or as the JSON string ``"s"``.
+    - The mapping ``{"a": "1"}`` was sent either as a form or as JSON.
+    - The text ``s`` was sent either as text or as the JSON string ``"s"``.
 
-    A live request matches the recording if their bodies have one of these strings in common.
+    A live request and a recording match if one of these strings is the same for both bodies.
 
     Args:
-        body: The body of a live request, or of a recorded one without a content type.
+        body: The body of a live request, or of a recorded request without a content type.
         content_type: The content type of a live request. None for a recorded body whose type is unknown.
     """
     kind = _read_media_type(content_type)
@@ -83,7 +83,7 @@ def _read_media_type(content_type: str | None) -> str:
 
 
 def _is_container(body: bytes) -> bool:
-    """Return whether ``body``, if it is JSON, is an array or an object. Does not copy ``body``, which may be large."""
+    """Return whether a JSON body is an array or an object. The body can be large, so it is not copied."""
     return _CONTAINER.match(body) is not None
 
 
@@ -101,7 +101,7 @@ def _canonicalize_pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _list_argument_pairs(document: Any) -> list[tuple[str, str]] | None:
-    """Return the form fields that vcrpy recorded from aiohttp's ``data`` argument, as pairs. None for other data."""
+    """Return the pairs of name and value that vcrpy recorded from aiohttp's ``data`` argument. None for other data."""
     if isinstance(document, list):
         if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in document):
             return None

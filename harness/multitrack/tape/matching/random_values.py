@@ -32,7 +32,7 @@ def number_generated_ids(body: bytes) -> bytes:
 
 
 def may_have_random_fields(body: bytes) -> bool:
-    """Return whether ``body`` may have one of ``KNOWN_RANDOM_FIELDS``. Otherwise, the body need not be parsed."""
+    """Return whether ``body`` could have one of ``KNOWN_RANDOM_FIELDS``. Otherwise, the body need not be parsed."""
     return any(marker in body for marker in _MARKERS.values())
 
 
@@ -86,7 +86,7 @@ _MIN_RANDOM_NUMBER = 1_000_000_000
 def looks_random(recorded: Any, sent: Any) -> bool:
     """Return whether two values probably differ because each run generates a new one.
 
-    True if they only differ in UUIDs, long random tokens, timestamps and other long numbers. False if one of the
+    True if they differ only in UUIDs, long random tokens, timestamps and other long numbers. False if one of the
     documents does not have the value.
 
     Args:

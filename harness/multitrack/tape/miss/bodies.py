@@ -19,15 +19,16 @@ _BOUNDARY = re.compile(r"boundary=", re.IGNORECASE)
 
 
 class FormFields(dict[str, Any]):
-    """The fields of a form, by name. If several fields have the same name, their names are numbered: ``tag[0]``,
-    ``tag[1]``.
+    """A mapping from the names of a form's fields to their values.
+
+    If several fields have the same name, the keys are numbered: ``tag[0]``, ``tag[1]``.
     """
 
 
 class MultipartParts(dict[str, Any]):
-    """The parts of a multipart body, by name.
+    """A mapping from the names in a multipart body to its parts.
 
-    If several parts have the same name, their names are numbered: ``image[0]``, ``image[1]``.
+    If several parts have the same name, the keys are numbered: ``image[0]``, ``image[1]``.
     """
 
 

@@ -13,7 +13,7 @@ from multitrack.tape.redaction.windows import WINDOW
 class KnownSecrets:
     """The secrets that one tape has learned so far. Thread-safe.
 
-    Each request may send a new secret, so a secret is added in constant time.
+    Each request can contain a new secret, so a secret is added in constant time.
     """
 
     def __init__(self, allowed: frozenset[str]) -> None:
@@ -41,10 +41,10 @@ class KnownSecrets:
                     self._longest_first = None
 
     def find(self, text: str) -> list[Change]:
-        """Return a change for each secret in ``text``. A longer secret wins over a shorter one that overlaps it.
+        """Return a change for each secret in ``text``. If two secrets overlap, the longer secret wins.
 
-        Apply the changes and search again until nothing is found: other spellings of a secret are skipped if the text
-        also contains the secret itself.
+        The caller must apply the changes and search again until nothing is found, because other spellings of a secret
+        are skipped if the text also contains the secret itself.
         """
         if not self._known:
             return []

@@ -36,7 +36,8 @@ def load_function(path: str) -> ProjectFunction:
     """Return the function at ``path``, such as ``tests.privacy:remove_names``.
 
     Raises:
-        BadOption: ``path`` does not have this form, the module cannot be imported, or it has no such function.
+        BadOption: ``path`` does not have this form, the module cannot be imported, or the module has no such
+            function.
     """
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
@@ -94,7 +95,7 @@ class ProjectFunction:
         if repeated != redacted:
             problem = (
                 "changed text that it had already redacted; "
-                "text may be redacted twice, so a second call must change nothing"
+                "text can be redacted twice, so a second call must change nothing"
             )
             raise self._fail(problem, describe_location)
         return redacted
@@ -105,10 +106,10 @@ class ProjectFunction:
         return [] if redacted == text else list(_compare(text, redacted))
 
     def redact_body(self, text: str) -> str:
-        """Apply the project's function to the values in ``text``.
+        """Apply the project's function to the values in the body ``text``.
 
-        The function receives each string in a JSON body, except the names of fields, and each value in a form. It
-        receives any other body as one string.
+        The values are the strings in a JSON body, without the names of fields, or the values in a form. Any other
+        body is one value.
         """
         if _IS_JSON.match(text):
             return _JSON_STRING.sub(lambda match: self._redact_string(match, text), text)

@@ -139,7 +139,7 @@ class Redactor:
         return self._known.values
 
     def find_secrets(self, text: str) -> Iterator[str]:
-        """Yield each secret in ``text``, as it is written there."""
+        """Yield each substring of ``text`` that is a secret."""
         for find in self._secret_steps:
             changes = find(text)
             yield from (text[start:end] for start, end, _ in changes)
@@ -264,10 +264,10 @@ class Redactor:
                 return redacted
 
     def redact_response(self, response: Response, *, keep_all_headers: bool = False) -> Response:
-        """Return the redacted ``response`` as it is recorded.
+        """Return ``response`` without secrets, ready to be recorded.
 
         Args:
-            keep_all_headers: Whether to keep every header, as for a response from another recorder's cassette.
+            keep_all_headers: Whether to keep every header. True for responses in cassettes from other recorders.
         """
         kept = self._kept
         if response.status == 429:

@@ -1,7 +1,7 @@
 """Find substrings that have the shape of a secret.
 
 There are 200 rules, and trying all of them at each character would be slow. The secrets of most rules start with a
-fixed prefix. Such a rule is only tried where its prefix occurs in a long word.
+fixed prefix. Such a rule is tried only where its prefix occurs in a long word.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ FindChanges: TypeAlias = Callable[[str], Sequence[Change]]
 
 
 def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> list[Change]:
-    """Return a change for each match of ``pattern``, unless ``replace`` returns the same text."""
+    """Return a change for each match of ``pattern`` whose replacement differs from the matched text."""
     found = [(match, replace(match)) for match in pattern.finditer(text)]
     return [Change(*match.span(), replacement) for match, replacement in found if replacement != match[0]]
 
@@ -52,7 +52,7 @@ def apply_changes(text: str, changes: Sequence[Change]) -> str:
 
 
 def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[str]:
-    """Apply ``changes``, whose spans refer to the joined text, to the ``pieces``.
+    """Apply ``changes`` to ``pieces``. The spans of the changes are positions in the joined text.
 
     A replacement goes into the piece where its span begins. All text that does not change stays in its piece.
     """

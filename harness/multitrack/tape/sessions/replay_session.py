@@ -1,6 +1,6 @@
-"""The session of ``--record-missing`` and of runs without a mode flag. Recordings answer requests.
+"""The session of ``--record-missing`` and of runs without a mode flag. Requests are answered from recordings.
 
-With ``--record-missing``, a request that no recording matches is sent and recorded. Otherwise, it fails the test.
+With ``--record-missing``, a request without a matching recording is sent and recorded. Otherwise, it fails the test.
 """
 
 from __future__ import annotations

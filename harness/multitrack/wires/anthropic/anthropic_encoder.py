@@ -35,8 +35,8 @@ def build_events(
         is_interleaved: Whether to interleave the events of several calls instead of sending one call after another.
 
     Yields:
-        Pairs ``(position, event)``. An event that starts a call has the position of that call. The event after the
-        last call has the number of calls. All other events have None.
+        Pairs ``(position, event)``. If the event starts a call, ``position`` is the index of that call. For the event
+        after the last call, it is the number of calls. For all other events, it is None.
     """
     usage = dict(answer.usage or {})
     started = {**_build_envelope(answer), "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}

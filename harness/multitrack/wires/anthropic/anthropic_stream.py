@@ -20,7 +20,7 @@ from multitrack.wires.stream_decoder import StreamDecoder
 class AnthropicStreamDecoder(StreamDecoder):
     """A decoder that builds the content blocks of an answer from the events of a stream.
 
-    A block is identified by its ``index``. However, a gateway may leave out the index or the end of a block, or use
+    A block is identified by its ``index``. However, some gateways leave out the index or the end of a block, or use
     the same index for every block.
     """
 
@@ -118,7 +118,7 @@ class AnthropicStreamDecoder(StreamDecoder):
         self._usage.update({key: value for key, value in as_object(usage).items() if value is not None})
 
     def is_after_gap(self, index: int) -> bool:
-        """Return whether a block with a lower index than ``index`` may still arrive."""
+        """Return whether a block with a lower index than ``index`` can still arrive."""
         while self._first_missing_index in self._last_by_index:
             self._first_missing_index += 1
         return self._stop_reason is None and not self.has_ended and index > self._first_missing_index

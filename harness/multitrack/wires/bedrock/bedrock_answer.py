@@ -65,7 +65,7 @@ def read_blocks(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def find_call(block: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the fields of a call that the client executes, or None if the content block is not such a call.
 
-    A ``toolUse`` whose type is ``server_tool_use`` reports a call that Bedrock executes.
+    A ``toolUse`` whose type is ``server_tool_use`` is a call that Bedrock itself executes.
     """
     use = block.get("toolUse")
     return use if isinstance(use, dict) and use.get("type") != "server_tool_use" else None
@@ -93,7 +93,7 @@ def join_text(blocks: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def read_model(fields: Mapping[str, Any]) -> str | None:
-    """Return the name of the model if a prompt router chose the model. Other answers do not name their model."""
+    """Return the name of the model if a prompt router chose it. Other answers do not contain this name."""
     return as_text(as_object(as_object(fields.get("trace")).get("promptRouter")).get("invokedModelId"))
 
 

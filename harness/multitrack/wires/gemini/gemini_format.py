@@ -86,7 +86,7 @@ class GeminiFormat(WireFormat):
         return "contents" in document
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return the model and the tool names. The model is None in a REST request, because its URL names the model."""
+        """Return the model and the tool names. The model is None in a REST request, because it is in the URL."""
         declarations = [
             declaration
             for tool in as_objects(document.get("tools"))

@@ -33,22 +33,22 @@ def convert_messages(
 ) -> GeminiConversation:
     """Convert messages from OpenAI's form to Gemini's.
 
-    Consecutive messages with the same role become one content. The answers to the calls in one message also
-    become one content, in the order of the calls.
+    Consecutive messages with the same role become one content. The answers to the calls in one message also become
+    one content, in the order of the calls.
 
     Set ``ids`` and ``signatures`` only if the API has these fields. An API without them refuses the request.
 
     Args:
-        messages: Dictionaries or SDK objects. They are not changed. A dictionary with ``parts`` is already in Gemini's
-            form, and is sent unchanged.
-        ids: Send the ids of calls and answers.
-        signatures: Send the signatures of the thoughts before calls. If no call in a message has one, the first call
-            gets a placeholder, because Gemini 3 refuses the message otherwise.
+        messages: Dictionaries or SDK objects. They are not changed. A dictionary with ``parts`` is already in
+            Gemini's form, and is sent unchanged.
+        ids: Whether to send the ids of calls and answers.
+        signatures: Whether to send the signatures of the thoughts before calls. If no call in a message has a
+            signature, the first call gets a placeholder, because Gemini 3 refuses the message otherwise.
 
     Raises:
-        ValueError: If Gemini does not support something in the messages, such as a system message after the start
-            of the conversation, the name of a speaker, or a call without an answer. The error names the message and
-            says what to do.
+        ValueError: If Gemini does not support something in the messages, such as a system message after the start of
+            the conversation, the name of a speaker, or a call without an answer. The error shows where the message is
+            and what to do.
     """
     system: list[dict[str, Any]] = []
     turns = _Turns(ids, signatures)
@@ -183,8 +183,8 @@ class _Turns:
         if self._unanswered:
             call = self._unanswered[0]
             raise ValueError(
-                f"no message answers the call {call} at {call.location}, and Gemini requires an answer to each call; "
-                f"add a message with the role 'tool' after the message with the call"
+                f"the call {call} at {call.location} has no answer, but Gemini requires an answer to each call; "
+                f"after the message with the call, add a message with the role 'tool'"
             )
         if self._calls:
             self._add("user", [call.to_response_part() for call in self._calls])

@@ -19,14 +19,14 @@ def convert_tool_choice(tool_choice: object, offered: Collection[str]) -> dict[s
 
     Args:
         tool_choice: The choice in OpenAI's form, or None.
-        offered: The names of the functions that the request offers.
+        offered: The names of the functions offered in the request.
 
     Returns:
         The ``toolConfig``, or None if ``tool_choice`` is None.
 
     Raises:
         TypeError: If ``tool_choice`` is neither a string nor a dictionary.
-        ValueError: If Gemini does not support the choice, or if it names a function that is not offered.
+        ValueError: If Gemini does not support the choice, or if it requires a function that is not offered.
     """
     match tool_choice:
         case None:
@@ -66,7 +66,7 @@ def _convert_allowed_tools(choice: object, offered: Collection[str]) -> dict[str
     if mode not in ("auto", "required"):
         raise ValueError(f"tool_choice has the mode {mode!r}; with allowed_tools, use 'auto' or 'required'")
     if not isinstance(tools, (list, tuple)) or not tools:
-        raise ValueError("tool_choice has no tools; list the allowed ones, such as {'type': 'function', ...}")
+        raise ValueError("tool_choice has no tools; list the allowed tools, such as {'type': 'function', ...}")
     # AUTO does not accept names. VALIDATED is AUTO with names:
     # https://ai.google.dev/gemini-api/docs/function-calling#function_calling_modes
     return _write_config("ANY" if mode == "required" else "VALIDATED", [_read_name(tool, offered) for tool in tools])
@@ -76,10 +76,13 @@ def _read_name(tool: object, offered: Collection[str]) -> str:
     function = as_object(as_object(tool).get("function")) or as_object(tool)
     name = function.get("name")
     if as_object(tool).get("type") != "function" or not isinstance(name, str):
-        raise ValueError(f"tool_choice contains {tool!r}, but Gemini supports only functions; name a function")
+        raise ValueError(
+            f"tool_choice contains {tool!r}, but Gemini supports only functions; "
+            "pass {'type': 'function', 'function': {'name': ...}}"
+        )
     if name not in offered:
         raise ValueError(
-            f"tool_choice names {name!r}, which the request does not offer; use one of: {', '.join(offered)}"
+            f"tool_choice requires {name!r}, but the request does not offer this tool; use one of: {', '.join(offered)}"
         )
     return name
 

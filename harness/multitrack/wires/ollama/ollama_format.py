@@ -116,8 +116,8 @@ class OllamaFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, the results of its calls, and the remark.
 
-        A result names its tool, because calls need not have an id. The thoughts of the answer are sent back with it:
-        https://docs.ollama.com/capabilities/tool-calling
+        A result contains the name of its tool, because calls need not have an id. The thoughts of the answer are sent
+        back with it: https://docs.ollama.com/capabilities/tool-calling
         """
         message, text_key = ollama_answer.find_message(document)
         calls = [_write_call(entry, result) for entry, result in

@@ -87,7 +87,7 @@ def read_text(content: object) -> str | None:
 
 
 def find_refusal(refusals: Any, finish_reason: str | None) -> str | None:
-    """Return the first refusal. If there is none, return the filter that the finish reason names, or None."""
+    """Return the first refusal, otherwise ``content_filter`` if a filter ended the answer, otherwise None."""
     first = next((text for refusal in refusals if (text := as_text(refusal))), None)
     return first or ("content_filter" if finish_reason == "content_filter" else None)
 

@@ -105,7 +105,7 @@ def _write_calls(message: _Fields, calls: Sequence[tuple[_Fields, ToolCall]]) ->
 
 
 def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
-    """Set ``key``. If it is a new key, insert it after the ``previous`` key, as in OpenAI's answers."""
+    """Set ``key``. A new key is inserted after the ``previous`` key, where OpenAI's answers have it."""
     if key not in fields and previous in fields:
         for name in list(fields):
             fields[name] = fields.pop(name)
@@ -120,7 +120,7 @@ def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
     """Return the chunks of ``original`` with the calls, text, refusal and finish reason of ``answer``.
 
-    If a call in a choice changes, all calls in the choice are written again, at the position of the first one.
+    If a call in a choice changes, all calls in the choice are written again, at the position of the first call.
     """
     before = _read_chunks(original)
     stream = _ChatStream(original)
@@ -136,7 +136,7 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 
 
 def _read_chunks(chunks: Iterable[StreamChunk], index: int | None = None) -> WireAnswer:
-    """Decode ``chunks``, or only the choice with the number ``index``."""
+    """Decode the choice ``index`` in ``chunks``, or all choices if ``index`` is None."""
     decoder = ChatStreamDecoder()
     for document, _ in chunks:
         if document is not None:
@@ -158,7 +158,7 @@ class _ChatStream:
         self._indices = sorted({_read_index(entry) for _, entry, _ in self._entries()}) or [0]
 
     def _entries(self, index: int | None = None) -> Iterator[tuple[int, _Fields, _Fields]]:
-        """Yield the entries of ``choices`` in the stream, or only the entries of one choice.
+        """Yield the entries for the choice ``index`` in the stream, or for all choices if ``index`` is None.
 
         Yields:
             The position of the chunk, the entry and its delta.
@@ -274,7 +274,7 @@ class _ChatStream:
         self.chunks[start:start] = chunks
 
     def _copy_chunk(self, position: int, index: int, delta: _Fields, reason: str | None) -> StreamChunk:
-        """Return a copy of the chunk at ``position`` that contains only ``delta``."""
+        """Return a copy of the chunk at ``position`` whose only content is ``delta``."""
         document, frame = self.chunks[position]
         entries = (entry for at, entry, _ in self._entries(index) if at == position)
         copied = {**next(entries, {"index": index}), "delta": delta, "finish_reason": reason}

@@ -1,4 +1,4 @@
-"""Convert JSON Schema for OpenAI, whose API accepts almost any schema. With ``strict``, the API only accepts a subset.
+"""Convert JSON Schema for OpenAI. The API accepts almost any schema. With ``strict``, it accepts a subset.
 
 https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
 """
@@ -49,15 +49,16 @@ def _add_items(schema: Schema) -> dict[str, Any]:
 
 
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
-    """Return the parameters of ``tool`` in the subset for strict tools. The model then sends every field and no other.
+    """Return the parameters of ``tool`` in the subset of JSON Schema for strict tools. The model then sends exactly
+    these fields.
 
     The subset has no keywords for defaults or for some bounds, so they are added to the description. The model must
     send every field. If it has no value for a field, it must send the default, so it has to know the default.
 
     Raises:
-        TypeError: If the subset cannot express a type, for example a dictionary, a tuple of several types, or a value
-            of any type. Also if the schema exceeds the provider's size limits. The error names the tool and the path
-            in its schema.
+        TypeError: If the subset cannot express a type, such as a dictionary, a tuple of several types, or a value of
+            any type. Also if the schema exceeds the provider's size limits. The message contains the name of the tool
+            and the path in its schema.
     """
     return _StrictSchemaWriter(tool).write_parameters()
 
@@ -100,7 +101,7 @@ class _StrictSchemaWriter(StrictSchemaWriter):
         characters = sum(len(value) for value in values if isinstance(value, str))
         if len(values) > _LONG_ENUM and characters > _MAX_LONG_ENUM_CHARACTERS:
             raise self.unsupported(
-                f"an enum with more than {_LONG_ENUM} values whose text exceeds "
+                f"an enum with more than {_LONG_ENUM} values that have more than "
                 f"{_MAX_LONG_ENUM_CHARACTERS:,} characters in total",
                 path,
             )

@@ -103,7 +103,7 @@ def _read_text(outputs: Iterable[Mapping[str, Any]]) -> str | None:
 class XaiStreamDecoder(StreamDecoder):
     """A decoder that joins the chunks of a stream.
 
-    A call arrives in one piece. The calls are returned at the end, because xAI may interleave several outputs.
+    A call arrives in one piece. The calls are returned at the end, because xAI can interleave several outputs.
     """
 
     def __init__(self) -> None:

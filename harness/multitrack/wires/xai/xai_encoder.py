@@ -1,4 +1,7 @@
-"""Write an answer in the format of xAI's gRPC API, as protobuf JSON: from scratch, or into a recorded answer."""
+"""Write an answer in the format of xAI's gRPC API, from scratch or by editing a recorded answer.
+
+The format is protobuf JSON.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,7 @@ def _edit_documents(documents: Sequence[_Fields], before: WireAnswer, answer: Wi
     """Change the text, the calls and the finish reason of one answer, in place.
 
     Args:
-        documents: The chunks of a streamed answer, or the single message of another answer.
+        documents: The chunks of a streamed answer, or the single message of an answer in one piece.
         before: The answer that ``documents`` contain.
         answer: The answer to write.
         kind: The key of the message in an output: ``message`` or ``delta``.

@@ -1,4 +1,4 @@
-"""The wire format ``xai``: the gRPC service ``xai_api.Chat``. A cassette stores its messages as protobuf JSON.
+"""The wire format ``xai``: the gRPC service ``xai_api.Chat``. In a cassette, its messages are protobuf JSON.
 
 https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto. xAI's HTTP API uses OpenAI's and
 Anthropic's formats.

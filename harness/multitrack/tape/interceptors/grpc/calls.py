@@ -137,7 +137,7 @@ def create_finished_call(status: GrpcStatus, response: Any = None) -> FinishedCa
 
 
 class DelegatingCall(grpc.Call, Future):
-    """A call that delegates every method to another call, unless a subclass overrides the method."""
+    """A call that delegates all methods to another call. A subclass overrides the methods that it changes."""
 
     @property
     @abstractmethod

@@ -91,7 +91,7 @@ class RecordedGrpcResponse:
 
     @property
     def is_failure(self) -> bool:
-        """True if the call ends with an error."""
+        """True if the recorded call ended with an error."""
         return self.ending in ("complete", "broken") and self.status.code is not grpc.StatusCode.OK
 
     def find_step(self, position: int) -> Step:
