@@ -69,7 +69,7 @@ class ReviewItem:
         file: The path of the file in question, as shown in the review. Empty if there is none.
         title: A line that is the same for all items with the same cause.
         lines: The differences.
-        changes: The fields of tool calls that differ.
+        changes: The fields that differ in tool calls.
         paths: The paths that `ignore` can add to the settings, so that later runs do not compare their values.
         request: Lines that show the request that caused the item.
         command: The command that settles the item. Empty if `accept` settles it, or if ``lines`` say what to do.

@@ -114,9 +114,9 @@ class ScriptedError:
     Attributes:
         status: The HTTP status. Over gRPC, the corresponding gRPC code is sent, see
             https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto.
-        message: The message; by default the provider's usual one for ``status``.
-        type: The ``type`` in OpenAI's or Anthropic's error object; by default the usual one.
-        code: The ``code`` of OpenAI's error object; by default the usual one.
+        message: The message. Default: the provider's usual message for ``status``.
+        type: The ``type`` in OpenAI's or Anthropic's error object. Default: the usual type.
+        code: The ``code`` of OpenAI's error object. Default: the usual code.
         param: The ``param`` of OpenAI's error object.
         grpc_status: The name of a different gRPC code, such as ``UNAVAILABLE``.
         details: Google's error details, each with an ``@type``. Over gRPC they are sent in

@@ -74,8 +74,8 @@ class OpenCassette:
             cache: Reads cassettes in the usual formats.
             load: Reads the tape's own cassette instead of ``cache``. None if it has a usual format.
             is_replayed: Whether the recordings in the cassette are replayed or compared. If not, a cassette that an
-                earlier test has read is not read again until its content is needed. Otherwise, tests that record
-                into one cassette would spend most of their time reading it.
+                earlier test has read is read again only when its content is needed. Otherwise, tests that record into
+                one cassette would spend most of their time reading it.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.

@@ -27,13 +27,13 @@ class RunContext:
     Attributes:
         mode: The mode of tapes that do not set one.
         rebinding: With ``--calls-rebind``, a function that takes the path of a cassette and returns a context
-            manager. While new requests are stored in the cassette, the context manager keeps the cassette's earlier
-            content. ``None`` without ``--calls-rebind``.
+            manager. New requests are stored in the cassette inside this context manager, which keeps the cassette's
+            earlier content for ``multitrack undo``. ``None`` without ``--calls-rebind``.
         root: The root of the project whose settings apply. ``None`` for the project that contains the current
             directory.
-        command_line_options: The options set on the command line, each group with the flag that set it.
+        command_line_options: Pairs of a flag on the command line and the options that it sets.
         scope: The test or fixture that is running, if known.
-        tape_results: Closed tapes that no report has mentioned yet.
+        tape_results: The results of closed tapes that are not in any report yet.
         played_positions: The positions of the interactions that were replayed, for each cassette of a closed tape.
         tapes_to_compare: Closed tapes whose live responses have yet to be compared with the recorded ones.
         late_violations: Violations that belong to a finished test or to no test. Each violation is stored with the

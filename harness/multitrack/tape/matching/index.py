@@ -96,8 +96,8 @@ def _adopt_part(target: str, recorded: str, pattern: str) -> str:
 class Index:
     """The recorded interactions of one tape. Each is replayed once; equal interactions are replayed in order.
 
-    The key of a streaming request does not include its messages. They are compared one by one while the client sends
-    them.
+    The key of a streaming request does not include its messages. The messages are compared one by one while the
+    client sends them.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Default values for parts of a URL, such as the endpoint, for clients that are created without these parts on replay.
+"""Defaults for parts of a URL, such as the endpoint, for clients that are created without them during a replay.
 
 Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
 therefore matches any recorded value.

@@ -1,7 +1,7 @@
-r"""Regular expressions for the beginning and the end of a word in text that may be JSON or part of a URL.
+r"""Regular expressions for the beginning and the end of a word. The text can be JSON or part of a URL.
 
-A plain ``\b`` is wrong in both. In the JSON string ``"\nsk-…"``, for example, the key follows a letter: the ``n`` of
-the escape.
+A plain ``\b`` does not work in such text. For example, in the JSON string ``"\nsk-…"``, the key follows a letter: the
+``n`` of the escape.
 """
 
 from __future__ import annotations
