@@ -38,9 +38,9 @@ def lock(name: str) -> Iterator[None]:
 
 @contextmanager
 def try_lock(name: str) -> Iterator[bool]:
-    """Hold the lock ``name`` within the block, unless another process or thread holds it.
+    """Try to hold the lock ``name`` within the block. Do not wait if another process or thread holds it.
 
-    Yields whether the block holds the lock. ``lock_name`` returns the name of the lock for a file.
+    Yields True if the block holds the lock. ``lock_name`` returns the name of the lock for a file.
     """
     with _hold(_find_lock(name), wait=False) as is_held:
         yield is_held

@@ -1,6 +1,6 @@
 """The options of a test's cassette.
 
-They are merged from four sources. Each source overrides the one before:
+They are merged from four sources. Each source overrides those before it:
 
 1. pyproject.toml
 2. the ``cassette_options`` fixture
@@ -27,7 +27,7 @@ _run_settings = pytest.StashKey[Settings]()
 
 
 def resolve_run_settings(config: pytest.Config) -> Settings:
-    """Return the settings that apply to every cassette of the run. They are computed once.
+    """Return the settings that apply to every cassette of the run. The result is cached.
 
     Raises:
         BadOption: A setting in pyproject.toml or on the command line is invalid.
@@ -39,7 +39,7 @@ def resolve_run_settings(config: pytest.Config) -> Settings:
 
 
 def resolve_marker_options(node: pytest.Item | pytest.Collector) -> ResolvedOptions:
-    """Return the options for the cassette of ``node``, except options from fixtures.
+    """Return the options for the cassette of ``node``. Options from fixtures are not included.
 
     Raises:
         BadOption: An option is invalid.
@@ -77,7 +77,7 @@ def resolve_fixture_options(request: pytest.FixtureRequest) -> ResolvedOptions |
 
 
 def may_come_from_fixtures(item: pytest.Item) -> bool:
-    """Return whether one of the fixtures available to ``item`` may set options."""
+    """Return whether one of the fixtures available to ``item`` can set options."""
     # the plugin's own definition of cassette_options returns no options
     return markers.uses_vcr_marker(item) or len(pytest_internals.list_fixture_definitions("cassette_options", item)) > 1
 

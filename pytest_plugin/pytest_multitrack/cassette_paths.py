@@ -70,10 +70,10 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 
 
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
-    """Return the name that a cassette stores with the recordings of a fixture whose scope is wider than a test.
+    """Return the name under which the recordings of a fixture are stored. The fixture's scope is wider than a test.
 
-    A fixture may override another fixture and also request it. Both then share a cassette, so their names must
-    differ.
+    A fixture can override another fixture and also request it. Both fixtures then share a cassette, so their names
+    must differ.
 
     Therefore, the name of a class- or module-scoped fixture includes the file that defines the fixture. The file is
     left out if the fixture is used in the module or class that defines it.
@@ -91,7 +91,7 @@ def _class_names(node: pytest.Item | pytest.Collector) -> list[str]:
 
 
 def is_shared(item: pytest.Item) -> bool:
-    """Return whether other tests may use ``item``'s cassette."""
+    """Return whether other tests can use ``item``'s cassette."""
     return any(True for _ in _marker_names(item))
 
 

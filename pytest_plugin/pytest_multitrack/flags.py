@@ -21,7 +21,7 @@ _INLINE_WRITES = frozenset({"create", "fix", "trim", "update", "review"})
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add every option except ``--record``, which ``add_record_option`` adds if its name is free."""
+    """Add all options except ``--record``, which is added by ``add_record_option``."""
     group = parser.getgroup("multitrack", "recorded tool calls (multitrack)")
     group.addoption(
         "--multitrack-record",
@@ -96,7 +96,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH",
         dest="multitrack_reports",
         help="Write a report of the replayed and recorded requests to PATH, a .md, .json or .html file; 'github' "
-        "appends it to the job summary of GitHub Actions; may be repeated (default: no report)",
+        "appends it to the job summary of GitHub Actions; can be repeated (default: no report)",
     )
     group.addoption(
         "--cassettes-strict",
@@ -117,8 +117,8 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
         metavar="NAME=VALUE",
         dest="multitrack_options",
-        help="Set an option of all cassettes to a TOML value, which overrides pyproject.toml, fixtures and markers; "
-        "may be repeated (default: none)",
+        help="Set an option of all cassettes to a TOML value; it overrides pyproject.toml, fixtures and markers; can "
+        "be repeated (default: none)",
     )
     group.addoption(
         "--cassettes-dir",
@@ -131,18 +131,18 @@ def add_options(parser: pytest.Parser) -> None:
         "--multitrack-block-network",
         action="store_true",
         dest="multitrack_block_network",
-        help="Refuse all connections of a test, even to this machine, except to the hosts in allow_hosts and "
-        "ignore_hosts, and except while the test's cassette is recorded; --block-network does the same unless "
-        "another plugin defines that option (default: the value of block_network in pyproject.toml, otherwise "
+        help="Refuse all connections of a test, even to this machine; the hosts in allow_hosts and ignore_hosts stay "
+        "reachable, and nothing is refused while the test's cassette is recorded; --block-network does the same "
+        "unless another plugin defines that option (default: the value of block_network in pyproject.toml, otherwise "
         "connections are allowed)",
     )
     group.addoption(
         "--allow-ci-writes",
         action="store_true",
         dest="multitrack_allow_ci_writes",
-        help="Allow --record, --record-missing, --calls-rebind and updates of calls_snapshot, which are otherwise "
-        "usage errors while the environment variable CI is set (default: the value of allow_ci_writes in "
-        "pyproject.toml)",
+        help="Allow --record, --record-missing, --calls-rebind and updates of calls_snapshot in CI; without this "
+        "permission, they are usage errors if the environment variable CI is set (default: the value of "
+        "allow_ci_writes in pyproject.toml)",
     )
 
 
@@ -226,7 +226,7 @@ def find_long_action(config: pytest.Config) -> str | None:
 
 
 def rebinds(config: pytest.Config) -> bool:
-    """Return whether recordings also answer requests whose wording changed.
+    """Return whether ``--calls-rebind`` is set.
 
     Raises:
         pytest.UsageError: Another flag contradicts ``--calls-rebind``.
@@ -255,7 +255,7 @@ def may_record(config: pytest.Config) -> bool:
 
 
 def may_write(config: pytest.Config) -> bool:
-    """Return whether the run may write cassettes: always, except in CI without permission.
+    """Return whether the run is allowed to write cassettes. Only runs in CI need a permission.
 
     Raises:
         BadOption: pyproject.toml has an invalid option.

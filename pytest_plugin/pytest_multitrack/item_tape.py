@@ -27,8 +27,8 @@ class ItemTape:
         Args:
             tape: The tape.
             test: The test.
-            lets_fixtures_go_live: Whether fixtures of wider scope send live requests until they have a cassette. This
-                is how pytest-recording works, because it has no cassettes for fixtures.
+            lets_fixtures_go_live: Whether a fixture with a wider scope sends live requests if it has no cassette.
+                With pytest-recording, all such fixtures do, because it has no cassettes for fixtures.
         """
         self.tape = tape
         self.test = test
@@ -95,7 +95,7 @@ class ItemTape:
 def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
     """Open the tape of ``item``. Its recordings belong to ``test``.
 
-    If the tape's options or cassette are invalid, the test fails and shows only the error message.
+    If the tape's options or cassette are invalid, the test fails without a traceback.
     """
     with fail_without_traceback():
         tape = _create_tape(item, test, cassette_options.resolve_marker_options(item))
@@ -105,8 +105,8 @@ def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
 def open_behaviour_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
     """Open a tape for the recorded behaviour that ``item`` uses.
 
-    The tape answers the test's requests in every mode. If the behaviour does not exist, the test fails and shows only
-    the error message.
+    The tape answers the test's requests in every mode. If the behaviour does not exist, the test fails without a
+    traceback.
     """
     from multitrack.library.behaviour_answers import BehaviourAnswers
 
@@ -156,9 +156,9 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
 
 
 def describe_teardown_failure(error: BaseException) -> str | None:
-    """Return why a test failed in its teardown. None if the failure does not affect its recording.
+    """Return why a test's teardown failed. None if the failure does not affect the test's recording.
 
-    For example, inline-snapshot fails a test whose inline value does not exist yet, even when it writes that value.
+    An example is inline-snapshot. It fails a test that has no inline value yet, even when it writes that value.
     """
     if isinstance(error, pytest.fail.Exception) and str(error).startswith("your snapshot is missing "):
         return None
@@ -167,7 +167,7 @@ def describe_teardown_failure(error: BaseException) -> str | None:
 
 @contextmanager
 def fail_without_traceback() -> Iterator[None]:
-    """Turn one of Multitrack's own errors into a test failure that shows only its message."""
+    """Turn an error that Multitrack raised into a test failure without a traceback."""
     try:
         yield
     except MultitrackError as error:
@@ -176,13 +176,13 @@ def fail_without_traceback() -> Iterator[None]:
 
 
 def find_cassettes(items: Sequence[pytest.Item]) -> dict[str, str]:
-    """Return the cassette path of each of ``items`` by node id, except for items with invalid options.
+    """Return a dictionary from node id to cassette path for ``items``.
 
-    Such an item fails later, in its setup.
+    Items with invalid options are left out. They fail later, in their setup.
 
     Raises:
-        pytest.UsageError: Two cassette paths differ only in case, or a setting in pyproject.toml or on the command line
-            is invalid.
+        pytest.UsageError: Two cassette paths differ only in case, or a setting in pyproject.toml or on the command
+        line is invalid.
     """
     first_users: dict[str, tuple[Path, pytest.Item]] = {}
     cassettes: dict[str, str] = {}

@@ -95,7 +95,7 @@ class OutputHooks:
             self._new_secrets |= redactor.known_secrets
 
     def _learn_environment(self) -> None:
-        """Remember the environment variables, which a fixture may remove before their values are printed."""
+        """Remember the environment variables, because a fixture can remove them before their values are printed."""
         if (variables := environment_variables.copy_variables(os.environ)) == self._variables:
             return
         self._variables = variables

@@ -12,10 +12,10 @@ import pytest
 def resolve_targets(
     flag: str, names: Sequence[str], folder: Path, suffixes: Sequence[str], hint: str = ""
 ) -> list[Path]:
-    """Return the report files named by the values of an option.
+    """Return the paths of the report files that were passed to an option.
 
     Args:
-        flag: The option that names the files, for messages.
+        flag: The option, for messages.
         names: The values of the option: paths relative to ``folder``.
         folder: The folder in which the run was started.
         suffixes: The known suffixes.

@@ -223,7 +223,7 @@ def test_a_run_that_records_is_not_called_an_audit(pytester):
     )
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--calls-audit")
     result.stdout.fnmatch_lines(
-        ["This is not an audit: the run recorded 2 requests. The report only covers the replayed ones."]
+        ["This is not an audit: the run recorded 2 requests. The report covers only the replayed requests."]
     )
 
 

@@ -65,7 +65,7 @@ def test_a_name_of_the_module_is_explained_in_one_sentence(name):
 
 
 def test_the_import_of_a_name_is_explained():
-    with pytest.raises(ImportError, match=r"^Multitrack does not offer Partial: pass stream=True to create, \S"):
+    with pytest.raises(ImportError, match=r"^Multitrack does not offer Partial: call create\(stream=True\): \S"):
         from multitrack import Partial  # noqa: F401
 
 

@@ -139,7 +139,7 @@ def test_the_report_has_the_requests_of_the_tests(run):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("test_only_streams", 'the marker only answers streams; to answer other requests, too, write "openai.chat"'),
+        ("test_only_streams", 'the marker is limited to streams; to answer other requests, too, write "openai.chat"'),
         ("test_other_format_is_not_swallowed", "answers anthropic, but the request has the format openai.chat"),
         ("test_unknown_format", "but the request is in a wire format that the library does not have; use "),
         ("test_no_invalid_arguments", "the tool find accepts all arguments, so no call can be invalid"),

@@ -423,12 +423,12 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [{"role": "system", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
-            "messages[0].content[0] has the type 'image_url', but a message with the role 'system' may contain only "
+            "messages[0].content[0] has the type 'image_url', but a message with the role 'system' can contain only "
             "text; move the part to a message with the role 'user'",
         ),
         (
             [USER, assistant_calls(F), tool_message("a", [{"type": "input_image", "image_url": "x"}])],
-            "messages[2].content[0] has the type 'input_image', but a message with the role 'tool' may contain only "
+            "messages[2].content[0] has the type 'input_image', but a message with the role 'tool' can contain only "
             "text; move the part to a message with the role 'user'",
         ),
         (user_message({"type": "text"}), "messages[0].content[0] has no text; add the text under the key 'text'"),
@@ -573,7 +573,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         *(
             (
                 [USER, assistant_calls(F), tool_message("a", content)],
-                "messages[2] has no content; add the tool's answer, which may be an empty string",
+                "messages[2] has no content; add the tool's answer, which can be an empty string",
             )
             for content in (None, [])
         ),

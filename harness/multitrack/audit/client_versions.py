@@ -14,7 +14,7 @@ _PRODUCT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)/(?P<version>\d[\w.]*)")
 
 
 def read_client(request: Request) -> tuple[str, str] | None:
-    """Return the name and the version of the client that sent ``request``. None if the headers do not name it."""
+    """Return the name and the version of the client that sent ``request``. None if the headers do not contain them."""
     agent = request.header("user-agent") or ""
     match = _PYTHON_SDK.match(agent) or _PRODUCT.match(agent)
     if match is None:

@@ -14,7 +14,7 @@ class ObservedCassette:
     """A cassette that was opened in the run.
 
     Args:
-        path: The path of the cassette, as reports show it.
+        path: The path of the cassette, as shown in reports.
         recordings: The recorded requests, in order.
         tests: The tests that opened the cassette.
         asked: The tests that sent a request while the cassette was open.
@@ -59,23 +59,23 @@ class ObservedPair:
 
 @dataclass(frozen=True, slots=True)
 class DifferingRequest:
-    """A redacted live request that differs from the recording that answered it, as plain data.
+    """A live request that differs from the recording that answered it. Redacted, and as plain data.
 
     Args:
         test: The node id of the test that sent it.
         number: The position of the request among all requests of the test, from 0.
-        cassette: The path of the cassette that answered it, as reports show it.
+        cassette: The path of the cassette that answered it, as shown in reports.
         position: The position of the recording in the cassette, from 0.
         url: The URL of the live request.
         recorded_url: The URL of the recorded request.
         recorded: The recorded body as a document.
         sent: The live body as a document.
         formats: The formats of the recorded and of the live body, such as "JSON" and "text".
-        headers: By name, the recorded and the live value of each header that selects a feature of an API.
-        clients: The recorded and the live version of the client library, by the library's name.
+        headers: Maps the name of each header that selects a feature of an API to its recorded and its live value.
+        clients: Maps the name of the client library to its recorded and its live version.
         answer_ids: The ids in the live request that come from earlier responses of the test.
-        history: The number of messages in the longest earlier conversation that this request continues. Only differing
-            requests of the same test count as earlier conversations. None if this request continues none.
+        history: The number of messages in the longest earlier conversation that this request continues. Only
+            differing requests of the same test count as earlier conversations. None if this request continues none.
     """
 
     test: str
@@ -111,14 +111,14 @@ class CassetteUse:
     """The use of one cassette in a run, as plain data.
 
     Args:
-        path: The path of the cassette, as reports show it.
+        path: The path of the cassette, as shown in reports.
         recordings: The number of recordings.
         tests: The tests that opened the cassette.
         silent_tests: The tests that opened the cassette and sent no request while it was open.
         played: The positions, from 0, of the recordings that answered a request.
-        unused: Why each of the other recordings was not used, by its position from 0: ``repetition`` if it repeats a
-            used recording, ``host`` if no test called its host, ``rest`` otherwise.
-        hosts: The hosts that no test called, by the position of their recordings.
+        unused: Maps the position of each unused recording, from 0, to the reason: ``repetition`` if it repeats a used
+            recording, ``host`` if no test called its host, ``rest`` otherwise.
+        hosts: Maps the positions of recordings to their hosts, for hosts that no test called.
         records: The record mode if this run could record into the cassette. Empty otherwise.
         recorded: The number of requests that this run recorded.
         recorder: The program that replays the cassette: ``vcrpy`` or ``multitrack``.
@@ -154,18 +154,18 @@ class Observations:
     """The observations of one process or of the whole run, as plain data.
 
     Args:
-        requests: The number of replayed requests, by test.
+        requests: The number of replayed requests of each test.
         equal: The number of requests that equal their recordings.
         differing: The requests that differ.
         superseded: The requests that equal an unused recording, but were answered by a different one. Each entry is a
             test and its cassette.
         swapped: The requests whose equal recording answered a different request of the same test. Each entry is a
             test and its cassette.
-        addresses: The tests whose request URLs differ from the recorded URLs, by the part of the URL that differs.
+        addresses: Maps a part of the URL to the tests in which that part differs from the recorded URLs.
         cassettes: The cassettes.
-        secrets: The problems with secrets, by cassette.
+        secrets: The problems with secrets in each cassette.
         header_names: The names of the headers in any of the recordings.
-        sources: The state of the source file of each imported project module, by file.
+        sources: The state of each imported source file of the project.
         errors: The errors of the audit itself.
     """
 

@@ -13,7 +13,7 @@ _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d\u2010\u2011\u2012\u2013\u2014\
 
 @dataclass(frozen=True, slots=True)
 class WordChange:
-    """A stretch of words that was replaced. One side is empty if the words were only added or removed."""
+    """A stretch of words that was replaced, added or removed. If it was only added or removed, one side is empty."""
 
     removed: str
     added: str

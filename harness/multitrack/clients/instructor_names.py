@@ -12,13 +12,13 @@ _HOOKS = (
     "read .raw, .usage, .attempts and .errors from the result, or create the SDK's client with an http_client that has "
     "event hooks"
 )
-_CLIENT_CLASS = "annotate with the type that {functions} returns, for example openai.OpenAI"
+_CLIENT_CLASS = "annotate with the type that {functions} returns, such as openai.OpenAI"
 _SCHEMA = "Toolset(Iterable[A | B]).schemas(wire) returns the tools for plain Pydantic models"
 _PLAIN_MODELS = "pass plain Pydantic models as response_model=Iterable[A | B]"
 _CONTENT = "pass the image, audio or file as a content part in OpenAI's format"
-_BATCH = "send the batch with the provider's SDK and read each response with decode and Toolset(...).parse"
+_BATCH = "send the batch with the provider's SDK and read each response with decode() and Toolset(...).parse()"
 _VALIDATOR = "write a Pydantic validator that calls the model; pass data to the validator with context="
-_CREATE = "call create on the client that {functions} returns"
+_CREATE = "call create() on the client that {functions} returns"
 
 MODULE_NAMES = {
     "AsyncInstructor": _CLIENT_CLASS,
@@ -32,13 +32,13 @@ MODULE_NAMES = {
     "Instructions": "use instructor to write files for fine-tuning",
     "Instructor": _CLIENT_CLASS,
     "IterableModel": _PLAIN_MODELS,
-    "Maybe": "pass allow_empty=True to create, which then returns an empty result if the model calls no tool",
+    "Maybe": "call create(allow_empty=True): if the model calls no tool, the result is empty",
     "OpenAISchema": _PLAIN_MODELS,
     "PDF": _CONTENT,
-    "Partial": "pass stream=True to create, which then yields each model when its call is complete",
+    "Partial": "call create(stream=True): it yields each model when its call is complete",
     "Provider": _CREATE_CLIENT,
     "ResponseSchema": _PLAIN_MODELS,
-    "apatch": "call patch, which accepts synchronous and asynchronous clients",
+    "apatch": "call patch(), which accepts synchronous and asynchronous clients",
     "batch": _BATCH,
     "client": _CREATE,
     "distil": "use instructor to write files for fine-tuning",
@@ -78,13 +78,13 @@ CLIENT_NAMES = {
     "chat": "call the client's own create()",
     "clear": _HOOKS,
     "completions": "call the client's own create()",
-    "create_fn": "call create",
-    "create_iterable": "call create to get all models together, or call it with stream=True to get them one by one",
-    "create_partial": "pass stream=True to create, which then yields each model when its call is complete",
-    "default_model": "pass model= to create",
-    "handle_kwargs": "pass the arguments to each call of create",
+    "create_fn": "call create()",
+    "create_iterable": "call create() to get all models together, or create(stream=True) to get them one by one",
+    "create_partial": "call create(stream=True): it yields each model when its call is complete",
+    "default_model": "pass model= to create()",
+    "handle_kwargs": "pass the arguments to each call of create()",
     "hooks": _HOOKS,
-    "kwargs": "pass the arguments to each call of create",
+    "kwargs": "pass the arguments to each call of create()",
     "messages": "call the client's own create()",
     "mode": "pass mode= when you create the client",
     "off": _HOOKS,

@@ -55,7 +55,9 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             bool, typer.Option("--force", help="if you pass ids: also change files that have uncommitted changes")
         ] = False,
     ) -> None:
-        """Move each pending recording into its cassette, unless a recorded request failed. No request is sent.
+        """Move each pending recording into its cassette. A recording with a failed request stays pending.
+
+        No request is sent.
 
         To accept changed snapshots or reworded requests, pass their ids, which multitrack review prints.
         """
@@ -103,7 +105,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         ],
         path: Annotated[
             list[str] | None,
-            typer.Option("--path", help="the path to ignore; may be repeated; the default is every path of the items"),
+            typer.Option("--path", help="a path to ignore; can be repeated; the default is every path of the items"),
         ] = None,
         dry_run: _DryRun = False,
         json: _Json = False,
@@ -143,7 +145,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         files = OwnedFiles.of_project(Path.cwd())
         if find:
             if old is not None:
-                raise typer.BadParameter("pass either --find or two names")
+                raise typer.BadParameter("pass either --find, or the old and the new name")
             _print_moves(json=json)
             return
         if old is None or new is None:
@@ -302,7 +304,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         dry_run: _DryRun = False,
         json: _Json = False,
         force: Annotated[
-            bool, typer.Option("--force", help="also restore files that have changed since that command")
+            bool, typer.Option("--force", help="also restore files that were changed again after that command")
         ] = False,
     ) -> None:
         """Restore the files that the last mv, convert, prune, rebind, reject, accept, ignore or review changed.
@@ -461,7 +463,7 @@ def _print_moves(*, json: bool) -> None:
         for _, message in problems:
             echo(f"multitrack: {message}", err=True)
         if not commands and not problems:
-            echo("no renamed test found: no cassette of a removed test answers a request that missed in the last run")
+            echo("no renamed test found: the requests that missed in the last run are in no cassette of a removed test")
     if problems:
         raise typer.Exit(1)
 

@@ -55,7 +55,7 @@ def compare_conversations(
 ) -> ConversationDrift:
     """Compare each live response with the recorded response to the same request.
 
-    Equal requests are paired in order. A request without a recording has one of two causes:
+    Equal requests are paired in order. If a request has no recording, there are two possible causes:
 
     - If an earlier response differs from its recording, the conversation has diverged. The request is not reported.
     - Otherwise, the program changed the request.

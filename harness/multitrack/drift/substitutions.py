@@ -1,8 +1,8 @@
 """Strings that differ in each response and reappear in later requests: ids, signatures, and the model's text.
 
-A program continues the conversation with the live response, so its next request contains the ids in that response. If
-the response did not drift, replacing these live texts with the recorded ones makes that request equal to the recorded
-request.
+A program continues the conversation with the live response, so its next request contains the ids in that response. To
+find the recording of that request, the live texts in it are replaced with the recorded texts. If the response did not
+drift, the result is equal to the recorded request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from multitrack.wires.framing import FrameParser
 
 
 def map_opaque_ids(recorded: Response, live: Response) -> dict[str, str]:
-    """Map each id and signature in the live response to the one at the same position in the recorded response."""
+    """Map the ids and signatures in the live response to those at the same positions in the recorded response."""
     then, now = _find_opaque_ids(recorded.body), _find_opaque_ids(live.body)
     return {
         new: old
@@ -42,7 +42,7 @@ def map_texts(recorded: Response, live: Response) -> dict[str, str]:
 
 
 def restore_recorded_texts(request: Request, substitutions: Mapping[str, str]) -> Request:
-    """Replace each live text in ``request`` with the recorded one."""
+    """Replace each live text in ``request`` with its recorded text."""
     if not substitutions:
         return request
     parts = urlsplit(request.url)

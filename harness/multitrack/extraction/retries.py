@@ -23,8 +23,8 @@ class Retries(Generic[T]):
 
     If tool calls in a response are invalid, the model is asked again, at most ``max_retries`` times.
 
-    A refusal is not retried. Neither is a truncated response, or one without tool calls. They have no invalid call
-    that could be sent back.
+    Refusals, truncated responses and responses without tool calls are not retried. They have no invalid call that
+    could be sent back.
     """
 
     def __init__(self, reader: ResponseReader[T], max_retries: int) -> None:
@@ -73,8 +73,7 @@ class Retries(Generic[T]):
 def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
     """Replace the invalid calls of ``last`` with ``new_calls``.
 
-    Each new call replaces one invalid call. If several are left, it replaces the first one of these kinds, in this
-    order:
+    Each new call replaces one invalid call. If several are left, they are considered in this order:
 
     1. a call with the same name
     2. a call to a tool that was not offered
@@ -115,7 +114,7 @@ def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -
 
 
 def _pop_same_name(call: ToolCall, calls: Sequence[ToolCall], positions: list[int]) -> int | None:
-    """Find the first of ``positions`` whose call has the same name as ``call``. Remove and return the position."""
+    """Remove and return the first position of a call with the same name as ``call``. None if there is none."""
     found = next((position for position in positions if calls[position].name == call.name), None)
     if found is not None:
         positions.remove(found)

@@ -37,7 +37,8 @@ class BehaviourAnswers:
             name: The name of the behaviour.
 
         Raises:
-            BadOption: There is no such wire format or behaviour, or the wire format does not have the behaviour.
+            BadOption: The wire format or the behaviour is unknown, or the behaviour does not occur in the wire
+                format.
         """
         try:
             found = behaviours(wire, name)
@@ -54,7 +55,7 @@ class BehaviourAnswers:
 
     @property
     def path(self) -> Path:
-        """A path that names the behaviour in reports. The file need not exist."""
+        """The path that identifies the behaviour in reports. The file does not have to exist."""
         return Path("multitrack.library", self._wire, f"{self._name}.yaml")
 
     def answer(self, request: Request) -> Interaction:
@@ -93,7 +94,7 @@ class BehaviourAnswers:
             kind = "a streamed answer" if wire.endswith(".stream") else "a complete answer"
             if self._wire.endswith(".stream"):
                 reason = (
-                    "the marker only answers streams; to answer other requests, too, write "
+                    "the marker is limited to streams; to answer other requests, too, write "
                     f'"{self._wire.removesuffix(".stream")}"'
                 )
             return f"{mark} cannot answer a request for {kind}: {reason}"

@@ -27,7 +27,7 @@ def map_calls(
 ) -> list[ToolCall]:
     """Return ``calls`` with the names and arguments of the tools in ``offered``.
 
-    If a recorded call names a tool that its request did not offer, the returned call names an unknown tool, too.
+    A call to a tool that the recorded request did not offer becomes a call to a tool that the test does not offer.
 
     Args:
         calls: The recorded calls.
@@ -55,9 +55,9 @@ def map_calls(
 def _choose_tools(
     calls: Sequence[ToolCall], recorded: Sequence[OfferedTool], offered: Sequence[OfferedTool]
 ) -> dict[str, OfferedTool]:
-    """Map each recorded tool to an offered one.
+    """Choose an offered tool for each recorded tool that was called.
 
-    Several recorded tools share an offered tool only if fewer tools are offered than were called.
+    If fewer tools are offered than were called, several recorded tools share an offered tool.
     """
     schemas = {tool.name: tool.schema for tool in recorded}
     chosen: dict[str, OfferedTool] = {}
@@ -134,7 +134,9 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
 
 
 def _list_kinds(schema: Any) -> set[str]:
-    """Return the JSON types that ``schema`` allows, or an empty set if they are unknown, as for a reference."""
+    """Return the JSON types that ``schema`` allows. Empty if they are unknown, because the schema is a reference, for
+    example.
+    """
     if not isinstance(schema, Mapping):
         return set()
     if isinstance(found := schema.get("type"), str):

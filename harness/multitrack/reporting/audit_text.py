@@ -1,4 +1,4 @@
-"""Format the report of ``--calls-audit``, both as sections of text and for the terminal.
+"""Format the report of ``--calls-audit`` as sections of text, and for the terminal.
 
 Every string passes through the redactor, and characters that a terminal would interpret are escaped.
 """
@@ -121,14 +121,14 @@ def list_summary(report: AuditReport) -> Iterator[str]:
         yield f"{replayed}; {report.different} ({count_noun(tests, 'test')}) {differ}; {passed}."
     if report.recorded:
         yield (
-            f"This is not an audit: the run recorded {count_noun(report.recorded, 'request')}. The report only "
-            f"covers the replayed ones."
+            f"This is not an audit: the run recorded {count_noun(report.recorded, 'request')}. The report covers only "
+            f"the replayed requests."
         )
     elif report.recording:
         modes = ", ".join(sorted(set(report.recording.values())))
         yield (
-            f"{count_noun(len(report.recording), 'cassette')} may be recorded in this run (record mode {modes}), so "
-            f"the audit of their tests is incomplete; set the record mode to none or once"
+            f"this run can record into {count_noun(len(report.recording), 'cassette')} (record mode {modes}), so "
+            f"the audit of their tests is incomplete; set the record mode to 'none' or 'once'"
         )
     if report.previous:
         yield f"This run was {report.previous}."
@@ -155,7 +155,7 @@ def list_sections(report: AuditReport) -> Iterator[AuditSection]:
 
 
 def _name_upgrade(finding: Finding, report: AuditReport) -> str:
-    """Return the title of the section about a client's upgrade. It names all versions of the client."""
+    """Return the title of the section about a client's upgrade. The title contains all versions of the client."""
     clients = sorted(finding.clients)
     pairs = [one.clients[clients[0]] for one in report.findings if sorted(one.clients) == clients]
     old, new = join_versions(pairs)
@@ -191,13 +191,13 @@ def _describe_finding(number: int, finding: Finding, report: AuditReport, comman
         else:
             entry.fix = (
                 f"to record again ({cost}): delete the cassettes of these tests, and run the tests in a record "
-                f"mode such as once"
+                f"mode such as 'once'"
             )
     return entry
 
 
 def describe_title(finding: Finding) -> str:
-    """Return what changed, in one line."""
+    """Return a one-line description of what changed."""
     first = finding.places[0]
     if finding.kind is Kind.DEFAULT:
         return "defaults of parameters"

@@ -149,10 +149,10 @@ class CallsExtension(StoredExtension):
     def discover_snapshots(
         self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
     ) -> SnapshotCollections:
-        """Return Multitrack's own files next to a test. syrupy may delete every file that this method returns.
+        """Return Multitrack's own files next to a test. syrupy can delete any file that this method returns.
 
-        After the run, syrupy also deletes unused entries. At that time, this method leaves out the unused entries
-        that a later run may still need.
+        After the run, syrupy deletes the unused entries of these files, too. When called after the run, this method
+        therefore leaves out unused entries that a later run could need.
         """
         del ignore_extensions  # syrupy's list contains our own file extension, see `run_outcomes.register`
         config = test_location.item.config
@@ -186,10 +186,10 @@ def find_fault(text: str) -> str:
 def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
-    """Remove from ``collection`` the entries that may still be needed.
+    """Remove from ``collection`` the entries that a later run could need.
 
-    These are the entries of tests that did not pass. An entry without a test may also be needed, unless all tests are
-    known.
+    These are the entries of tests that did not pass. If some tests are unknown, entries without a test are removed,
+    too.
     """
     names = [(locate_test(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
     for snapshot in list(collection):

@@ -51,8 +51,8 @@ class DamagedCallsFile(ValueError):
 def format_entry(calls: Collection[SnapshotCall], *, ordered: bool = False) -> str:
     """Return the text of a snapshot entry for ``calls``.
 
-    Unless ``ordered`` is true, the calls are sorted by tool and arguments, so that their order does not affect the
-    text.
+    If ``ordered`` is false, the calls are sorted by their tools and arguments, so that their order does not affect
+    the text.
     """
     if not calls:
         return _NO_CALLS
@@ -67,7 +67,7 @@ def replace_note(text: str, note: str) -> str:
 
 
 def read_entries(path: Path) -> dict[str, str]:
-    """Return the entries by name. Empty if the file does not exist.
+    """Return a dictionary from the names of the entries to their texts. Empty if the file does not exist.
 
     Raises:
         DamagedCallsFile: The file cannot be read completely.
@@ -100,7 +100,7 @@ def read_entries(path: Path) -> dict[str, str]:
 
 
 def merge_entries(path: Path, entries: Mapping[str, str]) -> None:
-    """Add the entries to the file, and replace those with the same names.
+    """Write the entries to the file. They replace stored entries with the same names.
 
     Raises:
         DamagedCallsFile: The file cannot be read completely.

@@ -53,11 +53,11 @@ def collect_calls(
     """Collect the calls in an iterable.
 
     Args:
-        value: An ``Extraction``, or an iterable. The items may be models, dicts, ``ToolCall`` objects, or an SDK's
+        value: An ``Extraction``, or an iterable. The items can be models, dicts, ``ToolCall`` objects, or an SDK's
             tool calls.
         options: The options of the comparison.
         redact_text: Applied to every string in the arguments.
-        is_expected: Whether the calls are the expected ones, which may contain matchers.
+        is_expected: Whether these are the expected calls. Only expected calls can contain matchers.
 
     Raises:
         UnwritableValue: ``value`` is not an iterable of calls, or contains a value that cannot be written. The

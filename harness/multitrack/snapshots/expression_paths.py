@@ -1,4 +1,4 @@
-"""Find the parts of an expression by path, such as ``stops[0].city``, and replace them with other values."""
+"""Replace the parts of an expression that are at given paths, such as ``stops[0].city``."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _FIELD_NAMES = {TOOL: "tool", ID: "id of the call", ARGUMENTS: "arguments"}
 def render_comparison(comparison: CallComparison) -> list[str]:
     """Return the lines for each call that differs, in the order of the calls, and one line for all unchanged calls.
 
-    If additional calls are accepted, a last line names their tools::
+    If additional calls are accepted, a last line lists their tools::
 
         changed: Weather(location='Dallas', units='imperial')
             units: was 'imperial', now 'metric'

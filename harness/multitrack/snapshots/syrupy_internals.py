@@ -1,4 +1,6 @@
-"""syrupy's private names that this project uses, in one place because a new release may change them."""
+"""The private names of syrupy that this project uses. They are in one place, because a new release of syrupy can change
+them.
+"""
 
 from __future__ import annotations
 

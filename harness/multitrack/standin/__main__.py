@@ -37,7 +37,7 @@ def run(
     host: Annotated[
         list[str] | None, typer.Option(help="Another host name, or a glob, to stand in for. Can be repeated.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Port for plain HTTP and for the proxy; 0 picks a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port for plain HTTP and for the proxy; 0 picks a free port.")] = 0,
     env_file: Annotated[
         Path | None,
         typer.Option(
@@ -78,7 +78,7 @@ def run(
 
 
 def _write_private_file(path: Path, text: str) -> None:
-    """Write a file that only its owner can read. Other processes see the whole file or none."""
+    """Write a file that only its owner can read. Other processes see either the whole file or no file."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

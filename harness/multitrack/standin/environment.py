@@ -27,8 +27,8 @@ def build_environment(
 ) -> dict[str, str]:
     """Return the environment variables that make an application send its requests to the stand-in.
 
-    gRPC only reads proxy variables with lower-case names. The file with the certificates is named by one variable for
-    each group of clients:
+    gRPC reads only proxy variables with lower-case names. Each group of clients reads the path of the certificate
+    file from its own variable:
 
     - ``REQUESTS_CA_BUNDLE`` for ``requests``
     - ``AWS_CA_BUNDLE`` for botocore

@@ -24,7 +24,7 @@ class AnswerPart:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes that are written in one piece, once all ``gates`` are open."""
+    """Bytes that are written in one piece when all ``gates`` are open."""
 
     content: bytes
     gates: tuple[str, ...] = ()
@@ -132,7 +132,7 @@ def add_gates(parts: Iterable[AnswerPart], answer: ScriptedAnswer, *, streamed: 
 
 
 def _resize_parts(parts: Iterable[AnswerPart], size: int) -> list[AnswerPart]:
-    """Divide the content of ``parts`` into parts of ``size`` bytes. A part before a new call may be shorter."""
+    """Divide the content of ``parts`` into parts of ``size`` bytes. A part before a new call can be shorter."""
     sections: list[tuple[int | None, bytearray]] = []
     for part in parts:
         if part.starts_call is not None or not sections:

@@ -14,14 +14,14 @@ _POLL_SECONDS = 0.01
 
 
 class StreamGates:
-    """Gates by name. Opening a gate releases one answer. Thread-safe."""
+    """A set of named gates. Opening a gate releases one answer. Thread-safe."""
 
     def __init__(self) -> None:
         self._openings: Counter[str] = Counter()
         self._changed = Condition()
 
     def open(self, name: str) -> None:
-        """Release the answer that is waiting at the gate. If none is waiting, release the next one."""
+        """Release the answer that is waiting at the gate. If no answer is waiting, the next one does not wait."""
         with self._changed:
             self._openings[name] += 1
             self._changed.notify_all()
@@ -30,7 +30,7 @@ class StreamGates:
         """Wait until the gate is opened.
 
         Returns:
-            True if the gate was opened; False after ``TIMEOUT_SECONDS``, or once ``is_abandoned`` returns True.
+            True if the gate was opened. False after ``TIMEOUT_SECONDS``, or as soon as ``is_abandoned`` returns True.
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         with self._changed:

@@ -29,10 +29,7 @@ Takes a redacted request, the reason, and the differences in its last message.
 
 
 class RecordedConversation:
-    """The replay of a streaming request (see ``exchange.Conversation``).
-
-    Several threads may use the same conversation.
-    """
+    """The replay of a streaming request (see ``exchange.Conversation``). Thread-safe."""
 
     def __init__(
         self,
@@ -126,7 +123,7 @@ class RecordedConversation:
             raise self._add_divergence(self._redact_message(None), *mismatch)
 
     def _redact_message(self, position: int | None) -> Request:
-        """Return the request, but keep only its message at ``position``. If that is ``None``, keep no message."""
+        """Return the redacted request with only the message at ``position``. None for a request without messages."""
         messages = self._request.messages or []
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)
@@ -138,7 +135,7 @@ class DroppedConversation:
     """The conversation for a streaming request to a dropped host. Nothing is sent, and the client gets a successful
     response.
 
-    The response is available once the client has sent everything, or has waited for a while.
+    The response becomes available when the client has sent everything, or has waited for some time.
     """
 
     def __init__(self, replay: Replay) -> None:

@@ -49,7 +49,7 @@ class ForkedTape:
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:
-        """Return whether a raw socket may connect to ``host:port``."""
+        """Return whether a raw socket is allowed to connect to ``host:port``."""
         return self._tape.allows_connection(host, port)
 
     def add_violation(self, violation: TapeViolation) -> None:

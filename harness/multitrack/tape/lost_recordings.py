@@ -92,8 +92,8 @@ class RecordingSearch:
     def find(self, key: MatchingKey, *, played: int = 0) -> LostRecording | None:
         """Search other files for a recording of a request, and return it with advice on how to use it.
 
-        Not every file is searched. If the cassette exists, only its pending recordings and its copies in other
-        formats are searched.
+        If the cassette exists, only its pending recordings and its copies in other formats are searched. If it does
+        not exist, the project's other cassettes are searched, too.
 
         Args:
             key: The matching key of the request.
@@ -320,9 +320,10 @@ class RecordingSearch:
 
 
 def _has_snapshot(files: OwnedFiles, test: NodeId) -> bool:
-    """Return whether ``test`` already has a snapshot. If it does, ``multitrack mv`` cannot give another test its name.
+    """Return whether ``test`` already has a snapshot. If it does, ``multitrack mv`` cannot rename another test to
+    ``test``.
 
-    If ``test`` is not in a class, any snapshot in its file counts.
+    If ``test`` is not in a class, any snapshot in its file is enough.
     """
     file = files.snapshot_file(test.module)
     if not test.classes:

@@ -49,7 +49,8 @@ def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
     In a replay, these clients also load their certificate authorities lazily (see ``ca_bundles``).
 
     Args:
-        is_live: Returns whether the run may send requests. It is called when an SDK or ``ssl`` is imported.
+        is_live: Returns whether the run can send requests to a provider. It is called when an SDK or ``ssl`` is
+            imported.
     """
     watch = ImportWatch()
     with ExitStack() as stack:

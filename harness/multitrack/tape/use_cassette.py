@@ -37,10 +37,10 @@ _OPTIONS_OF_VCRPY = {
 
 
 class use_cassette:  # noqa: N801 - a function to its users
-    """Replay or record a cassette within a ``with`` or ``async with`` block, which receives the ``Tape``.
+    """Replay or record a cassette within a ``with`` or ``async with`` block. The block receives the open ``Tape``.
 
-    As a decorator, it opens the cassette each time the decorated function is called. The function may be a coroutine
-    function or a generator function.
+    As a decorator, it opens the cassette each time the decorated function is called. Coroutine functions and
+    generator functions can be decorated, too.
 
     In ``record`` mode, the cassette is written when the block ends without an error. If the block raises, the
     recording stays pending, in ``<name>.pending.yaml``. If the mode comes from a test, the cassette is written when
@@ -56,8 +56,8 @@ class use_cassette:  # noqa: N801 - a function to its users
     Raises:
         BadOption: The mode or an option is unknown, or a value has the wrong type.
         CassetteCorrupt: The cassette is damaged.
-        CassetteMiss: No recording matches a request. Raised within the block, and again at its end if the block
-            caught it.
+        CassetteMiss: No recording matches a request. Raised within the block. If the block catches it, it is raised
+            again at the end of the block.
         CassetteExpired: With ``on_expiry="fail"``, the block ended without an error, but the cassette is older than
             ``max_age``.
         Unplayed: With ``strict=True``, the block ended without an error, but did not replay all interactions.

@@ -12,7 +12,9 @@ from multitrack.tool_call import ToolCall
 
 
 def as_object(value: object) -> Mapping[str, Any]:
-    """Return ``value`` if it is a JSON object, or a Pydantic object made from one; otherwise an empty object."""
+    """Return the JSON object ``value``, which can be a dictionary or a Pydantic object. For other values, return an
+    empty object.
+    """
     return value if type(value) is dict else _read_fields(value) or {}
 
 

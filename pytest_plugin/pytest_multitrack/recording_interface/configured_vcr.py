@@ -58,7 +58,7 @@ class ConfiguredVcr:
         self._initial_serializers = dict(self.vcr.serializers)
 
     def call_hook(self, config: pytest.Config) -> None:
-        """Call the project's ``pytest_recording_configure`` hook, which may change vcrpy's settings."""
+        """Call the project's ``pytest_recording_configure`` hook, which can change vcrpy's settings."""
         config.hook.pytest_recording_configure(config=config, vcr=self.vcr)
 
     @property
@@ -68,12 +68,12 @@ class ConfiguredVcr:
         return {name: value for name, value in values.items() if value is not self._initial[name]}
 
     def find_matcher(self, name: str, *, builtin: bool) -> VcrMatcher | None:
-        """Return the matcher that the project registered as ``name``, or None if Multitrack's own matcher is used.
+        """Return the matcher that the project registered as ``name``. None if Multitrack's own matcher is used.
 
         Args:
             name: The name of the matcher.
-            builtin: Whether both vcrpy and Multitrack have a matcher with this name. If so, Multitrack's matcher is
-                used, unless the project replaced vcrpy's.
+            builtin: Whether vcrpy and Multitrack both have a matcher with this name. Multitrack's matcher is then
+                used if the project did not replace vcrpy's.
         """
         function = self.vcr.matchers.get(name)
         if function is None or (builtin and function is self._initial_matchers.get(name)):

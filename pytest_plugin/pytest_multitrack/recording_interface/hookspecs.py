@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 
 def pytest_recording_configure(config: pytest.Config, vcr: VCR) -> None:
-    """Change the settings of ``vcr`` for a test with the ``vcr`` marker, for example to register a matcher."""
+    """Change the settings of ``vcr``, such as its matchers, for a test with the ``vcr`` marker."""

@@ -1,4 +1,4 @@
-"""Register the hook, the fixtures, the markers and the options of pytest-recording, unless another plugin does."""
+"""Register pytest-recording's hook, fixtures, markers and options if no other plugin provides them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HOLDER = "multitrack-recording"
 _MARKERS = (
     "vcr(*names, **options): use a cassette for the requests of this test, as pytest-recording does",
     "default_cassette(name): the name of the cassette that the vcr marker uses",
-    "block_network(allowed_hosts=None): refuse all connections of this test, except to hosts that match a regular "
-    "expression in the list",
+    "block_network(allowed_hosts=None): refuse all connections of this test, except to hosts that match one of "
+    "these regular expressions",
 )
 
 
@@ -27,7 +27,7 @@ def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def register(config: pytest.Config, parser: pytest.Parser) -> None:
-    """Register fixtures and options, unless another plugin does. Call this after the initial conftests."""
+    """Register fixtures and options if no other plugin provides them. Call this after loading the initial conftests."""
     if recording_plugins.detect(config):
         return
     from pytest_multitrack.recording_interface import command_line, fixtures, hookspecs

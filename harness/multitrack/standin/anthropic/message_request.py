@@ -26,7 +26,7 @@ def parse_request(body: Any, model: str | None) -> ModelRequest:
 
     Args:
         body: The body of the request.
-        model: The model that the URL names, as on Amazon Bedrock and Vertex AI; None if the body names it.
+        model: The model in the URL (Amazon Bedrock and Vertex AI). None if the model is in the body.
 
     Raises:
         RejectedRequestError: If Anthropic would reject the request.

@@ -35,7 +35,8 @@ class Cassette:
     def provenance(self) -> Provenance:
         """The provenance of the responses.
 
-        This is the first of ``standin``, ``local``, ``corpus`` and ``live`` that any response has.
+        ``standin`` if any response has it, otherwise ``local`` if any has it, otherwise ``corpus`` if any has it,
+        otherwise ``live``.
         """
         found = {interaction.provenance for interaction in self.interactions}
         return next((kind for kind in _PROVENANCE_PRIORITY if kind in found), "live")
@@ -76,9 +77,9 @@ class Cassette:
         return self._keys[arguments]
 
     def reuse_keys(self, earlier: Cassette) -> None:
-        """Do not compute the matching keys again that ``earlier``, an earlier version of the cassette, has computed.
+        """Take over matching keys from ``earlier``, an earlier version of the cassette.
 
-        This applies to all interactions that are the same objects in both versions.
+        The keys of interactions that are the same objects in both versions are not computed again.
         """
         for arguments, keys in earlier._keys.items():
             pairs = zip(earlier.interactions, keys, strict=True)

@@ -1,7 +1,7 @@
 """Read a cassette from Multitrack or from another recorder.
 
-The reader rejects everything that it does not understand. It raises ``CassetteCorrupt``, which names the file, the line
-and the reason. A damaged or hostile file must never replay half an answer, fill the memory, or stop pytest.
+The reader rejects everything that it does not understand. It raises ``CassetteCorrupt`` with the file, the line and
+the reason. A damaged or hostile file must never replay half an answer, fill the memory, or stop pytest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load_cassette(content: bytes, path: Path, known: KnownTexts | None = None) -
         known: Interactions that were read earlier. They are not read again. Default: none.
 
     Raises:
-        CassetteCorrupt: The file cannot be read. The error names the line or the interaction.
+        CassetteCorrupt: The file cannot be read. The error shows the number of the line or the interaction.
     """
     content = decompress(content, path)
     if b"\r" in content:

@@ -132,10 +132,14 @@ def restore_text(value: Any) -> Any:
 
 
 def encode_body(body: bytes, indent: int) -> bytes | bytearray:
-    """Return ``body`` as a string on one line, or as a literal block indented by ``indent`` spaces. Encoded in UTF-8.
+    """Return ``body`` as YAML, encoded in UTF-8: a string on one line, or a literal block.
 
-    A body that is not UTF-8 is written in base64. A large body is read part by part, so that only one more
-    copy of it is in memory.
+    A body that is not UTF-8 is written in base64. A large body is read part by part, so that memory holds only one
+    extra copy of it.
+
+    Args:
+        body: The body.
+        indent: The number of spaces before each line of a literal block.
     """
     try:
         if len(body) < _LARGE:
@@ -149,7 +153,7 @@ def encode_body(body: bytes, indent: int) -> bytes | bytearray:
 
 
 def _decode_parts(body: bytes) -> Iterator[str]:
-    """Yield the text of ``body`` in parts. Only the last part may end with a line break."""
+    """Yield the text of ``body`` in parts. Only the last part can end with a line break."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     start = 0
     while start < len(body):

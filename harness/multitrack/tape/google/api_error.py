@@ -1,8 +1,8 @@
 """Convert a Google API error between the error object in a REST body and a gRPC call's status.
 
 https://google.aip.dev/193 describes both. The HTTP status of each code is from
-https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. An error's details are left out unless
-googleapis-common-protos, which defines their types, is installed.
+https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. An error's details are converted only if
+googleapis-common-protos is installed, because it defines their types.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class VertexEncoding:
 class VertexUrl:
     """The parts of the URL of a Vertex AI call.
 
-    ``method`` is one of ``METHODS``. ``resource`` is ``None`` if only the message names the resource. ``query`` has
+    ``method`` is one of ``METHODS``. ``resource`` is ``None`` if the resource is only in the message. ``query`` has
     no parameters that select the encoding of the response.
     """
 
@@ -100,7 +100,7 @@ class VertexUrl:
 
     @property
     def message_prefix(self) -> str:
-        """The prefix of the method's message names, such as ``GenerateContent``."""
+        """The prefix of the names of the method's messages, such as ``GenerateContent``."""
         name = self.method.removeprefix("stream")
         return name[0].upper() + name[1:]
 

@@ -22,7 +22,7 @@ CurrentTape = Callable[[], Router | None]
 
 
 class Interceptor(Protocol):
-    """The interface of each module that ``INTERCEPTORS`` names."""
+    """The interface of the modules in ``INTERCEPTORS``."""
 
     def patches(self, module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
         """Return the patches for one client library.

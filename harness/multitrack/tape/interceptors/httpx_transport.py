@@ -149,8 +149,8 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
         def _is_left_subscription(self) -> bool:
             """Return whether the recorded caller stopped reading a stream that the server uses to push messages.
 
-            The server may send no message for a long time. If the replayed stream ended, the client would open it
-            again, and its second request would be a miss.
+            On such a stream, a long time can pass without a message. If the replayed stream ended, the client would
+            open it again, and its second request would be a miss.
             """
             response = self._replay.response
             is_stream = (response.header("content-type") or "").lower().startswith("text/event-stream")

@@ -1,6 +1,7 @@
 """The tripwire for pycurl, which connects below Python's sockets.
 
-It only refuses requests while the network is blocked. A tape neither records nor refuses pycurl's requests.
+While the network is blocked, the tripwire refuses pycurl's requests. Otherwise, they are sent, because a tape neither
+records nor refuses them.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_
 class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
-    All requests and keys are in the canonical form that ``transcoding.canonical_call`` returns. ``problem`` says why
-    one of the calls has no canonical form. If the live call has no canonical form, ``request`` is the unchanged live
-    request, and ``recorded`` is empty.
+    All requests and keys are in the canonical form that ``transcoding.canonical_call`` returns. If a call has no
+    canonical form, ``problem`` says why. If it is the live call, ``request`` is the unchanged live request, and
+    ``recorded`` is empty.
     """
 
     request: Request

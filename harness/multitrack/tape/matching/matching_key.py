@@ -62,7 +62,7 @@ class MatchingKey:
 
     @property
     def has_wildcards(self) -> bool:
-        """True if this key may match a request with a different key."""
+        """True if this key can match a request with a different key."""
         return bool(self.pseudonyms) or REDACTED in self.body or REDACTED in self.target
 
 

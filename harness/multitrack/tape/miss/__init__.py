@@ -68,9 +68,9 @@ def build_miss(
     Args:
         request: The request, after redaction.
         index: The index of the cassette. None if the cassette does not exist.
-        path: The path of the cassette, as messages show it.
+        path: The path of the cassette, as shown in messages.
         record_hint: The command that records the request.
-        offered: The models of the tools that the request offers, by tool name.
+        offered: Maps the name of each tool that the request offers to the tool's model.
         played: The recordings of the request. All of them were already replayed.
         nearest: The recording that is nearest to the request. None if there is none, or if it is unknown.
         call_site: Where the user's code sent the request. None if it is unknown.
@@ -129,7 +129,7 @@ def build_divergence(
         request: The request with the messages sent so far.
         reason: Why it does not match.
         found: The differences between the message that does not match and the nearest recorded message.
-        path: The path of the cassette, as messages show it.
+        path: The path of the cassette, as shown in messages.
         record_hint: The command that records the request.
         might_go_live: Whether the mode sends unrecorded requests to the provider.
         call_site: Where the user's code sent the message. None if it is unknown.
@@ -283,7 +283,7 @@ def list_differences(nearest: NearestRecording, offered: Mapping[str, type[BaseM
 
     Args:
         nearest: The recording.
-        offered: The models of the tools that the request offers, by tool name.
+        offered: Maps the name of each tool that the request offers to the tool's model.
     """
     yield from _list_differences(
         nearest.differences,

@@ -1,4 +1,4 @@
-"""Decide whether only the wording of a request changed, so that its recorded answer may be kept.
+"""Decide whether only the wording of a request changed. If so, its recorded answer can be kept.
 
 Wording is the text of instructions and messages, and the descriptions of tools and of fields. These are not wording:
 the model, parameters, schemas, tool calls and their results, and the number and the roles of messages.

@@ -11,7 +11,7 @@ from multitrack.tape.normalize.content_encoding import decode_body
 def decode_request(request: Request) -> Request:
     """Return ``request`` with the content encoding of its body removed.
 
-    If a body cannot be decoded, the request is still valid and may be sent. The body therefore stays unchanged and is
+    If a body cannot be decoded, the request is still valid, so it can be sent. The body stays unchanged and is
     compared byte by byte. ``Request.decoding_error`` contains the reason, which a miss reports.
     """
     # the metadata of a gRPC call does not describe the message, which an interceptor has converted already

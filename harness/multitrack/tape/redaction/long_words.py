@@ -1,4 +1,4 @@
-"""Find the long words in a string. A secret is always in one of them, and most strings have few."""
+"""Find the long words in a string. Every secret is part of a long word, and most strings have few long words."""
 
 from __future__ import annotations
 

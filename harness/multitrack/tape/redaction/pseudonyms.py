@@ -103,8 +103,8 @@ class Pseudonyms:
     def learn(self, kind: str, name: str) -> None:
         """Learn that ``name`` is private. From then on, it is replaced wherever it appears as a word.
 
-        An exception is a name that may be an ordinary word. ``acme-prod-7`` is replaced even in prompts and
-        responses, but a project called ``weather`` is only replaced in resource names.
+        A name that could be an ordinary word is replaced only in resource names. ``acme-prod-7`` is replaced even in
+        prompts and responses, but a project called ``weather`` is not.
         """
         if name in self._distinctive or not _is_distinctive(name):
             return
@@ -172,7 +172,9 @@ class Pseudonyms:
         return find_changes(_ORGANIZATION, lambda match: self._assign("organization", match[0]), text)
 
     def find_known_names(self, text: str) -> list[Change]:
-        """Find the distinctive names in one pass over the words, so that thousands of names take no longer than one."""
+        """Find the distinctive names in one pass over the words, so that the time does not depend on the number of
+        names.
+        """
         names = self._by_first_word
         if not names or (len(names) < _FEW_NAMES and not any(word in text for word in names)):
             return []

@@ -8,9 +8,9 @@ The search finds the secret itself and these spellings:
 - with line breaks
 - in base64, where a secret has three spellings, which depend on the position of its first byte
 
-Except in base64, which is searched for separately, ASCII letters and digits are the same in every spelling. Therefore,
-the search first compares only letters and digits, and then the characters between them. A pattern with all spellings
-of each character would take a tenth of a second to compile.
+Base64 is searched for separately. In all other spellings, ASCII letters and digits stay the same. Therefore, the
+search first compares only letters and digits, and then the characters between them. A pattern with all spellings of
+each character would take a tenth of a second to compile.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class SecretSpellings:
 
     @property
     def marks(self) -> Iterator[bytes]:
-        """Yield one mark for each form: a run of letters and digits that every text with this form contains."""
+        """Yield a mark for each form. Every text with the form contains its mark, a run of letters and digits."""
         return (form.mark for form in self._forms)
 
     def find(self, searched: SearchedText) -> Iterator[Change]:

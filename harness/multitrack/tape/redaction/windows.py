@@ -23,10 +23,11 @@ def find_windows(text: str, boundary: re.Pattern[str]) -> Iterator[tuple[int, in
 
 
 def cache_short_texts(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Cache the results of ``function`` for the last two strings: several searches in a row read the same string.
+    """Cache the results of ``function`` for the last two strings, because several searches in a row read the same
+    string.
 
-    Results for long strings are not cached, because the cache would keep a long string in memory until two more strings
-    follow.
+    Results for long strings are not cached, because the cache would keep a long string in memory until two more
+    strings follow.
     """
     cached = lru_cache(maxsize=2)(function)
 

@@ -36,6 +36,6 @@ class RecordSession(Session):
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return only the ``recorded`` interactions. They replace all previous ones."""
+        """Return the ``recorded`` interactions. They replace all ``previous`` interactions."""
         del previous
         return tuple(recorded)

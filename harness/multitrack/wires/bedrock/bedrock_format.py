@@ -131,7 +131,9 @@ class BedrockFormat(WireFormat):
         return bool(blocks) and all("type" not in block and block.keys() & _BLOCKS for block in blocks)
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return a summary with the tool names. Its model is None, because only the request's URL names the model."""
+        """Return a summary with the tool names. Its model is None, because the name of the model is only in the
+        request's URL.
+        """
         tools = as_objects(as_object(document.get("toolConfig")).get("tools"))
         names = [as_text(as_object(tool.get("toolSpec")).get("name")) for tool in tools]
         return RequestSummary(as_text(document.get("modelId")), tuple(name for name in names if name))
@@ -211,7 +213,9 @@ def _write_block(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:
-    """Return the arguments of a call if they are an object, otherwise an empty object. Requests accept only objects."""
+    """Return the arguments of a call. If they are not an object, return an empty object, because requests accept only
+    objects.
+    """
     try:
         return as_object(json.loads(arguments or "{}"))
     except (ValueError, RecursionError):

@@ -28,7 +28,7 @@ class GeminiCall:
         id: The id in OpenAI's form.
         signature: The signature of the thought before the call.
         gemini_id: The id that Gemini receives. None if it receives none.
-        response: The response that Gemini receives. None until a message answers the call.
+        response: The response that Gemini receives. None until the tool message for the call has been read.
     """
 
     location: str
@@ -54,10 +54,14 @@ class GeminiCall:
 
 
 def read_calls(message: Mapping[str, Any], location: str) -> list[GeminiCall]:
-    """Return the calls in an assistant message. Error messages use ``location`` to name the message.
+    """Return the calls in an assistant message.
+
+    Args:
+        message: The message.
+        location: Where the message is, such as ``messages[1]``; for error messages.
 
     Raises:
-        ValueError: If a call is not a function call. The error names the call.
+        ValueError: A call is not a function call. The error says which call.
     """
     tool_calls = message.get("tool_calls") or []
     if not isinstance(tool_calls, list):
@@ -108,11 +112,11 @@ def _read_function(function: object, where: str) -> tuple[str, dict[str, Any]]:
 def attach_response(message: Mapping[str, Any], location: str, unanswered: list[GeminiCall]) -> None:
     """Set the response of the call that a tool message answers, and remove the call from ``unanswered``.
 
-    If several calls have the same id, the message answers the first of them. If the message has no id, it answers
-    the first call of the function that it names.
+    If several calls have the id in the message, the first of them gets the response. If the message contains only the
+    name of a function, the first call to that function gets the response.
 
     Raises:
-        ValueError: If the message answers none of the calls. The error names the message.
+        ValueError: No call in ``unanswered`` fits the message. The error contains ``location``.
     """
     call_id, name = as_text(message.get("tool_call_id")), as_text(message.get("name"))
     if not call_id and not name:
@@ -136,7 +140,7 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
 
 def _convert_response(content: object, location: str) -> dict[str, Any]:
     if content is None or content == []:
-        raise ValueError(f"{location} has no content; add the tool's answer, which may be an empty string")
+        raise ValueError(f"{location} has no content; add the tool's answer, which can be an empty string")
     texts = [part["text"] for part in convert_content(content, location, "tool")]
     if len(texts) > 1:
         return {"output": texts}

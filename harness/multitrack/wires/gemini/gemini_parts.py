@@ -21,10 +21,10 @@ _MessagePart = Mapping[str, Any]
 def convert_content(content: object, location: str, role: str) -> list[dict[str, Any]]:
     """Convert ``content`` to parts. The list is empty if the content is empty.
 
-    Only a user may send images, audio and files. The type of an image or file at a URL is derived from the file name
-    extension in the URL, or from ``format`` next to the URL, as in LiteLLM
-    (https://docs.litellm.ai/docs/completion/vision#explicitly-specify-image-type). Gemini has no field for the name
-    of a file, so the name is used only to find the type.
+    Only a user can send images, audio and files. The type of an image or file at a URL is derived from the file name
+    extension in the URL, or from a ``format`` key next to the URL. LiteLLM uses the same key:
+    https://docs.litellm.ai/docs/completion/vision#explicitly-specify-image-type. Gemini has no field for the name of
+    a file, so the name is used only to find the type.
 
     Args:
         content: The content of a message.
@@ -32,7 +32,7 @@ def convert_content(content: object, location: str, role: str) -> list[dict[str,
         role: The role of the message.
 
     Raises:
-        ValueError: If Gemini does not support a part. The error names the part.
+        ValueError: If Gemini does not support a part. The error says which part.
     """
     match content:
         case None:
@@ -65,7 +65,7 @@ def _convert_part(part: object, location: str, role: str) -> dict[str, Any]:
         )
     if role != "user":
         raise ValueError(
-            f"{location} has the type {kind!r}, but a message with the role {role!r} may contain only text; "
+            f"{location} has the type {kind!r}, but a message with the role {role!r} can contain only text; "
             f"move the part to a message with the role 'user'"
         )
     return convert(part, location)
@@ -189,7 +189,7 @@ def _correct_type(kind: str) -> str:
 def _normalize_base64(data: str, location: str) -> str:
     """Return ``data`` in the standard alphabet, padded and without whitespace.
 
-    Each SDK accepts different variants of base64, so all variants are converted to this one.
+    Each SDK accepts different variants of base64, so all of them are converted to the same variant.
     """
     if _is_base64(data):
         return data

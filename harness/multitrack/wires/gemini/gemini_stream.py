@@ -130,7 +130,7 @@ class _StreamedCandidate:
             self.end()
 
     def end(self) -> None:
-        """Complete the call that is still open. Its last part may announce more parts, but the stream has ended."""
+        """Complete the call that is still open. Its last part announced more parts, but the stream has ended."""
         if self._open_call is not None:
             self._open_call.has_ended = True
             self._open_call = None
@@ -205,7 +205,9 @@ class _GeminiStreamedCall:
         return {**({"id": self._id} if self._id else {}), "name": self._name or "", **args}
 
     def is_followed_by(self, function: Mapping[str, Any]) -> bool:
-        """Return whether ``function`` begins another call. Only the first part of a call names its function."""
+        """Return whether ``function`` begins another call. Only the first part of a call contains the name of its
+        function.
+        """
         return bool(self._name and as_text(function.get("name")))
 
     def add(self, function: Mapping[str, Any]) -> None:

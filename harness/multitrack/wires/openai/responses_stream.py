@@ -146,7 +146,7 @@ class ResponsesStreamDecoder(StreamDecoder):
     def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
         """Return whether the ids prove that ``item`` is not the item with the id ``item_id``.
 
-        They prove it only if the server never changes ids, and only for an item whose start was lost.
+        They can prove it if the server never changes ids and the start of ``item`` was lost.
         """
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
@@ -188,7 +188,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         return item
 
     def is_after_gap(self, item: _Item) -> bool:
-        """Return whether a call that precedes ``item`` may still arrive."""
+        """Return whether a call before ``item`` can still arrive."""
         if self.has_ended:
             return False
         while self._first_missing_index in self._indices:
@@ -274,7 +274,7 @@ class _Item:
 
     @property
     def is_settled(self) -> bool:
-        """True if the call is done, so that later events can only repeat it."""
+        """True if the call is done. Later events can only repeat it."""
         return self.is_done and not self.is_empty
 
     @property

@@ -17,7 +17,7 @@ from multitrack.tape.interceptors.grpc.grpc_replay import GrpcReplay, Step, Stre
 
 
 class ReplayedCore:
-    """The core of a replayed gRPC call. It answers from a recording once ``start_replay`` has been called.
+    """The core of a replayed gRPC call. After ``start_replay`` has been called, it answers from a recording.
 
     Args:
         method: The method that is called.

@@ -1,7 +1,7 @@
 """The interceptor for gRPC's synchronous channels. It patches the classes of their multi-callables.
 
 Channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run above this one. Each
-streamed request is sent and matched when the caller produces it. The caller may wait for a response before it
+streamed request is sent and matched when the caller produces it, because a caller can wait for a response before it
 produces the next request.
 """
 
@@ -149,7 +149,7 @@ class _BoundCall:
 
     @property
     def sent(self) -> Any:
-        """The request message, or the iterator of messages if the client streams them."""
+        """The request message. An iterator of messages if the client sends a stream."""
         return self._bound.arguments[self._sent_name]
 
     @sent.setter

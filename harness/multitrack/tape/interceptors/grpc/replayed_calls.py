@@ -214,7 +214,7 @@ class ReplayedStream(ReplayedCall):
 
     @property
     def _target(self) -> FinishedCall:
-        """The end of the call. Waits until the replay reaches it, if the caller has not read all messages yet."""
+        """The end of the call. If the caller has not read all messages yet, wait until the replay reaches the end."""
         with self._changed:
             while self.is_active():
                 with self._catch_miss():
