@@ -48,7 +48,7 @@ def fuzz_reader(data: bytes) -> None:
     for line, _ in cassette_text.describe_cassette(cassette, requests=True):
         assert isinstance(line, str)
     assert cassette.recorded_at is None or cassette.recorded_at.tzinfo is not None
-    cassette.matching_keys(MatchingRules(), cassette.placeholders)
+    cassette.index(MatchingRules(), cassette.placeholders)
     PendingRecordings.from_cassette(cassette).to_cassette()
     for interaction in cassette.interactions:
         replayed = Replay.at_pace(interaction.replayed_response, "instant")

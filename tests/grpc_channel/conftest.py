@@ -34,6 +34,7 @@ from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Index
 from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.matching.replay_state import ReplayState
 from multitrack.tape.miss import build_divergence
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 from multitrack.tape.redaction.redactor import Redactor
@@ -286,7 +287,7 @@ class MemoryTape:
         self.allowed_hosts = []
         self.stored_responses = defaultdict(deque)
         self.conversations = []
-        self._index = None
+        self._state = None
         self._redactor = Redactor({})
         self._lock = threading.Lock()
 
@@ -311,18 +312,20 @@ class MemoryTape:
             if self.mode == "record":
                 self.recordings.append(MemoryRecording(request, lambda _: None))
                 return self.recordings[-1]
-            if self._index is None:
+            if self._state is None:
                 recorded = [(r.request, r.response) for r in self.recordings if r.request.messages is not None]
-                self._index = Index(
-                    Interaction(self._redactor.redact_request(request.with_sent_messages), response)
-                    for request, response in recorded
+                self._state = ReplayState(
+                    Index(
+                        Interaction(self._redactor.redact_request(request.with_sent_messages), response)
+                        for request, response in recorded
+                    )
                 )
-            entries = self._index.find_conversations(MatchingKey.from_request(request))
+            entries = self._state.find_conversations(MatchingKey.from_request(request))
             if not entries:
                 raise CassetteMiss(f"nothing recorded for {request.method} {request.url}")
             return RecordedConversation(
                 request,
-                ConversationCandidates(entries, self._redactor.pseudonyms, MatchingKey.from_request),
+                ConversationCandidates(entries, self._state, MatchingKey.from_request),
                 normalizer=RequestNormalizer(self._redactor),
                 lock=self._lock,
                 play=self._play,

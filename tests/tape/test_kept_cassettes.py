@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Request, Response
 from multitrack.tape.file import cassette_cache, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_cache import CassetteCache
 from multitrack.tape.interaction import Interaction
+from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
+
+REQUEST = Request("GET", "https://example.com/", (), b"")
 
 
 def write(path, text):
-    interaction = Interaction(Request("GET", "https://example.com/", (), b""), Response(200, "OK", (), text.encode()))
+    interaction = Interaction(REQUEST, Response(200, "OK", (), text.encode()))
     storage.write(path, Cassette((interaction,), {"format": 1}))
 
 
@@ -99,3 +103,50 @@ def test_a_tape_that_records_reads_its_cassette_where_it_was_opened(tmp_path, mo
 def test_a_cassette_is_read_while_a_test_mocks_the_time(path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: pytest.fail("the mock of the test was called"))
     assert read(CassetteCache(), path) == "a"
+
+
+def index_of(path, cache, **options):
+    return Tape(path, cache=cache, settings=Settings(**options)).replay_lookup.index
+
+
+@pytest.mark.usefixtures("has_settled")
+def test_the_index_of_an_unchanged_file_is_built_once(path):
+    cache = CassetteCache()
+    assert index_of(path, cache) is index_of(path, cache)
+    time.sleep(0.02)  # more than the resolution of the file system's clock
+    previous = index_of(path, cache)
+    write(path, "b" * 200_000)
+    assert index_of(path, cache) is not previous
+
+
+@pytest.mark.usefixtures("has_settled")
+def test_tapes_with_other_rules_have_another_index(path):
+    cache = CassetteCache()
+    default = index_of(path, cache)
+    assert index_of(path, cache, match_on=("method", "uri")) is not default
+    assert index_of(path, cache) is default
+
+
+@pytest.mark.usefixtures("has_settled")
+def test_the_indexes_of_only_a_few_rules_are_kept(path):
+    cache = CassetteCache()
+    default = index_of(path, cache)
+    for number in range(20):
+        index_of(path, cache, ignore=(f"$.field{number}",))
+    assert index_of(path, cache) is not default
+
+
+@pytest.mark.usefixtures("has_settled")
+def test_tapes_that_share_an_index_replay_independently(path):
+    cache = CassetteCache()
+    one, other = Tape(path, cache=cache), Tape(path, cache=cache)
+    for tape in one, other:
+        assert tape.played_positions == []
+        tape.route(REQUEST)
+        assert tape.played_positions == [1]
+        with pytest.raises(CassetteMiss, match="already replayed"):
+            tape.route(REQUEST)
+    one.rewind()
+    one.route(REQUEST)
+    with pytest.raises(CassetteMiss, match="already replayed"):
+        other.route(REQUEST)

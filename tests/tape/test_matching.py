@@ -10,6 +10,7 @@ from multitrack.tape.exchange import Passthrough, Replay, Response
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.matching.replay_state import ReplayState
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
 
@@ -117,12 +118,12 @@ def test_a_recording_of_a_provider_only_answers_requests_to_that_provider(record
 @pytest.mark.slow
 def test_the_cost_of_matching_does_not_grow_with_the_cassette(monkeypatch):
     requests = [request(f"[{number}]") for number in range(10_000)]
-    index = Index(Interaction(sent, Response(200, "OK", (), sent.body)) for sent in requests)
+    state = ReplayState(Index(Interaction(sent, Response(200, "OK", (), sent.body)) for sent in requests))
     compared = []
     monkeypatch.setattr(RecordedEntry, "accepts", lambda entry, _: compared.append(entry))
     for sent in reversed(requests):
-        assert index.take(MatchingKey.from_request(sent)).interaction.response.body == sent.body
-    assert index.take(MatchingKey.from_request(requests[0])) is None
+        assert state.take(MatchingKey.from_request(sent)).interaction.response.body == sent.body
+    assert state.take(MatchingKey.from_request(requests[0])) is None
     assert compared == []
 
 

@@ -29,7 +29,7 @@ from multitrack.tape.canonicalization import create_matching_rules
 from multitrack.tape.exchange import Request
 from multitrack.tape.file import paths, storage
 from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.matching.index import Index
+from multitrack.tape.matching.replay_state import ReplayState
 from multitrack.tape.project import SNAPSHOT_IGNORE
 from multitrack.tape.settings import Settings
 
@@ -350,6 +350,5 @@ def _holds(path: Path, request: ChangedRequest, settings: Settings) -> bool:
         return False
     rules = create_matching_rules(settings)
     pseudonyms = cassette.placeholders | frozenset(request.pseudonyms)
-    keys = cassette.matching_keys(rules, pseudonyms)
     key = rules.make_key(_read_request(request.request), pseudonyms)
-    return Index(cassette.interactions, pseudonyms, keys).take(key) is not None
+    return ReplayState(cassette.index(rules, pseudonyms)).take(key) is not None

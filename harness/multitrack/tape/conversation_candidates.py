@@ -12,6 +12,7 @@ from multitrack.tape.interleaving import Interleaving
 from multitrack.tape.matching.difference import Difference, find_differences
 from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_of_recording
+from multitrack.tape.matching.replay_state import ReplayState
 from multitrack.wording import count_noun
 
 Mismatch = tuple[str, Sequence[Difference]]
@@ -25,15 +26,20 @@ class ConversationCandidates:
     message that is not in the recording.
     """
 
-    def __init__(self, entries: Sequence[RecordedEntry], pseudonyms: Collection[str], make_key: KeyFunction) -> None:
+    def __init__(self, entries: Sequence[RecordedEntry], state: ReplayState, make_key: KeyFunction) -> None:
         """Create the candidates.
 
         Args:
-            entries: The recordings, in order of preference. At least one.
-            pseudonyms: The pseudonyms in the recordings.
+            entries: The recordings, in order of preference. At least one. Those that were already replayed may be
+                replayed again.
+            state: The tape's replayed recordings.
             make_key: Returns the matching key of a recorded request.
         """
-        self._candidates = [ConversationCandidate(entry, pseudonyms, make_key) for entry in entries]
+        self._candidates = [
+            ConversationCandidate(entry, state.index.pseudonyms, make_key, is_repeat=state.is_played(entry))
+            for entry in entries
+        ]
+        self._state = state
         self._chosen: RecordedEntry | None = None
 
     @property
@@ -49,7 +55,11 @@ class ConversationCandidates:
     @property
     def unplayed(self) -> Sequence[ConversationCandidate]:
         """The candidates that no other conversation has replayed since this conversation began."""
-        return [one for one in self._candidates if not one.entry.played or one.entry is self._chosen]
+        return [
+            one
+            for one in self._candidates
+            if one.is_repeat or one.entry is self._chosen or not self._state.is_played(one.entry)
+        ]
 
     def explain_played(self) -> Mismatch:
         """Return the reason to report if other conversations have replayed all candidates."""
@@ -83,7 +93,7 @@ class ConversationCandidates:
 
     def choose(self, candidate: ConversationCandidate) -> RecordedEntry:
         """Mark the recording of ``candidate`` as replayed, drop the other candidates, and return the recording."""
-        candidate.entry.played = True
+        self._state.mark_played(candidate.entry)
         self._chosen = candidate.entry
         self._candidates = [candidate]
         return candidate.entry
@@ -118,6 +128,8 @@ class ConversationCandidate:
     entry: RecordedEntry
     _pseudonyms: Collection[str]
     _make_key: KeyFunction
+    is_repeat: bool
+    """True if the recording was already replayed when the conversation began."""
     _messages: list[Any] | None = None
     _interleaving: Interleaving | None = None
 

@@ -117,7 +117,10 @@ class OpenCassette:
     @property
     def previous_interactions(self) -> Sequence[Interaction]:
         """The interactions that the test recorded in an earlier run."""
-        return [interaction for interaction in self.interactions if interaction.belongs_to(self._test)]
+        return [self.interactions[position - 1] for position in self._find_positions(self._test)]
+
+    def _find_positions(self, test: str | None) -> Sequence[int]:
+        return self._own.find_positions(test) if self._own is not None else ()
 
     @property
     def recorded_at(self) -> datetime | None:
@@ -139,6 +142,15 @@ class OpenCassette:
         is_in_cassette = entry.position <= len(self.interactions)
         tests = entry.interaction.tests
         return is_in_cassette and (self._test in tests or (not tests and not self._is_shared))
+
+    @property
+    def own_entries(self) -> Sequence[RecordedEntry]:
+        """The entries for which ``is_own`` is true, in order."""
+        if self.lookup is None:
+            return ()
+        positions = {*self._find_positions(self._test), *self._find_positions(None)}
+        entries = (self.lookup.index.entries[position - 1] for position in sorted(positions))
+        return [entry for entry in entries if self.is_own(entry)]
 
     def may_rebind(self, entry: RecordedEntry) -> bool:
         """Return whether one of the test's requests can replace the request of ``entry``.
@@ -163,12 +175,10 @@ class OpenCassette:
         cassettes = [*([self._own] if self._own is not None else []), *self._additional]
         if not cassettes:
             return None
-        interactions = [interaction for cassette in cassettes for interaction in cassette.interactions]
         rules = self._canonicalizer.rules
         pseudonyms = frozenset[str]().union(*(cassette.placeholders for cassette in cassettes))
-        keys = [key for cassette in cassettes for key in self._find_keys(cassette, pseudonyms)]
         return ReplayLookup(
-            Index(interactions, pseudonyms, keys),
+            Index.join([self._index(cassette, pseudonyms) for cassette in cassettes]),
             rules.make_key,
             filter_recorded=self._normalizer.filter_recorded,
             canonicalize_redacted=self._canonicalizer.canonicalize_redacted,
@@ -176,7 +186,9 @@ class OpenCassette:
             allow_repeats=self._allow_repeats,
         )
 
-    def _find_keys(self, cassette: Cassette, pseudonyms: frozenset[str]) -> Sequence[MatchingKey]:
+    def _index(self, cassette: Cassette, pseudonyms: frozenset[str]) -> Index:
         if not self._normalizer.has_filters:
-            return cassette.matching_keys(self._canonicalizer.rules, pseudonyms)
-        return keys_of_recordings(cassette.interactions, pseudonyms, self._canonicalizer.make_recorded_key)
+            return cassette.index(self._canonicalizer.rules, pseudonyms)
+        # each tape has its own functions that change the requests
+        keys = keys_of_recordings(cassette.interactions, pseudonyms, self._canonicalizer.make_recorded_key)
+        return Index(cassette.interactions, pseudonyms, keys)

@@ -13,6 +13,7 @@ from multitrack.tape.matching.canonical_request import CanonicalRequest
 from multitrack.tape.matching.cross_transport import CrossTransportCandidates, CrossTransportIndex
 from multitrack.tape.matching.index import Index, RecordedEntry
 from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey
+from multitrack.tape.matching.replay_state import ReplayState
 from multitrack.tape.temporary_errors import are_final
 
 
@@ -44,14 +45,13 @@ class ReplayLookup:
                 has no matchers.
             allow_repeats: Whether the last of several equal recordings is found again for all further equal requests.
         """
-        self.index = index
+        self.state = ReplayState(index)
         self._make_key = make_key
         self._canonicalize_redacted = canonicalize_redacted
         self._filter_recorded = filter_recorded
         self._find_mismatch = find_mismatch
         self._allow_repeats = allow_repeats
-        self._calls = CrossTransportIndex(index, make_key, filter_recorded)
-        self._played_before_rewind: set[int] = set()
+        self._calls = CrossTransportIndex(self.state, make_key, filter_recorded)
 
     @classmethod
     def from_interactions(cls, interactions: Sequence[Interaction]) -> ReplayLookup:
@@ -59,34 +59,26 @@ class ReplayLookup:
         return cls(Index(interactions))
 
     @property
-    def unplayed_entries(self) -> Sequence[RecordedEntry]:
-        """The recordings that have not been played yet."""
-        return [entry for entry in self.index.entries if not self._was_played(entry)]
+    def index(self) -> Index:
+        """The recordings."""
+        return self.state.index
 
     @property
-    def played_positions(self) -> Sequence[int]:
-        """The positions, from 1, of the recordings that were played."""
-        return [entry.position for entry in self.index.entries if self._was_played(entry)]
-
-    def rewind(self) -> None:
-        """Make every recording replayable again."""
-        self._played_before_rewind.update(self.played_positions)
-        self.index.rewind()
-
-    def _was_played(self, entry: RecordedEntry) -> bool:
-        return entry.played or entry.position in self._played_before_rewind
+    def unplayed_entries(self) -> Sequence[RecordedEntry]:
+        """The recordings that have not been played yet."""
+        return [entry for entry in self.index.entries if not self.state.was_ever_played(entry)]
 
     def find_recording(self, sent: CanonicalRequest) -> RecordedEntry | None:
         """Return the recording that answers ``sent``, and mark it as played. ``None`` if there is none."""
         if self._find_mismatch is None:
             accepts = None
-            found = self.index.take(sent.key) or self._calls.take(sent)
+            found = self.state.take(sent.key) or self._calls.take(sent)
         else:
             # the project's matchers cannot compare requests over different transports
             accepts = partial(self._accepts, sent.request)
-            found = self.index.take(sent.key, accepts)
+            found = self.state.take(sent.key, accepts)
         if found is None and self._allow_repeats:
-            return self.index.find_last_played(sent.key, accepts)
+            return self.state.find_last_played(sent.key, accepts)
         return found
 
     def find_rejection(self, sent: Request, entry: RecordedEntry) -> str | None:
@@ -104,8 +96,8 @@ class ReplayLookup:
         Args:
             start: The request without its messages.
         """
-        entries = self.index.find_conversations(start.key, allow_repeats=self._allow_repeats)
-        return ConversationCandidates(entries, self.index.pseudonyms, self._make_key) if entries else None
+        entries = self.state.find_conversations(start.key, allow_repeats=self._allow_repeats)
+        return ConversationCandidates(entries, self.state, self._make_key) if entries else None
 
     def find_over_other_transports(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
         """Return the recordings of calls to the same method over other transports. None if there are none."""
@@ -139,4 +131,5 @@ class ReplayLookup:
         """Skip temporary errors that a later response replaced, because a live run might not get the same errors."""
         finals = are_final([entry.interaction for entry in self.index.entries])
         for entry, is_final in zip(self.index.entries, finals, strict=True):
-            entry.played = not is_final
+            if not is_final:
+                self.state.mark_played(entry)

@@ -313,13 +313,13 @@ class Tape:
         """Make every recording replayable again."""
         with self._lock:
             if (lookup := self._session.lookup) is not None:
-                lookup.rewind()
+                lookup.state.rewind()
 
     @property
     def played_positions(self) -> Collection[int]:
         """The positions, from 1, of the interactions that were replayed."""
         lookup = self._session.lookup
-        return lookup.played_positions if lookup is not None else []
+        return lookup.state.played_positions if lookup is not None else []
 
     @property
     def unplayed(self) -> Sequence[RecordedEntry]:
@@ -327,7 +327,7 @@ class Tape:
         lookup = self._session.lookup
         if lookup is None or not self._session.is_offline:
             return ()
-        return [entry for entry in lookup.unplayed_entries if self.is_own(entry)]
+        return [entry for entry in self._cassette.own_entries if not lookup.state.was_ever_played(entry)]
 
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to this test alone.

@@ -60,7 +60,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
     def play_counts(self) -> Counter[int]:
         """How often each recording was replayed, by its position in ``data``."""
         lookup = self._tape.replay_lookup
-        counts = Counter(entry.position - 1 for entry in (lookup.index.entries if lookup else ()) if entry.played)
+        counts = Counter(position - 1 for position in (lookup.state.positions_since_rewind if lookup else ()))
         repeats = len(self._tape.played) - self._plays_before_rewind - sum(counts.values())
         if counts and repeats > 0:
             counts[max(counts)] += repeats

@@ -10,6 +10,8 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from multitrack.tape.file.recent_items import keep_last
+
 if TYPE_CHECKING:
     from multitrack.tape.file.cassette import Cassette
     from multitrack.tape.file.known_texts import KnownTexts
@@ -86,7 +88,7 @@ class CassetteCache:
                 if known is not None:
                     cassette.reuse_keys(known.cassette)
             known = _ReadCassette(status, digest, cassette)
-        _keep_last(self._cassettes, path, known, _MAX_CASSETTES)
+        keep_last(self._cassettes, path, known, _MAX_CASSETTES)
         if not known.cassette.is_foreign:
             # absolute, because a test may change the current directory
             self._own.add(path.absolute())
@@ -105,20 +107,14 @@ class CassetteCache:
         from multitrack.tape.file.known_texts import KnownTexts
 
         texts = self._written.pop(path) if path in self._written else KnownTexts()
-        _keep_last(self._written, path, texts, _MAX_CASSETTES)
+        keep_last(self._written, path, texts, _MAX_CASSETTES)
         return texts
 
     def remember(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the cached result for ``key``. If there is none, call ``compute`` and cache its result."""
         result = self._results.pop(key) if key in self._results else compute()
-        _keep_last(self._results, key, result, _MAX_RESULTS)
+        keep_last(self._results, key, result, _MAX_RESULTS)
         return result
-
-
-def _keep_last(items: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
-    items[key] = value
-    for other in list(items)[:-limit]:
-        items.pop(other, None)
 
 
 def _find_status(path: Path) -> tuple[int, ...] | None:

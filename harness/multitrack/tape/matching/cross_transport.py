@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from multitrack.tape.exchange import Request
 from multitrack.tape.google import transcoding
 from multitrack.tape.google.transcoding import VertexUrl
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.canonical_request import CanonicalRequest
-from multitrack.tape.matching.index import Index, RecordedEntry
+from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import KeyFunction, MatchingKey, key_of_recording
+from multitrack.tape.matching.replay_state import ReplayState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ class CrossTransportCandidates:
     problem: str | None = None
 
     @property
-    def played_entries(self) -> Sequence[RecordedEntry]:
-        """The replayed recordings that match the request."""
-        return [entry for entry, _ in self.recorded if entry.played and entry.accepts(self.key)]
+    def matching_entries(self) -> Sequence[RecordedEntry]:
+        """The recordings that match the request."""
+        return [entry for entry, _ in self.recorded if entry.accepts(self.key)]
 
 
 class CrossTransportIndex:
@@ -40,15 +41,16 @@ class CrossTransportIndex:
     Google's packages are only imported when a request and a recording may be the same call.
     """
 
-    def __init__(self, index: Index, make_key: KeyFunction, filter_request: Callable[[Request], Request]) -> None:
+    def __init__(self, state: ReplayState, make_key: KeyFunction, filter_request: Callable[[Request], Request]) -> None:
         """Create the index.
 
         Args:
-            index: All of the tape's interactions.
+            state: All of the tape's interactions, and which of them were replayed.
             make_key: Returns the matching key of a call.
             filter_request: Applies the user's filters to a recorded request.
         """
-        self._index = index
+        self._state = state
+        self._index = state.index
         self._make_key = make_key
         self._filter_request = filter_request
         self._calls: dict[tuple[int, str], tuple[Request, MatchingKey] | str] = {}
@@ -65,8 +67,8 @@ class CrossTransportIndex:
         for entry, _ in sorted(candidates.recorded, key=lambda pair: pair[0].key.body != candidates.key.body):
             # the end of an incomplete response depends on its transport, so the other transport cannot replay it
             is_complete = entry.interaction.response.ending == "complete"
-            if not entry.played and is_complete and entry.accepts(candidates.key):
-                return self._index.mark_played(self._index.entries[entry.position - 1], sent.key)
+            if not self._state.is_played(entry) and is_complete and entry.accepts(candidates.key):
+                return self._state.mark_played(self._index.entries[entry.position - 1], sent.key)
         return None
 
     def find_candidates(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
@@ -85,7 +87,7 @@ class CrossTransportIndex:
             if isinstance(found, str):
                 problem = problem or found
             else:
-                recorded.append((replace(entry, key=found[1]), found[0]))
+                recorded.append((entry._replace(key=found[1]), found[0]))
         return CrossTransportCandidates(call, self._make_key(call, sent.pseudonyms), recorded, problem)
 
     def _find_entries(self, url: VertexUrl) -> Iterator[RecordedEntry]:

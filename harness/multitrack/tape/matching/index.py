@@ -1,39 +1,37 @@
-"""Find the recorded interaction that answers a request.
+"""Find the recorded interactions that may answer a request.
 
 An index looks up a request by its method, its normalized URL and its canonical body. The time for this does not grow
 with the size of the cassette. If the index has no equal request, the recordings with a redacted secret or a pseudonym
 are tried one by one.
+
+An index never changes, so all tapes that replay a cassette by the same rules share it. What a tape has replayed is in
+its ``ReplayState``.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import count
+from itertools import chain, count
+from typing import NamedTuple
 
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.matching.matching_key import MatchingKey, keys_of_recordings
 from multitrack.tape.redaction.word_boundaries import REDACTED, at_word_start
-
-AcceptsEntry = Callable[["RecordedEntry"], bool]
-"""Returns whether a recording whose key matches may answer the request."""
 
 # one character of a redacted secret in a URL's path or query, and one inside a JSON string
 _CHAR_IN_URL = r"[^&/?#]"
 _CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 
 
-@dataclass(slots=True)
-class RecordedEntry:
-    """A recorded interaction in an index, and whether it was replayed."""
+class RecordedEntry(NamedTuple):
+    """A recorded interaction in an index. ``position`` starts at 1."""
 
     position: int
     interaction: Interaction
     key: MatchingKey
-    played: bool = False
 
     def accepts(self, key: MatchingKey) -> bool:
         """Return whether a request with ``key`` matches this recording.
@@ -94,7 +92,7 @@ def _adopt_part(target: str, recorded: str, pattern: str) -> str:
 
 
 class Index:
-    """The recorded interactions of one tape. Each is replayed once; equal interactions are replayed in order.
+    """The recorded interactions that a tape can replay, in replay order. Immutable.
 
     The key of a streaming request does not include its messages. The messages are compared one by one while the
     client sends them.
@@ -116,83 +114,39 @@ class Index:
         interactions = tuple(interactions)
         keys = keys_of_recordings(interactions, pseudonyms) if keys is None else keys
         self.pseudonyms = pseudonyms
-        self.entries = [RecordedEntry(*entry) for entry in zip(count(1), interactions, keys)]
-        self._last_played: dict[MatchingKey, RecordedEntry] = {}
+        self.entries: Sequence[RecordedEntry] = [*map(RecordedEntry._make, zip(count(1), interactions, keys))]
+
+    @classmethod
+    def join(cls, indexes: Sequence[Index]) -> Index:
+        """Return the index of the interactions of ``indexes``, which have the same pseudonyms. At least one."""
+        if len(indexes) == 1:
+            return indexes[0]
+        entries = [*chain.from_iterable(index.entries for index in indexes)]
+        return cls((e.interaction for e in entries), indexes[0].pseudonyms, (e.key for e in entries))
 
     @cached_property
-    def _by_key(self) -> dict[MatchingKey, list[RecordedEntry]]:
-        by_key: dict[MatchingKey, list[RecordedEntry]] = defaultdict(list)
-        for entry in reversed(self.entries):
-            by_key[entry.key].append(entry)
+    def _by_key(self) -> Mapping[MatchingKey, Sequence[RecordedEntry]]:
+        by_key: dict[MatchingKey, list[RecordedEntry]] = {}
+        for entry in self.entries:
+            by_key.setdefault(entry.key, []).append(entry)
             if not entry.key.has_content_type:
                 for form in entry.key.stored_forms:
-                    by_key[replace(entry.key, body=form)].append(entry)
+                    by_key.setdefault(replace(entry.key, body=form), []).append(entry)
         return by_key
 
     @cached_property
     def _with_wildcards(self) -> Sequence[RecordedEntry]:
         return [entry for entry in self.entries if entry.key.has_wildcards]
 
-    def take(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
-        """Return the first entry that answers ``key`` and has not been replayed yet, and mark it as replayed.
+    def find_equal(self, key: MatchingKey) -> Sequence[RecordedEntry]:
+        """Return the recordings with exactly this ``key``, in order."""
+        return self._by_key.get(key, ())
 
-        Args:
-            key: The key of the request.
-            accepts: Called for each entry whose key matches. An entry is skipped if the result is false. None accepts
-                every entry.
+    def find_similar(self, key: MatchingKey, excluded: Collection[int] = ()) -> Iterator[RecordedEntry]:
+        """Yield the recordings that match ``key`` because a part of the recording or of the URL matches any text.
+
+        Recordings whose positions are in ``excluded`` are not compared.
         """
-        forms = [replace(key, body=form) for form in key.stored_forms]
-        for exact in (equal for one in (key, *forms) for equal in (one, one.without_origin)):
-            waiting = self._by_key.get(exact, [])
-            while waiting and waiting[-1].played:
-                waiting.pop()
-            # an entry that is rejected now may answer a later request, so it is kept
-            for entry in reversed(waiting):
-                if not entry.played and (accepts is None or accepts(entry)):
-                    return self.mark_played(entry, key)
         # an unknown part of the URL may have any recorded value
-        for entry in self.entries if key.unknown_parts else self._with_wildcards:
-            if not entry.played and entry.accepts(key) and (accepts is None or accepts(entry)):
-                return self.mark_played(entry, key)
-        return None
-
-    def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
-        """Return the entry that answered the last request with ``key``, or ``None`` if there was no such request.
-
-        If ``accepts`` is passed, entries that it rejects are left out. Of the others, the last in the cassette is
-        returned.
-        """
-        if accepts is not None:
-            return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)
-        return self._last_played.get(key)
-
-    def rewind(self) -> None:
-        """Make every entry replayable again."""
-        for entry in self.entries:
-            entry.played = False
-        self._last_played.clear()
-        vars(self).pop("_by_key", None)
-
-    def mark_played(self, entry: RecordedEntry, key: MatchingKey) -> RecordedEntry:
-        """Mark ``entry`` as replayed for a request with ``key``, and return it."""
-        entry.played = True
-        self._last_played[key] = entry
-        return entry
-
-    def find_conversations(self, key: MatchingKey, *, allow_repeats: bool = False) -> Sequence[RecordedEntry]:
-        """Return the recordings that could answer a streaming request with ``key``.
-
-        Recordings with an equal key come first. With ``allow_repeats``, recordings that were already replayed come
-        last.
-        """
-        exact = [entry for equal in (key, key.without_origin) for entry in reversed(self._by_key.get(equal, ()))]
-        found = {entry.position: entry for entry in exact}
-        for entry in self._with_wildcards:
-            if entry.accepts(key):
-                found.setdefault(entry.position, entry)
-        repeated = [replace(entry, played=False) for entry in found.values() if entry.played and allow_repeats]
-        return [*(entry for entry in found.values() if not entry.played), *repeated]
-
-    def find_played(self, key: MatchingKey) -> Sequence[RecordedEntry]:
-        """Return the replayed entries that match ``key``."""
-        return [entry for entry in self.entries if entry.played and entry.accepts(key)]
+        entries = self.entries if key.unknown_parts else self._with_wildcards
+        return (entry for entry in entries if entry.position not in excluded and entry.accepts(key))

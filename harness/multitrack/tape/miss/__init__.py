@@ -242,7 +242,7 @@ def _explain_nearest(
     nearest: NearestRecording, position: str, request: Request, meanings: Mapping[int, str | None]
 ) -> Iterator[str]:
     state = f", over {nearest.transport}" if nearest.transport else ""
-    state += ", already replayed" if nearest.entry.played else ""
+    state += ", already replayed" if nearest.is_played else ""
     places = "1 place" if nearest.count == 1 else f"{nearest.count} places"
     yield f"reason: changed: {position} is the nearest{state}; it differs in {places}"
     if nearest.moved:

@@ -160,18 +160,19 @@ class MissReporter:
     def _find_lost(self, sent: CanonicalRequest) -> LostRecording | None:
         """Search other cassettes for a recording that matches ``sent``. None if there is none."""
         lookup = self._cassette.lookup
-        played = lookup.index.find_played(sent.key) if lookup is not None else ()
+        played = lookup.state.find_played(sent.key) if lookup is not None else ()
         return self._create_search().find(sent.key, played=len(played))
 
     def _find_played(self, sent: CanonicalRequest) -> Sequence[RecordedEntry]:
         """Return the recordings that match ``sent`` but have all been replayed already."""
         if (lookup := self._cassette.lookup) is None:
             return ()
-        played = lookup.index.find_played(sent.key)
+        played = lookup.state.find_played(sent.key)
         if accepted := [entry for entry in played if lookup.find_rejection(sent.request, entry) is None]:
             return accepted
         others = lookup.find_over_other_transports(sent)
-        return others.played_entries if others is not None else ()
+        matching = others.matching_entries if others is not None else ()
+        return [entry for entry in matching if lookup.state.is_played(entry)]
 
     def _find_nearest(self, sent: CanonicalRequest) -> NearestRecording | None:
         if (lookup := self._cassette.lookup) is None or self._find_played(sent):
@@ -180,7 +181,7 @@ class MissReporter:
         others = lookup.find_over_other_transports(sent)
         strip = self._canonicalizer.rules.strip_ignored
         is_own = self._cassette.is_own
-        return find_nearest(sent.request, sent.key, lookup.index, strip, others, is_own=is_own, claimed=claimed)
+        return find_nearest(sent.request, sent.key, lookup.state, strip, others, is_own=is_own, claimed=claimed)
 
     def find_reworded(self, sent: CanonicalRequest) -> NearestRecording | None:
         """Return the recording that differs from ``sent`` only in wording. None if its answer cannot be kept."""
@@ -209,7 +210,7 @@ class MissReporter:
         lookup = self._cassette.lookup
         if nearest is None or lookup is None or not self._cassette.may_rebind(nearest.entry):
             return False
-        if nearest.entry.played:
+        if nearest.is_played:
             return False
         is_claimed = self._claimed.get(nearest.entry.position, sent.key) != sent.key
         if is_claimed or not is_only_wording(nearest) or lookup.find_rejection(sent.request, nearest.entry) is not None:

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from multitrack.tape.exchange import Request
 from multitrack.tape.matching.cross_transport import CrossTransportCandidates
 from multitrack.tape.matching.difference import Difference, find_differences
-from multitrack.tape.matching.index import Index, RecordedEntry
+from multitrack.tape.matching.index import RecordedEntry
 from multitrack.tape.matching.matching_key import MatchingKey
+from multitrack.tape.matching.replay_state import ReplayState
 from multitrack.tape.miss import bodies
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class NearestRecording:
     Parts that are not compared are removed from ``recorded`` and ``sent``.
 
     ``moved``: whether the URLs differ. ``transport``: the transport of the recording, if the request was sent over a
-    different one.
+    different one. ``is_played``: whether the recording has already been replayed.
     """
 
     entry: RecordedEntry
@@ -38,6 +39,7 @@ class NearestRecording:
     sent: Request
     moved: bool
     transport: str = ""
+    is_played: bool = False
 
     @cached_property
     def documents(self) -> tuple[Any, Any]:
@@ -64,7 +66,7 @@ class NearestRecording:
 def find_nearest(
     request: Request,
     key: MatchingKey,
-    index: Index,
+    state: ReplayState,
     strip: Callable[[Request], Request],
     others: CrossTransportCandidates | None = None,
     *,
@@ -76,7 +78,7 @@ def find_nearest(
     Args:
         request: The request, after redaction.
         key: The matching key of the request.
-        index: The recordings.
+        state: The recordings, and which of them were replayed.
         strip: Removes the parts of a request that are not compared.
         others: The recordings of the same method over other transports.
         is_own: Returns whether a recording belongs to the test that sent the request. If several recordings are equally
@@ -84,34 +86,36 @@ def find_nearest(
         claimed: The positions of recordings that are nearest to other requests. If several recordings are equally near,
             one that is not claimed is preferred.
     """
-    candidates = [*_find_candidates(strip(request), key, index, strip)]
+    candidates = [*_find_candidates(strip(request), key, state, strip)]
     if others is not None:
-        candidates += _find_candidates_over_others(others, strip)
+        candidates += _find_candidates_over_others(others, state, strip)
 
     def rank(one: NearestRecording) -> tuple[bool, int, bool, bool, int]:
         entry = one.entry
-        return entry.played, one.count, not is_own(entry), entry.position in claimed, entry.position
+        return one.is_played, one.count, not is_own(entry), entry.position in claimed, entry.position
 
     return min(candidates, key=rank, default=None)
 
 
 def _find_candidates(
-    request: Request, key: MatchingKey, index: Index, strip: Callable[[Request], Request]
+    request: Request, key: MatchingKey, state: ReplayState, strip: Callable[[Request], Request]
 ) -> Iterator[NearestRecording]:
-    entries = [e for e in index.entries if e.key.method == key.method and _is_same_operation(e.key, key)]
-    waiting = [entry for entry in entries if not entry.played] or entries
+    entries = [e for e in state.index.entries if e.key.method == key.method and _is_same_operation(e.key, key)]
+    waiting = [entry for entry in entries if not state.is_played(entry)] or entries
     for entry in _limit_to_likely([(entry, entry.key.body) for entry in waiting], key.body):
         recorded = strip(entry.interaction.request.without_messages)
-        yield NearestRecording(entry, recorded, request, not entry.has_same_url(key))
+        is_moved = not entry.has_same_url(key)
+        yield NearestRecording(entry, recorded, request, is_moved, is_played=state.is_played(entry))
 
 
 def _find_candidates_over_others(
-    others: CrossTransportCandidates, strip: Callable[[Request], Request]
+    others: CrossTransportCandidates, state: ReplayState, strip: Callable[[Request], Request]
 ) -> Iterator[NearestRecording]:
     sent = strip(others.request)
     for entry, call in _limit_to_likely([(one, one[1].body) for one in others.recorded], others.request.body):
         transport = "gRPC" if entry.interaction.request.url.startswith("grpc:") else "REST"
-        yield NearestRecording(entry, strip(call), sent, not entry.has_same_url(others.key), transport)
+        is_moved = not entry.has_same_url(others.key)
+        yield NearestRecording(entry, strip(call), sent, is_moved, transport, state.is_played(entry))
 
 
 def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:

@@ -35,7 +35,7 @@ class RebindSession(ReplaySession):
     def _rebind(self, request: Request, sent: CanonicalRequest) -> Replay | None:
         if self._lookup is None or (found := self._misses.find_reworded(sent)) is None:
             return None
-        entry = self._lookup.index.mark_played(found.entry, sent.key)
+        entry = self._lookup.state.mark_played(found.entry, sent.key)
         self._answered.append(AnsweredRequest(sent.request, request.headers, entry.position))
         rebinding = Rebinding(entry.interaction, sent.request.body, self._test, frozenset(sent.pseudonyms))
         if entry.position not in {one.entry.position for one in self.reworded}:  # a test may rewind its tape
