@@ -1,4 +1,4 @@
-"""Extract parallel tool calls as Pydantic models, and use recorded responses to test the code that does so."""
+"""Extract parallel tool calls as Pydantic models, and replay recorded responses in tests."""
 
 from __future__ import annotations
 

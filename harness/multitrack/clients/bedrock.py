@@ -104,7 +104,7 @@ class BedrockClient:
             strict: Whether to use strict schemas, which Bedrock enforces on some language models. Default False.
             context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
             **arguments: The arguments of ``converse``: ``modelId``, ``messages``, ``system``, ``inferenceConfig`` and
-                others. ``toolConfig`` may have a ``toolChoice``. Without it, the model decides whether to call tools.
+                others. ``toolConfig`` can have a ``toolChoice``. Without it, the model decides whether to call tools.
 
         Returns:
             An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, boto3's

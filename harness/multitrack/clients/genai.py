@@ -25,8 +25,8 @@ _EMPTY_CONFIG = types.GenerateContentConfig()
 class GenaiClient(GeminiClient[GenerateContentResponse]):
     """A client that extracts models through a ``google.genai.Client``, with messages in OpenAI's format.
 
-    ``model`` is the name of the model to ask if ``create`` is called without one. ``create`` also accepts the SDK's
-    ``config``; system messages are appended to its system instruction.
+    ``model`` is the name of the model that ``create`` uses by default. ``create`` also accepts the SDK's ``config``;
+    system messages are appended to its system instruction.
     """
 
     has_call_ids = True

@@ -1,4 +1,4 @@
-"""Find a request's format and tools, and whether it ends with tool results, because behaviours depend on these."""
+"""Find what behaviours need to know about a request: its format, its tools, and whether it ends with tool results."""
 
 from __future__ import annotations
 

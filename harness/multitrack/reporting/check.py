@@ -171,7 +171,7 @@ def _default_name(test: str) -> tuple[str, str]:
 
 
 def _advise(path: Path, test: str, owned: Sequence[tuple[Path, int, str]]) -> str:
-    """Return advice about recordings in the cassette at ``path`` that belong to a missing ``test``."""
+    """Return advice about the recordings of a missing ``test`` in the cassette at ``path``."""
     if any(other != test for owner, _, other in owned if owner == path):
         return "other tests share this cassette: delete the file, and record those tests again (pytest --record)"
     return "if the test was renamed, run the tests, and then: multitrack mv --find; otherwise delete the file"

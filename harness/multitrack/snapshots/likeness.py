@@ -55,12 +55,12 @@ def worth_of_pairs(
     Args:
         expected: The values of each expected call.
         received: The values of each received call.
-        agreeing: ``agreeing[i][j]`` is for the expected call ``i`` and the received call ``j``: the number of values
+        agreeing: ``agreeing[i][j]`` is the number of values in the expected call ``i`` and the received call ``j``
             that are within their tolerance or fit their matcher. None if there are neither tolerances nor matchers.
 
     Returns:
-        A matrix of numbers from 0. ``result[i][j]`` is for the expected call ``i`` and the received call ``j``. If it
-        is 0, the two calls are never paired.
+        A matrix of numbers from 0. ``result[i][j]`` is the similarity of the expected call ``i`` and the received
+        call ``j``. If it is 0, the two calls are never paired.
     """
     rows, columns = _compute_traits(expected, received)
     counts = agreeing or [[0] * len(columns)] * len(rows)

@@ -82,7 +82,7 @@ class Request:
 
     @property
     def with_sent_messages(self) -> Request:
-        """A copy of the request whose body contains the messages sent so far."""
+        """A copy of the request, with the messages sent so far in its body."""
         if self.messages is None:
             return self
         return replace(self, body=b"[" + b", ".join(self.messages) + b"]", messages=None)

@@ -16,7 +16,7 @@ Callback = Callable[[ModuleType], None]
 
 
 class ImportWatch(MetaPathFinder):
-    """An import hook that calls functions when certain modules are imported. Works only in ``sys.meta_path``."""
+    """An import hook for ``sys.meta_path`` that calls functions when certain modules are imported."""
 
     def __init__(self) -> None:
         self._callbacks: dict[str, list[Callback]] = {}

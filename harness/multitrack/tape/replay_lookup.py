@@ -82,7 +82,7 @@ class ReplayLookup:
         return found
 
     def find_rejection(self, sent: Request, entry: RecordedEntry) -> str | None:
-        """Return why the matchers reject ``entry`` for the request ``sent``, or ``None`` if they accept it."""
+        """Return why the matchers reject ``entry`` as the recording of ``sent``, or ``None`` if they accept it."""
         if self._find_mismatch is None:
             return None
         return self._find_mismatch(sent, self._filter_recorded(entry.interaction.request))

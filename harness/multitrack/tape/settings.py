@@ -30,7 +30,7 @@ MODES: tuple[Mode, ...] = ("replay", "record", "record-missing", "live")
 PACES = ("instant", "recorded")
 
 ON_EXPIRY = ("tell", "fail", "record")
-"""``tell``: the summary of the run names the cassette. ``fail``: its tests also fail. ``record``: as ``tell``, but the
+"""``tell``: the summary of the run lists the cassette. ``fail``: its tests also fail. ``record``: as ``tell``, but the
 mode ``record-missing`` records the cassette again.
 """
 
@@ -84,7 +84,7 @@ class Settings:
     ignore_hosts: tuple[str, ...] = ()
     """Globs of ``host`` or ``host:port``, optionally with a path: ``host/path`` is that path and everything below it,
     and ``*`` in a path also matches slashes. Requests to these hosts are sent to the network, and are not recorded. Raw
-    sockets may connect to the hosts whose glob has no path.
+    sockets are allowed to connect to the hosts whose glob has no path.
     """
     drop_hosts: tuple[str, ...] = ()
     """Globs like those of ``ignore_hosts``.
@@ -93,7 +93,7 @@ class Settings:
     makes an exception for its hosts.
     """
     allow_hosts: tuple[str, ...] = ()
-    """Globs of ``host`` or ``host:port`` that raw sockets, which no interceptor sees, may connect to.
+    """Globs of ``host`` or ``host:port`` to which raw sockets, which no interceptor sees, are allowed to connect.
 
     A path is an error, because a raw connection has no path.
     """
@@ -107,7 +107,7 @@ class Settings:
     keep_errors: bool = False
     """True if a final 401, 403, 429, 5xx or failed connection is stored."""
     allow_repeats: bool = False
-    """True if an interaction may be replayed more than once."""
+    """True if an interaction can be replayed more than once."""
     pace: str = "instant"
     """``instant`` replays a response immediately, ``recorded`` as slowly as it arrived."""
     max_age: int = 0

@@ -19,7 +19,7 @@ class StreamedCall(Protocol):
 
     @property
     def fields(self) -> CallFields:
-        """The id, name and arguments, as far as they have arrived."""
+        """The parts of the id, name and arguments that have arrived."""
 
     @property
     def is_empty(self) -> bool:

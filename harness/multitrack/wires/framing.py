@@ -1,7 +1,8 @@
 """Split a streamed answer into frames: server-sent events, items of a JSON array, one JSON document, or AWS's events.
 
-The framing depends on the response, not only on the endpoint. Gemini streams a JSON array unless the request has
-``alt=sse``. Providers send an error as a plain JSON document even if the request asked for a stream.
+The framing depends on the response, and not only on the endpoint. Gemini streams server-sent events if the request
+has ``alt=sse``, and a JSON array otherwise. Providers send an error as a plain JSON document even if the request
+asked for a stream.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A run's report as one HTML page, which loads nothing and works without a network.
+"""One HTML page with the report on a run. The page loads no other files, so it works without a network.
 
-``page.html``, ``page.css`` and ``page.js`` are parts of the page. ``page_elements`` writes the tests.
+``page.html``, ``page.css`` and ``page.js`` are the fixed parts of the page. ``page_elements`` formats the tests.
 """
 
 from __future__ import annotations

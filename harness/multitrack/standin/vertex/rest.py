@@ -1,6 +1,6 @@
 """GenerateContent over REST: JSON, a streamed JSON array, or server-sent events.
 
-The query selects the format: ``alt=sse`` requests events, ``$alt=json;enum-encoding=int`` requests enums as numbers
+The format is selected in the query: ``alt=sse`` for events, and ``$alt=json;enum-encoding=int`` for enums as numbers
 (https://cloud.google.com/apis/docs/system-parameters).
 """
 

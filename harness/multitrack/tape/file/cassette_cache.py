@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 _LARGE = 100_000
 _SETTLED = 2
-"""The seconds after a change in which the file system may give the next change the same time."""
+"""The seconds after a change in which the file system can give the next change the same time."""
 _MAX_CASSETTES = 4
 _MAX_RESULTS = 400
 
 
 class _ReadCassette(NamedTuple):
-    """A cassette, and what identifies the file that it was read from.
+    """A cassette, and the properties that identify the file that was read.
 
     Attributes:
         status: The file's identity, size and times. None if the file is too new for its times to show another change.
-        digest: The file's content, or the hash of a large content.
+        digest: The content of the file, or a hash of it if the file is large.
     """
 
     status: tuple[int, ...] | None

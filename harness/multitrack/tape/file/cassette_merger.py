@@ -26,7 +26,7 @@ class CassetteMerger:
         self._groups: list[list[Interaction]] = []
         """The interactions in the order of the file. An interaction is replaced within its group."""
         self._groups_by_test: dict[str | None, set[int]] = defaultdict(set)
-        """For each test, the positions of the groups that may contain its interactions. ``None`` stands for no test."""
+        """For each test, the positions of the groups that can contain its interactions. ``None`` stands for no test."""
         self._metadata = cassette.metadata
         for interaction in cassette.interactions:
             self._append_group([interaction])

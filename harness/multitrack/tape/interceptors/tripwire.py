@@ -158,7 +158,7 @@ class _HostNames:
         return block.build_error(name, port)
 
     def names_of(self, host: str) -> tuple[str, ...]:
-        """Return the names whose lookup returned ``host``, the most recent first, followed by ``host`` itself."""
+        """Return the names for which a lookup returned ``host``, the most recent first, followed by ``host`` itself."""
         return (*(name for name in self._names.get(host, ()) if name != host), host)
 
 

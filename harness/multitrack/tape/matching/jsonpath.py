@@ -64,7 +64,7 @@ class JsonPath:
 def format_json_path(path: Sequence[str | int]) -> str | None:
     """Return the keys and positions in ``path`` as a path that ``JsonPath.parse`` reads.
 
-    None if ``path`` names the whole document, or if a key cannot be written.
+    None if ``path`` is empty, or if a key cannot be written.
     """
     steps = [f"[{step}]" if isinstance(step, int) else _format_name(step) for step in path]
     return "$" + "".join(steps) if steps and "" not in steps else None

@@ -24,7 +24,7 @@ from multitrack.tape.redaction.logprobs import TOKEN_KEYS, find_tokens
 from multitrack.wires import json_rewriting, registry
 
 _BLANK = "\ufeff \t\r\n"
-"""The characters that a body may begin with before its first event: parsers of JSON and of event streams skip them."""
+"""The characters that a body can begin with before its first event: parsers of JSON and of event streams skip them."""
 
 _TOKENS = object()
 """The key of the place for tokens with log probabilities."""

@@ -22,7 +22,7 @@ class AnswerSource(Protocol):
     """A source of answers that are chosen without a comparison of requests."""
 
     def answer(self, request: Request) -> Interaction:
-        """Return the interaction whose response answers ``request``.
+        """Return the interaction with the answer to ``request``.
 
         Raises:
             UnanswerableRequestError: There is no answer.

@@ -1,4 +1,4 @@
-"""Replay mode with ``--calls-rebind``: a recording also answers a request whose wording changed."""
+"""Replay mode with ``--calls-rebind``: a recording is also replayed for a request whose wording changed."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def _write_citations(citations: object) -> list[dict[str, Any]]:
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:
-    """Return the arguments of a call if they are an object, otherwise an empty object. Requests accept only objects."""
+    """Return the arguments of a call. Requests must contain an object, so return an empty one for anything else."""
     try:
         return as_object(json.loads(arguments or "{}"))
     except (ValueError, RecursionError):
