@@ -47,7 +47,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--calls-drift",
         action="store_true",
         dest="multitrack_drift",
-        help="Go live and print a table that compares the tool calls in each response with the recorded ones; write "
+        help="Go live and print a table that compares the tool calls in each response with the recorded calls; write "
         "no cassettes and no snapshots (default: replay only)",
     )
     group.addoption(
@@ -69,7 +69,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--calls-rebind",
         action="store_true",
         dest="multitrack_rebind",
-        help="Also replay the recording of a request whose wording changed, and store the new request with the "
+        help="If only the wording of a request changed, answer it from its recording; store the new request with the "
         "recorded answer if the test passes; no request goes live (default: such a request fails the test)",
     )
     group.addoption(
@@ -79,9 +79,9 @@ def add_options(parser: pytest.Parser) -> None:
         const="",
         metavar="PATH",
         dest="multitrack_audit",
-        help="Report where the requests of this run differ from the recorded ones, without changing any outcome; also "
-        "works with pytest-recording, pytest-vcr and vcrpy; --calls-audit=PATH also writes the report to a .md, .json "
-        "or .html file (default: no report)",
+        help="Report where the requests of this run differ from the recorded requests; no outcome changes; works with "
+        "pytest-recording, pytest-vcr and vcrpy, too; --calls-audit=PATH also writes the report to a .md, .json or "
+        ".html file (default: no report)",
     )
     group.addoption(
         "--calls-audit-fail",

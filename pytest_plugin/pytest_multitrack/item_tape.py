@@ -19,7 +19,7 @@ from pytest_multitrack.resolved_options import ResolvedOptions
 
 
 class ItemTape:
-    """The open tape of ``test``."""
+    """The open tape of a test."""
 
     def __init__(self, tape: Tape, test: RecordingScope, *, lets_fixtures_go_live: bool = False) -> None:
         """Activate ``tape``.

@@ -42,7 +42,9 @@ _MARK = re.compile(r"://[^/\s]*@|-----BEGIN")
 
 
 def _list_texts(report: pytest.TestReport | pytest.CollectReport, *, done: object) -> dict[str, Any]:
-    """Return the attributes of ``report`` that may hold text from the test, except one whose value is ``done``."""
+    """Return the attributes of ``report`` that may hold text from the test. An attribute with the value ``done`` is
+    left out.
+    """
     return {
         name: value
         for name, value in vars(report).items()

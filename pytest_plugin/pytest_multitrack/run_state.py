@@ -129,7 +129,9 @@ _ITEM = pytest.StashKey[ItemState]()
 
 
 def list_tapes(item: pytest.Item) -> list[Tape]:
-    """Return the tapes that a test used: its own tape, and those of its wider-scoped fixtures and its blocks."""
+    """Return the tapes that a test used: its own tape, and those of its wider-scoped fixtures and ``use_cassette``
+    blocks.
+    """
     run = RunState.of(item.config)
     test = run.context.scope
     own = test.tapes if test else ()

@@ -125,5 +125,5 @@ def test_a_port_in_use_is_a_usage_error():
     assert result.returncode == 2
     assert result.stderr == (
         f"multitrack.standin: cannot listen on port {standin.port}: Address already in use; "
-        "choose another --port, or omit it to use a free one\n"
+        "choose another --port, or omit --port to use a free port\n"
     )

@@ -131,7 +131,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
             typer.Option(
                 "--find",
                 help="instead, print the commands for tests that seem to have been renamed or moved: they have no "
-                "cassette, but sent requests in the last run that are in the cassette of a removed test",
+                "cassette, but the requests that they sent in the last run are in the cassette of a removed test",
             ),
         ] = False,
         dry_run: _DryRun = False,

@@ -38,7 +38,7 @@ def plan_conversion(
     *,
     allowed: Collection[str],
 ) -> Conversion:
-    """Return the changes that convert the ``cassettes`` written by other recorders.
+    """Return the changes that convert ``cassettes`` of other recorders to Multitrack's format.
 
     The responses keep all headers except secrets, because tests may read them. A cassette that is not YAML is
     replaced by a file with the suffix ``.yaml``.
@@ -77,7 +77,9 @@ def plan_conversion(
                 "  remove the value from the file or, if it is not a secret, list it in allow_secrets"
             )
         elif target != path and target.exists():
-            result.problems[str(path)] = f"{path}: not converted, because {target} already exists: delete one of them"
+            result.problems[str(path)] = (
+                f"{path}: not converted, because {target} already exists: delete one of the two files"
+            )
         else:
             result.converted += 1
             after = text.encode()

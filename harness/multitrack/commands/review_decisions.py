@@ -50,7 +50,7 @@ class ReviewPlan:
     Attributes:
         pending: The pending recordings to accept. They are merged under a lock, so they are not file changes.
         changes: The other changes.
-        problems: The reasons why decisions cannot be carried out, by the ids of their items.
+        problems: Maps the ids of items to the reasons why their decisions cannot be carried out.
     """
 
     pending: list[Path]
@@ -64,7 +64,7 @@ def plan_decisions(
     """Return the changes that carry out the decisions.
 
     Args:
-        decisions: The decisions, by the ids of the items.
+        decisions: The decisions about the items.
         items: All items.
         facts: The facts about the last run. None if there are none.
         settings: The project's settings.

@@ -227,7 +227,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
             (_both("openai.chat", "openai.responses"), "filtered answers belong to `content_filter`"),
             (
                 _both("anthropic"),
-                f"answers that a safety classifier stops belong to `refusal`: see {_CLAUDE_STOPS}",
+                f"an answer that is stopped by a safety classifier belongs to `refusal`: see {_CLAUDE_STOPS}",
             ),
         ),
     ),
@@ -278,12 +278,12 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
     ),
     CatalogueEntry(
         name="rate_limit_then_success",
-        description="The first request is rejected with status 429 and `Retry-After`; the next one succeeds.",
+        description="The first request is rejected with status 429 and `Retry-After`; the second request succeeds.",
         seen=(_OPENAI_ERRORS, _CLAUDE_ERRORS, _CONVERSE, _GOOGLE_ERRORS),
     ),
     CatalogueEntry(
         name="server_error_then_success",
-        description="The first request fails with status 500; the next one succeeds.",
+        description="The first request fails with status 500; the second request succeeds.",
         seen=(_OPENAI_ERRORS, _CLAUDE_ERRORS, _CONVERSE, _GOOGLE_ERRORS),
     ),
     CatalogueEntry(

@@ -199,5 +199,5 @@ def _keep_only_unused(
 
 
 def _is_snapshot_of(snapshot: str, test: str) -> bool:
-    """Return whether ``snapshot`` names a snapshot of ``test``: ``test``, ``test.1`` or ``test[name]``."""
+    """Return whether ``snapshot`` is the name of a snapshot of ``test``: ``test``, ``test.1`` or ``test[name]``."""
     return snapshot.startswith(test) and re.fullmatch(r"|\.\d+|\[.*\]", snapshot[len(test) :], re.S) is not None

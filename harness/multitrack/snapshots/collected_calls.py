@@ -33,7 +33,7 @@ class CollectedCalls:
     Attributes:
         calls: The calls as expressions.
         rejected: The values that do not fit the ``match`` option; the calls contain them unchanged.
-        values: For each call, the Python values by their paths.
+        values: For each call, a dictionary from paths to Python values.
         has_matchers: Whether the calls contain matchers.
     """
 

@@ -50,7 +50,7 @@ def unwrap(node: Expression) -> Expression:
 
 
 def list_children(node: Expression) -> Mapping[Key, Expression]:
-    """Return the parts of a value by field name, key or position.
+    """Return the parts of a value, as a mapping from field name, key or position to part.
 
     The mapping is empty if the value is compared as a whole.
     """

@@ -59,7 +59,8 @@ def run(
             _fail(str(error))
         except OSError as error:
             _fail(
-                f"cannot listen on port {port}: {error.strerror}; choose another --port, or omit it to use a free one"
+                f"cannot listen on port {port}: {error.strerror}; choose another --port, or omit --port to use a free "
+                "port"
             )
         lines = format_exports(standin.environment)
         sys.stdout.write(

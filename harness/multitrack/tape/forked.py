@@ -53,4 +53,6 @@ class ForkedTape:
         return self._tape.allows_connection(host, port)
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Do nothing. The test cannot see a forked process's violations, and raising ``violation`` ends the process."""
+        """Do nothing, because the test cannot see the violations of a forked process. Raising ``violation`` ends the
+        process.
+        """

@@ -50,7 +50,7 @@ RequestFilter = Callable[[Request], Request]
 
 @dataclass(frozen=True, slots=True)
 class LostRecording:
-    """A recording that answers the request but is in another file. ``advice`` says how the test can use it."""
+    """A matching recording in another file. ``advice`` says how the test can use it."""
 
     reason: str
     advice: str

@@ -22,7 +22,9 @@ _SUFFIX = "_credentials"
 
 @cache
 def find_credential_modules() -> Mapping[str, str]:
-    """Return the modules with stand-in credentials, by the top-level package of their SDK or framework."""
+    """Return a dictionary from the top-level package of an SDK or framework to the module with its stand-in
+    credentials.
+    """
     root = sys.modules["multitrack"].__path__[0]
     return {
         name.removesuffix(f"{_SUFFIX}.py"): f"multitrack.{package}.{name.removesuffix('.py')}"

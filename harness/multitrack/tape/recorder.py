@@ -160,7 +160,7 @@ def _find_version(distribution: str) -> str:
 
 
 def _find_sdk_versions() -> dict[str, str]:
-    """Return the versions of the SDKs that are imported, by distribution."""
+    """Return the versions of the imported SDKs, as a dictionary from distribution to version."""
     versions = {}
     for module, name in registry.sdks().items():
         # a project may have its own fake of an SDK, which is not a distribution

@@ -81,7 +81,7 @@ class ConfiguredVcr:
         return VcrMatcher(name, function)
 
     def list_functions(self, options: Mapping[str, Any]) -> Sequence[Callable[[Any, Any], Any]]:
-        """Return the functions that the ``match_on`` and ``additional_matchers`` options name."""
+        """Return the functions whose names are in the ``match_on`` and ``additional_matchers`` options."""
         names = [*options.get("match_on", self.vcr.match_on), *options.get("additional_matchers", ())]
         return [self.vcr.matchers[name] for name in names if name in self.vcr.matchers]
 

@@ -31,7 +31,7 @@ def read_record_mode(value: Any, source: str) -> str:
 def resolve_mode(record_mode: str, config: pytest.Config, *, has_cassette: bool) -> Mode:
     """Return the tape mode for a test with the ``vcr`` marker.
 
-    Multitrack's own flags take precedence. In CI, a record mode only records if ``allow_ci_writes`` allows it.
+    Multitrack's own flags take precedence. In CI, recording requires ``allow_ci_writes``.
     """
     if (mode := flags.mode(config)) != "replay":
         return mode

@@ -21,7 +21,7 @@ def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register an empty plugin, to which ``register`` adds the fixtures.
 
     A plugin's fixtures override those of plugins that were registered earlier. Therefore, the empty plugin must be
-    registered before the project's plugins. Whether the fixtures are needed is not known until later.
+    registered before the project's plugins. At that time, it is unknown whether the fixtures are needed.
     """
     pluginmanager.register(ModuleType("pytest_multitrack_recording"), _HOLDER)
 

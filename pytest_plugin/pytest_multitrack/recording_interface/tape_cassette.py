@@ -58,7 +58,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     @property
     def play_counts(self) -> Counter[int]:
-        """How often each recording was replayed, by its position in ``data``."""
+        """A counter that maps the position of each recording in ``data`` to the number of its replays."""
         lookup = self._tape.replay_lookup
         counts = Counter(position - 1 for position in (lookup.state.positions_since_rewind if lookup else ()))
         repeats = len(self._tape.played) - self._plays_before_rewind - sum(counts.values())

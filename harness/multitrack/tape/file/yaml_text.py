@@ -28,7 +28,7 @@ _LINE = re.compile(r"\n(?=[^\n])")
 # imported and compiled when they are first needed, because a replay does not write, and both take milliseconds
 @cache
 def _escapes() -> Mapping[str, str]:
-    """Return PyYAML's escape sequences by the character that they represent."""
+    """Return a dictionary from characters to PyYAML's escape sequences for them."""
     import yaml
 
     return {char: f"\\{name}" for char, name in yaml.emitter.Emitter.ESCAPE_REPLACEMENTS.items()}

@@ -109,11 +109,11 @@ def canonical_call(request: Request, version: str) -> Request:
     """Return the canonical form of a request whose URL is a ``VertexUrl``.
 
     Equal calls have the same form, regardless of the transport and the API version. google-cloud-aiplatform provides
-    the message classes. If it is not installed, the message is written as google-genai writes it.
+    the message classes. If it is not installed, the message is written in google-genai's form.
 
     Raises:
-        ValueError: This ``version`` of the API lacks a field of the request, or the message cannot be written as
-            google-genai does.
+        ValueError: This ``version`` of the API lacks a field of the request, or the message cannot be written in
+            google-genai's form.
     """
     url = VertexUrl.parse(request.url)
     assert url is not None

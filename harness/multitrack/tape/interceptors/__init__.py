@@ -85,7 +85,7 @@ def clear_state() -> None:
 
 
 def are_outermost() -> bool:
-    """Return whether every patched attribute still has its patch, and no other code has replaced it."""
+    """Return whether every patch is still in place, because no other code has replaced a patched attribute."""
     return _patches.are_outermost()
 
 

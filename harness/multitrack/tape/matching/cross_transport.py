@@ -38,7 +38,7 @@ class CrossTransportCandidates:
 class CrossTransportIndex:
     """The interactions of a tape whose calls can be sent over more than one transport.
 
-    Google's packages are only imported when a request and a recording may be the same call.
+    Google's packages are imported only if a request and a recording could be the same call.
     """
 
     def __init__(self, state: ReplayState, make_key: KeyFunction, filter_request: Callable[[Request], Request]) -> None:

@@ -1,7 +1,8 @@
 """Convert the content of a message in OpenAI's form to Gemini's ``parts``.
 
 The input is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages, and the
-output at https://ai.google.dev/api/caching#Part. Parts may also have the names that the Responses API uses for them.
+output at https://ai.google.dev/api/caching#Part. Parts of the Responses API, such as ``input_image``, are accepted,
+too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Prevent gRPC channels from connecting while a cassette is being replayed.
 
-A replayed call needs no connection. Some callers explicitly ask for one, and wait until the channel is ready. The
-patches make the channel appear ready to these callers.
+A replayed call needs no connection. Some callers explicitly ask for a connection, and wait until the channel is
+ready. The patches make the channel appear ready to these callers.
 """
 
 from __future__ import annotations
