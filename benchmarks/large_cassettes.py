@@ -1,65 +1,235 @@
-"""Open, replay and write cassettes with different numbers of interactions."""
+"""Open, replay and save cassettes with different numbers of interactions, with each recorder."""
 
 from __future__ import annotations
 
+import json
+import random
+import subprocess
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import sleep
+from typing import Any
 
-from benchmarks.large_cassettes_process import DUMPED, REPLAYED, REPLAYED_AGAIN, SIZES, WRITTEN, YAML, name_candidate
-from benchmarks.measurement import run_processes
+from benchmarks.large_cassettes_process import (
+    CASSETTER,
+    FIRST,
+    MULTITRACK,
+    NEXT,
+    PYYAML,
+    REQUEST,
+    SAVED,
+    URL,
+    VCRPY,
+    find_cassette,
+    make_request,
+    make_response,
+)
+from benchmarks.measurement import CPU_TIME, Figures, Results, Spread
 from benchmarks.page import Section, describe_conditions, format_ratio, format_table, format_time
+from benchmarks.virtual_environments import create_environment
+from multitrack.tape.exchange import Request, Response
+from multitrack.tape.file import storage
+from multitrack.tape.file.cassette import Cassette
+from multitrack.tape.interaction import Interaction
 
 _GROWTH_TARGET = 1.5
+_SIZES = (1, 10, 100, 1000, 10_000)
+_ROUNDS = {1: 30, 10: 30, 100: 10, 1000: 4, 10_000: 2}
+"""The rounds of each size. PyYAML and vcrpy need several seconds for the largest cassette."""
+_PROCESSES = 3
+_FEWEST_FOR_CASSETTER = 10
+# vcrpy 9 cannot read a cassette that has metadata
+_RIVALS = {VCRPY: "vcrpy<9", CASSETTER: "cassetter"}
+_CASES = {MULTITRACK: (FIRST, NEXT, SAVED), PYYAML: (FIRST, SAVED), VCRPY: (FIRST, SAVED), CASSETTER: (FIRST, SAVED)}
 
 _TEXT = """
-This benchmark opens a cassette, replays one request from the middle of the cassette, and closes the cassette. Each
-interaction is about 3.5 KB long. For comparison, the "as YAML" column shows the time to load the same file with
-libyaml.
+This benchmark opens a cassette, replays one request from the middle of the cassette with httpx, and closes the
+cassette. Each interaction is about 3.5 KB long. All recorders read the same files, each in its own environment, and
+compare requests by their method, URL and body. For comparison, PyYAML loads the same files with libyaml.
 
-The last two columns are for a second test that opens the same cassette. Multitrack keeps cassettes of 100 kB or more in
-memory, so the second test does not read the file again.
+Each tool has a process that stays alive, so that no time includes imports. The tools take turns: in each round, every
+tool opens and saves the cassette of one size once, in a random order. Large cassettes have fewer rounds.
 
 {conditions}
 
-{reading}
+### The first test
 
-With {most:,} interactions, the next test should take at most {target} times as long as with {few}. This target is
-{verdict}: {growth}. Each test builds an index with an entry for every interaction.
+No test has opened the cassette before. The ratio compares the other recorder with Multitrack.
 
-The next table shows the time to write a cassette. For comparison, PyYAML with libyaml writes the same document:
+{first}
 
-{writing}
+{targets}
+
+### The next test
+
+This table has the times of later tests that open the same cassette, without the first ones. Multitrack keeps the last
+cassettes in memory, so these tests do not read the file again. The last column is the time of the request alone, when
+the cassette is already open.
+
+{next}
+
+### Saving
+
+This table shows the time to save all interactions to a new file. PyYAML writes the same document. Multitrack also
+searches the text for secrets, locks the cassette, and waits until the text is on the disk before it replaces the old
+file.
+
+{saved}
 """
 
 
 def run_benchmark(*, quick: bool) -> Section:
-    """Run the benchmark; ``quick`` runs one process with a few rounds."""
-    rounds, processes = (2, 1) if quick else (3, 3)
-    results = run_processes(
-        [sys.executable, "-m", "benchmarks.large_cassettes_process", f"--rounds={rounds}"], processes
-    )
+    """Run the benchmark; ``quick`` runs a few rounds in one process per tool, without the other recorders."""
+    rivals: Mapping[str, str] = {} if quick else _RIVALS
+    rounds, repetitions = (dict.fromkeys(_SIZES, 2), 1) if quick else (_ROUNDS, _PROCESSES)
+    pythons = {MULTITRACK: sys.executable, PYYAML: sys.executable}
+    for name, requirement in rivals.items():
+        pythons[name] = create_environment(
+            [requirement, f"httpx=={version('httpx')}"], f"cassettes-{name}", with_project=False
+        )
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for size in _SIZES:
+            storage.write(find_cassette(folder, size), _make_cassette(size))
+        # a file that has just changed is read again, because its next change may have the same time
+        sleep(3)
+        measured = [_measure_in_turns(pythons, folder, rounds) for _ in range(repetitions)]
+    results = Results(measured[0][0], [figures for _, figures in measured])
 
-    def make_row(size: int, baseline: str, *cases: str) -> list[object]:
-        compared = name_candidate(baseline, size)
-        cells: list[object] = [f"{size:,}", format_time(results.quartiles(compared))]
-        for case in cases:
-            candidate = name_candidate(case, size)
-            cells += [format_time(results.quartiles(candidate)), format_ratio(results.ratio(candidate, to=compared))]
-        return cells
+    def format_candidate(tool: str, case: str, size: int, figure: str = CPU_TIME) -> str:
+        return format_time(results.quartiles(_name_candidate(tool, case, size), figure))
 
-    few, most = 10, SIZES[-1]
-    growth = results.ratio(name_candidate(REPLAYED_AGAIN, most), to=name_candidate(REPLAYED_AGAIN, few))
-    reading = ["interactions", "as YAML", "first test", "ratio", "next test", "ratio"]
-    writing = ["interactions", "PyYAML", "multitrack", "ratio"]
+    def compare(case: str, size: int, tool: str, *, to: str) -> Spread:
+        return results.ratio(_name_candidate(tool, case, size), to=_name_candidate(to, case, size))
+
+    def make_table(case: str) -> str:
+        head = ["interactions", *pythons, *(f"{name} / multitrack" for name in pythons if name != MULTITRACK)]
+        rows = [
+            [
+                f"{size:,}",
+                *(format_candidate(tool, case, size) for tool in pythons),
+                *(format_ratio(compare(case, size, tool, to=MULTITRACK)) for tool in pythons if tool != MULTITRACK),
+            ]
+            for size in _SIZES
+        ]
+        return format_table(head, rows)
+
+    few, most = _name_candidate(MULTITRACK, NEXT, 10), _name_candidate(MULTITRACK, NEXT, _SIZES[-1])
+    growth = {
+        "the next test": results.ratio(most, to=few),
+        "one request": results.ratio(most, to=few, figure=REQUEST),
+    }
+    targets = [
+        [f"{what}, {_SIZES[-1]:,} interactions / 10", f"{ratio.middle:.2f}", _judge(ratio.middle, most=_GROWTH_TARGET)]
+        for what, ratio in growth.items()
+    ]
+    for name in rivals:
+        for size in _SIZES:
+            if name != CASSETTER or size >= _FEWEST_FOR_CASSETTER:
+                ratio = compare(FIRST, size, name, to=MULTITRACK).middle
+                row = [f"{name} / multitrack, {size:,} interaction{'s' * (size > 1)}", f"{ratio:.2f}"]
+                targets.append([*row, _judge(ratio, least=1)])
     return Section(
         "Large cassettes",
         _TEXT.format(
-            conditions=describe_conditions(results),
-            few=few,
-            most=most,
-            target=_GROWTH_TARGET,
-            verdict="met" if growth.middle <= _GROWTH_TARGET else "missed",
-            growth=format_ratio(growth),
-            reading=format_table(reading, [make_row(size, YAML, REPLAYED, REPLAYED_AGAIN) for size in SIZES]),
-            writing=format_table(writing, [make_row(size, DUMPED, WRITTEN) for size in SIZES]),
+            conditions=describe_conditions(*(_select_size(results, size) for size in _SIZES)),
+            first=make_table(FIRST),
+            targets=format_table(["ratio", "measured", "target"], targets),
+            next=format_table(
+                ["interactions", "the next test", "one request"],
+                [
+                    [
+                        f"{size:,}",
+                        format_candidate(MULTITRACK, NEXT, size),
+                        format_candidate(MULTITRACK, NEXT, size, REQUEST),
+                    ]
+                    for size in _SIZES
+                ],
+            ),
+            saved=make_table(SAVED),
         ),
     )
+
+
+def _judge(value: float, *, most: float | None = None, least: float | None = None) -> str:
+    is_met = (most is None or value <= most) and (least is None or value >= least)
+    limit = f"at most {most}" if most is not None else f"at least {least}"
+    return f"{limit}: {'met' if is_met else 'missed'}"
+
+
+def _make_cassette(size: int) -> Cassette:
+    headers = (("content-type", "application/json"),)
+    interactions = [
+        Interaction(
+            Request("POST", URL, headers, json.dumps(make_request(number)).encode()),
+            Response(200, "OK", headers, json.dumps(make_response(number)).encode()),
+            (f"tests/test_weather.py::test_place[{number}]",),
+        )
+        for number in range(size)
+    ]
+    return Cassette(tuple(interactions), {"format": 1, "recorded_at": "2026-01-02T03:04:05+00:00"})
+
+
+def _name_candidate(tool: str, case: str, size: int) -> str:
+    return f"{size} {tool} {case}"
+
+
+def _select_size(results: Results, size: int) -> Results:
+    candidate = _name_candidate(MULTITRACK, FIRST, size)
+    return Results(results.versions, [{candidate: process[candidate]} for process in results.processes])
+
+
+class _Process:
+    """A process that measures one tool."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.versions: Mapping[str, str] = self._read_line()
+
+    def measure(self, case: str, size: int) -> Figures:
+        """Return the figures of one run."""
+        assert self._process.stdin is not None
+        print(case, size, file=self._process.stdin, flush=True)
+        figures: Figures = self._read_line()
+        return figures
+
+    def _read_line(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._process.args!r} ended early")
+        return json.loads(line)
+
+
+@contextmanager
+def _start(tool: str, python: str, folder: Path) -> Iterator[_Process]:
+    command = [python, "-m", "benchmarks.large_cassettes_process", tool, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        # the process ends when its input is closed
+        yield _Process(process)
+
+
+def _measure_in_turns(
+    pythons: Mapping[str, str], folder: Path, rounds: Mapping[int, int]
+) -> tuple[dict[str, str], dict[str, Sequence[Figures]]]:
+    """Return the versions of the tools, and the figures of each candidate."""
+    candidates = [(tool, case) for tool in pythons for case in _CASES[tool]]
+    figures: dict[str, list[Figures]] = {}
+    with ExitStack() as stack:
+        processes = {tool: stack.enter_context(_start(tool, python, folder)) for tool, python in pythons.items()}
+        for tool, case in candidates:  # import what the tool needs
+            for _ in range(3):
+                processes[tool].measure(case, 1)
+        turns = [size for size, number in rounds.items() for _ in range(number)]
+        random.shuffle(turns)
+        for size in turns:
+            random.shuffle(candidates)
+            for tool, case in candidates:
+                name = _name_candidate(tool, case, size)
+                figures.setdefault(name, []).append(processes[tool].measure(case, size))
+        versions = {name: text for process in processes.values() for name, text in process.versions.items()}
+    return {**versions, "httpx": version("httpx")}, dict(figures)

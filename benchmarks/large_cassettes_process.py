@@ -1,45 +1,40 @@
-"""One process of the benchmark of large cassettes: each candidate reads, replays or writes a cassette of one size.
+"""One process of the benchmark of large cassettes: it opens and saves cassettes with one tool, on request.
 
-The candidate "replayed" changes its cassette before each run, so that no part of the cassette is in memory.
+Each line of its input names a case and a number of interactions. The process answers with a line that has the figures
+of one run, in JSON. It has no other imports than its tool needs, because vcrpy and cassetter have environments of
+their own.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import gc
 import json
-from functools import partial
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache, partial
 from importlib.metadata import version
-from itertools import cycle
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from statistics import mean
+from time import process_time
+from typing import Any, Protocol
 
-import httpx
-import yaml
+from benchmarks.measurement import CPU_TIME, Figures
 
-from benchmarks.measurement import Candidate, Figures, format_results, measure_in_turns, time_call
-from multitrack import use_cassette
-from multitrack.tape.exchange import Request, Response
-from multitrack.tape.file import storage
-from multitrack.tape.file.cassette import Cassette
-from multitrack.tape.interaction import Interaction
+MULTITRACK, PYYAML, VCRPY, CASSETTER = "multitrack", "PyYAML", "vcrpy", "cassetter"
+FIRST, NEXT, SAVED = "first", "next", "saved"
+REQUEST = "request"
+"""The name of the figure for the time of the request alone."""
 
-SIZES = (1, 10, 100, 1000, 10_000)
-YAML, REPLAYED, REPLAYED_AGAIN = "loaded as YAML", "replayed", "replayed again"
-DUMPED, WRITTEN = "written by PyYAML", "written"
-
-_URL = "https://provider.test/v1/chat/completions"
-_JSON = (("content-type", "application/json"),)
+URL = "https://provider.test/v1/chat/completions"
+_SKIPPED_TESTS, _NEXT_TESTS = 3, 10
 _WORDS = "alpha beta gamma delta epsilon zeta eta theta "
 
 
-def name_candidate(case: str, size: int) -> str:
-    """Return the name of the candidate for a cassette with ``size`` interactions."""
-    return f"{size} {case}"
-
-
-def _make_request(number: int) -> dict[str, Any]:
+def make_request(number: int) -> dict[str, Any]:
+    """Return the body of the request with this number."""
     tool = {"type": "object", "properties": {"location": {"type": "string"}, "units": {"enum": ["metric", "imperial"]}}}
     return {
         "model": "gpt-4o-mini",
@@ -51,7 +46,8 @@ def _make_request(number: int) -> dict[str, Any]:
     }
 
 
-def _make_response(number: int) -> dict[str, Any]:
+def make_response(number: int) -> dict[str, Any]:
+    """Return the body of the response to the request with this number."""
     arguments = json.dumps({"location": f"Place {number}", "units": "metric"})
     calls = [{"id": f"call_{number}", "type": "function", "function": {"name": "Weather", "arguments": arguments}}]
     message = {"role": "assistant", "content": _WORDS * 17, "tool_calls": calls}
@@ -59,65 +55,195 @@ def _make_response(number: int) -> dict[str, Any]:
     return {"id": f"chatcmpl-{number}", "object": "chat.completion", "model": "gpt-4o-mini", "choices": [choice]}
 
 
-def _make_cassette(size: int) -> Cassette:
-    interactions = [
-        Interaction(
-            Request("POST", _URL, _JSON, json.dumps(_make_request(number)).encode()),
-            Response(200, "OK", _JSON, json.dumps(_make_response(number)).encode()),
-            (f"tests/test_weather.py::test_place[{number}]",),
+def find_cassette(folder: Path, size: int) -> Path:
+    """Return the path of the cassette with ``size`` interactions."""
+    return folder / f"{size}.yaml"
+
+
+class _Tool(Protocol):
+    """The tool to measure."""
+
+    def first(self, path: Path, size: int) -> Figures:
+        """Return the figures of opening a cassette that no run has opened before, and closing it."""
+
+    def next(self, path: Path, size: int) -> Figures:
+        """Return the mean figures of opening the cassette in each of several later tests."""
+
+    def make_saver(self, source: Path, target: Path) -> Callable[[], object]:
+        """Return a function that saves the interactions in the cassette ``source`` to the new file ``target``."""
+
+
+class _Recorder:
+    """A tool that replays a request. Every subclass compares requests by method, URL and body."""
+
+    def __init__(self) -> None:
+        import httpx
+
+        self._client = httpx.Client()
+
+    def open(self, path: Path) -> AbstractContextManager[object]:
+        """Return the context in which the cassette is replayed."""
+        raise NotImplementedError
+
+    def first(self, path: Path, size: int) -> Figures:
+        gc.collect()
+        return self._replay(path, size)
+
+    def next(self, path: Path, size: int) -> Figures:
+        # the first tests are slower: after the cassette was read, the caches of the CPU contain none of the code
+        for _ in range(_SKIPPED_TESTS):
+            self._replay(path, size)
+        runs = [self._replay(path, size) for _ in range(_NEXT_TESTS)]
+        return {name: mean(run[name] for run in runs) for name in runs[0]}
+
+    def _replay(self, path: Path, size: int) -> Figures:
+        request, response = make_request(size // 2), make_response(size // 2)
+        start = process_time()
+        with self.open(path):
+            is_open = process_time()
+            answer = self._client.post(URL, json=request).json()
+            has_answer = process_time()
+        end = process_time()
+        if answer != response:
+            raise SystemExit(f"{path}: the replayed response differs:\n{answer}\nexpected:\n{response}")
+        return {CPU_TIME: end - start, REQUEST: has_answer - is_open}
+
+
+class _Multitrack(_Recorder):
+    def __init__(self) -> None:
+        super().__init__()
+        from multitrack.tape import run_context
+
+        self._run_context = run_context
+
+    def open(self, path: Path) -> AbstractContextManager[object]:
+        from multitrack import use_cassette
+
+        return use_cassette(path, mode="replay")
+
+    def first(self, path: Path, size: int) -> Figures:
+        # each run keeps its own cassettes in memory
+        with self._run_context.run("replay", path.parent):
+            return super().first(path, size)
+
+    def next(self, path: Path, size: int) -> Figures:
+        with self._run_context.run("replay", path.parent):
+            return super().next(path, size)
+
+    def make_saver(self, source: Path, target: Path) -> Callable[[], object]:
+        from multitrack.tape.file import storage
+
+        cassette = storage.read(source)
+        assert cassette is not None
+        return partial(storage.write, target, cassette)
+
+
+class _PyYAML:
+    def first(self, path: Path, size: int) -> Figures:
+        del size
+        import yaml
+
+        gc.collect()
+        start = process_time()
+        yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        return {CPU_TIME: process_time() - start}
+
+    def next(self, path: Path, size: int) -> Figures:
+        return self.first(path, size)
+
+    def make_saver(self, source: Path, target: Path) -> Callable[[], object]:
+        import yaml
+
+        document = yaml.load(source.read_bytes(), Loader=yaml.CSafeLoader)
+
+        def save() -> None:
+            with target.open("w", encoding="utf-8") as file:
+                yaml.dump(document, file, Dumper=yaml.CSafeDumper, allow_unicode=True, width=10**9)
+
+        return save
+
+
+class _VcrPy(_Recorder):
+    def open(self, path: Path) -> AbstractContextManager[object]:
+        import vcr
+
+        compared = ("method", "scheme", "host", "port", "path", "query", "body")
+        opened: AbstractContextManager[object] = vcr.use_cassette(str(path), record_mode="none", match_on=compared)
+        return opened
+
+    def make_saver(self, source: Path, target: Path) -> Callable[[], object]:
+        from vcr.persisters.filesystem import FilesystemPersister
+        from vcr.serializers import yamlserializer
+
+        requests, responses = FilesystemPersister.load_cassette(source, yamlserializer)
+        document = {"requests": requests, "responses": responses}
+        return partial(FilesystemPersister.save_cassette, target, document, yamlserializer)
+
+
+class _Cassetter(_Recorder):
+    def open(self, path: Path) -> AbstractContextManager[object]:
+        import cassetter
+
+        opened: AbstractContextManager[object] = cassetter.use_cassette(
+            path, record_mode="none", match_on=["method", "uri", "json_body"]
         )
-        for number in range(size)
-    ]
-    return Cassette(tuple(interactions), {"format": 1, "recorded_at": "2026-01-02T03:04:05+00:00"})
+        return opened
+
+    def make_saver(self, source: Path, target: Path) -> Callable[[], object]:
+        from cassetter._core import Cassette, MatchConfig
+
+        # what the method ``save`` of the public class does after a recording
+        cassette = Cassette.load(str(source))
+        order = list(range(len(cassette)))
+        return lambda: cassette.save(str(target), cassette.output_order(MatchConfig(), order))
 
 
-def _make_candidates(size: int, folder: Path) -> dict[str, Candidate]:
-    cassette = _make_cassette(size)
-    changing, steady, written = (folder / f"{size}-{name}.yaml" for name in ("changing", "steady", "written"))
-    storage.write(changing, cassette)
-    storage.write(steady, cassette)
-    text = steady.read_text(encoding="utf-8")
-    document = yaml.load(text, Loader=yaml.CSafeLoader)
-    versions = cycle([text.replace("03:04:05", "03:04:06"), text])
-    request, response = _make_request(size // 2), _make_response(size // 2)
-    client = httpx.Client()
-
-    def replay(path: Path) -> None:
-        with use_cassette(path, mode="replay"):
-            replayed = client.post(_URL, json=request).json()
-        if replayed != response:
-            raise SystemExit(f"{path}: the replayed response differs:\n{replayed}\nexpected:\n{response}")
-
-    async def replay_changed() -> Figures:
-        changing.write_text(next(versions), encoding="utf-8")
-        return await time_call(partial(replay, changing))()
-
-    async def replay_again() -> Figures:
-        # put this cassette back in memory, because a cassette that was replayed in between may have replaced it there
-        replay(steady)
-        return await time_call(partial(replay, steady))()
-
-    return {
-        YAML: time_call(partial(yaml.load, text, Loader=yaml.CSafeLoader)),
-        REPLAYED: replay_changed,
-        REPLAYED_AGAIN: replay_again,
-        DUMPED: time_call(partial(yaml.dump, document, Dumper=yaml.CSafeDumper, allow_unicode=True, width=10**9)),
-        WRITTEN: time_call(partial(storage.write, written, cassette)),
-    }
+_TOOLS: dict[str, Callable[[], _Tool]] = {
+    MULTITRACK: _Multitrack,
+    PYYAML: _PyYAML,
+    VCRPY: _VcrPy,
+    CASSETTER: _Cassetter,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large_cassettes_process")
-    parser.add_argument("--rounds", type=int, required=True)
-    rounds = parser.parse_args().rounds
-    with TemporaryDirectory() as scratch:
-        candidates = {
-            name_candidate(case, size): candidate
-            for size in SIZES
-            for case, candidate in _make_candidates(size, Path(scratch)).items()
-        }
-        figures = asyncio.run(measure_in_turns(candidates, rounds))
-    print(format_results({package: version(package) for package in ("multitrack", "PyYAML", "httpx")}, figures))
+    parser.add_argument("tool", choices=_TOOLS)
+    parser.add_argument("folder", type=Path, help="the folder with the cassettes")
+    options = parser.parse_args()
+    tool, folder = _TOOLS[options.tool](), options.folder
+    written = folder / f"{options.tool}-saved.yaml"
+
+    @cache
+    def find_saver(size: int) -> Callable[[], object]:
+        saver = tool.make_saver(find_cassette(folder, size), written)
+        # otherwise a full collection would take longer because of these interactions
+        gc.collect()
+        gc.freeze()
+        return saver
+
+    def measure(case: str, size: int) -> Figures:
+        path = find_cassette(folder, size)
+        if case == NEXT:
+            return tool.next(path, size)
+        if case == FIRST:
+            fresh = folder / f"{options.tool}-fresh.yaml"
+            shutil.copyfile(path, fresh)
+            try:
+                return tool.first(fresh, size)
+            finally:
+                fresh.unlink()
+        saver = find_saver(size)
+        written.unlink(missing_ok=True)
+        gc.collect()
+        start = process_time()
+        saver()
+        return {CPU_TIME: process_time() - start}
+
+    print(json.dumps({options.tool: version(options.tool)}), flush=True)
+    for line in sys.stdin:
+        case, size = line.split()
+        print(json.dumps(measure(case, int(size))), flush=True)
 
 
 if __name__ == "__main__":
