@@ -2,12 +2,14 @@
 
 This file is copied next to the generated tests, whose environment may not have this project. For each client,
 ``create_<name>`` returns the client as an application creates it, ``mock_<name>`` returns a client whose transport
-returns a fixed response, and ``ask_<name>`` makes one request and returns the tool calls of the response.
+returns a fixed response, and ``ask_<name>`` makes one request and returns the tool calls of the response. After
+``remove_network_<name>``, the clients of ``create_<name>`` receive this response, too, and load no CA certificates.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,29 @@ _QUERY = {"type": "object", "properties": {"query": {"type": "string"}}}
 _TOOLS = (("Weather", "The weather at a place.", _PLACE), ("GoogleSearch", "A search of the web.", _QUERY))
 
 
-def _mock_transport(client_class: Any, name: str) -> Any:
-    """Return a transport that always returns the response in ``<name>.json``, of the library of ``client_class``."""
-    library: Any = import_module(client_class.__mro__[1].__module__.partition(".")[0])
+def _find_library(client_class: Any) -> Any:
+    """Return the HTTP library that ``client_class`` is based on: httpx, or a fork of it."""
+    return import_module(client_class.__mro__[1].__module__.partition(".")[0])
+
+
+def _mock_transport(library: Any, name: str) -> Any:
+    """Return a transport of ``library`` that always returns the response in ``<name>.json``."""
     body = Path(__file__).with_name(f"{name}.json").read_bytes()
     headers = {"content-type": "application/json"}
     return library.MockTransport(lambda _: library.Response(200, content=body, headers=headers))
+
+
+def _remove_network(library: Any, name: str) -> None:
+    """Make all clients of ``library`` return the response of the mock."""
+    mock = _mock_transport(library, name)
+    library.HTTPTransport.handle_request = lambda _, request: mock.handle_request(request)
+    library.AsyncHTTPTransport.handle_async_request = lambda _, request: mock.handle_async_request(request)
+    _skip_certificates()
+
+
+def _skip_certificates() -> None:
+    context: Any = ssl.SSLContext
+    context.load_verify_locations = context.set_default_verify_paths = lambda *_, **__: None
 
 
 def create_openai() -> Any:
@@ -37,8 +56,14 @@ def create_openai() -> Any:
 def mock_openai() -> Any:
     import openai
 
-    transport = _mock_transport(openai.DefaultHttpxClient, "openai")
+    transport = _mock_transport(_find_library(openai.DefaultHttpxClient), "openai")
     return openai.OpenAI(api_key="unused", http_client=openai.DefaultHttpxClient(transport=transport))
+
+
+def remove_network_openai() -> None:
+    import openai
+
+    _remove_network(_find_library(openai.DefaultHttpxClient), "openai")
 
 
 def _openai_arguments(number: int) -> Any:
@@ -63,8 +88,14 @@ def create_async_openai() -> Any:
 def mock_async_openai() -> Any:
     import openai
 
-    transport = _mock_transport(openai.DefaultAsyncHttpxClient, "async_openai")
+    transport = _mock_transport(_find_library(openai.DefaultAsyncHttpxClient), "async_openai")
     return openai.AsyncOpenAI(api_key="unused", http_client=openai.DefaultAsyncHttpxClient(transport=transport))
+
+
+def remove_network_async_openai() -> None:
+    import openai
+
+    _remove_network(_find_library(openai.DefaultAsyncHttpxClient), "async_openai")
 
 
 def ask_async_openai(client: Any, number: int) -> Any:
@@ -83,8 +114,14 @@ def create_anthropic() -> Any:
 def mock_anthropic() -> Any:
     import anthropic
 
-    transport = _mock_transport(anthropic.DefaultHttpxClient, "anthropic")
+    transport = _mock_transport(_find_library(anthropic.DefaultHttpxClient), "anthropic")
     return anthropic.Anthropic(api_key="unused", http_client=anthropic.DefaultHttpxClient(transport=transport))
+
+
+def remove_network_anthropic() -> None:
+    import anthropic
+
+    _remove_network(_find_library(anthropic.DefaultHttpxClient), "anthropic")
 
 
 def ask_anthropic(client: Any, number: int) -> Any:
@@ -114,11 +151,14 @@ def mock_genai() -> Any:
     import httpx
     from google import genai
 
-    class Client(httpx.Client):
-        pass
-
-    options = {"client_args": {"transport": _mock_transport(Client, "genai")}}
+    options = {"client_args": {"transport": _mock_transport(httpx, "genai")}}
     return genai.Client(api_key="unused", http_options=options)  # type: ignore[arg-type]
+
+
+def remove_network_genai() -> None:
+    import httpx
+
+    _remove_network(httpx, "genai")
 
 
 def ask_genai(client: Any, number: int) -> Any:
@@ -136,9 +176,30 @@ def create_vertex() -> Any:
 
 
 def mock_vertex() -> Any:
-    import grpc
     from google.cloud import aiplatform_v1
     from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
+
+    return aiplatform_v1.PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=_mock_channel()))
+
+
+def remove_network_vertex() -> None:
+    import google.auth
+    from google.auth import credentials
+    from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
+
+    auth: Any = google.auth
+    anonymous: Any = credentials.AnonymousCredentials
+    auth.default = lambda *_, **__: (anonymous(), "unused")
+    transport: Any = PredictionServiceGrpcTransport
+    channel = _mock_channel()
+    transport.create_channel = lambda *_, **__: channel
+    _skip_certificates()
+
+
+def _mock_channel() -> Any:
+    """Return a channel whose methods always return the response in ``vertex.json``."""
+    import grpc
+    from google.cloud import aiplatform_v1
 
     body = Path(__file__).with_name("vertex.json").read_text(encoding="utf-8")
     wire = aiplatform_v1.GenerateContentResponse.serialize(aiplatform_v1.GenerateContentResponse.from_json(body))
@@ -177,7 +238,7 @@ def mock_vertex() -> Any:
 
         def __exit__(self, *_: Any) -> None: ...
 
-    return aiplatform_v1.PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=Channel()))
+    return Channel()
 
 
 def ask_vertex(client: Any, number: int) -> Any:
