@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -343,8 +342,7 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class DriftOptions:
+class DriftOptions(NamedTuple):
     """The options of a drift run: how often to run each test that uses a cassette, and whether drift fails the run."""
 
     samples: int
@@ -396,8 +394,7 @@ def separate_audit_option(early_config: pytest.Config, args: list[str]) -> None:
             known.file_or_dir = [value, *(getattr(known, "file_or_dir", None) or ())]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditOptions:
+class AuditOptions(NamedTuple):
     """The options of an audit: the files to write, and whether findings fail the run."""
 
     paths: Sequence[str]

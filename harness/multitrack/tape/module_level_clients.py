@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import import_module
@@ -71,7 +71,7 @@ def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
         # a project that registers stand-ins for its own SDK also imports this module
         watch.when_imported(_CREDENTIALS, provide_stand_ins)
         packages = find_credential_modules()
-        if any(_is_imported(package) for package in packages):
+        if _has_imported(packages):
             _import_credentials()
         else:
             for package in packages:
@@ -79,10 +79,11 @@ def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
         yield
 
 
-def _is_imported(package: str) -> bool:
+def _has_imported(packages: Collection[str]) -> bool:
+    """Return whether a module in one of ``packages`` was imported."""
     # Python may import a namespace package such as ``google.cloud`` when it starts; such a package has no file
-    return package in sys.modules and any(
-        name.partition(".")[0] == package and getattr(module, "__file__", None) is not None
+    return any(
+        name.partition(".")[0] in packages and getattr(module, "__file__", None) is not None
         for name, module in list(sys.modules.items())
     )
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _INHERITED = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """A patch that replaces the ``name`` attribute of ``owner`` with ``wrap(original)``.
 
     The attribute can be inherited from a base class of ``owner``.
