@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import gc
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -251,7 +252,6 @@ class TestDefaultPaths:
 
     def create(self, tmp_path):
         with replaying(tmp_path):
-            ssl.create_default_context()
             context = ssl.create_default_context()
         assert is_deferred(context)
         return context
@@ -268,6 +268,22 @@ class TestDefaultPaths:
         monkeypatch.setenv("SSL_CERT_FILE", bundle)
         assert shake_hands(context, server_context(authority)) == "unable to get local issuer certificate"
         assert shake_hands(context, server_context(other)) is None
+
+    def test_a_later_change_of_the_file_has_no_effect(self, bundle, authority, tmp_path, monkeypatch):
+        other = trustme.CA()
+        other.cert_pem.write_to_path(tmp_path / "changed.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "changed.pem"))
+        context = self.create(tmp_path)
+        shutil.copy(bundle, tmp_path / "changed.pem")
+        assert shake_hands(context, server_context(authority)) == "unable to get local issuer certificate"
+        assert shake_hands(context, server_context(other)) is None
+
+    def test_a_missing_file_is_ignored(self, authority, tmp_path, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+        with replaying(tmp_path):
+            context = ssl.create_default_context()
+        authority.cert_pem.write_to_path(tmp_path / "missing.pem")
+        assert context.get_ca_certs() == []
 
     def test_a_damaged_file_is_ignored(self, bundle, authority, tmp_path, monkeypatch):
         (tmp_path / "damaged.pem").write_text("damaged")

@@ -8,8 +8,9 @@ before its certificates are read. By then, the block may have ended.
 A context trusts the same authorities as without this module:
 
 - The first load of a file in a process is never deferred, so a missing or damaged file raises an error immediately.
-  Later loads are deferred if the file has not changed since the first one. If the file changes or disappears before
-  its deferred load, the earlier content is loaded.
+  Later loads are deferred if the file has not changed since the first one.
+- OpenSSL's default file is always deferred, because OpenSSL ignores errors in this file.
+- If a file changes or disappears before its deferred load, the earlier content is loaded.
 - The variables ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are read at the usual time.
 - Each context loads its own certificates. Contexts share nothing.
 - Loading is deferred only for a plain ``ssl.SSLContext`` for clients. Contexts for servers, and subclasses such as
@@ -53,7 +54,7 @@ _deferred: WeakKeyDictionary[ssl.SSLContext, list[DeferredLoad]] = WeakKeyDictio
 
 
 class _Bundle(NamedTuple):
-    """A certificate file that was loaded without an error."""
+    """The content of a certificate file, and what identifies this version of the file."""
 
     version: tuple[int, ...]
     content: bytes
@@ -91,7 +92,8 @@ def _defer_locations(original: Load) -> Load:
         path, folder = _make_absolute(cafile), capath and _make_absolute(capath)
         if (bundle := _find_bundle(path)) is None:
             original(self, cafile, capath)
-            return _remember(path)
+            _remember(path)
+            return None
         return _defer(self, lambda context: _load_file(original, context, path, bundle, folder))
 
     return load_verify_locations
@@ -108,9 +110,9 @@ def _defer_default_paths(original: Load) -> Load:
         path = _make_absolute(os.environ.get(defaults.openssl_cafile_env, defaults.openssl_cafile))
         # may be several folders, separated as in PATH
         folders = os.environ.get(defaults.openssl_capath_env, defaults.openssl_capath)
-        if (bundle := _find_bundle(path, is_default=True)) is None:
-            original(self)
-            return _remember(path, is_default=True)
+        # also deferred the first time, because OpenSSL ignores errors in the default file
+        if (bundle := _find_bundle(path, is_default=True) or _remember(path, is_default=True)) is None:
+            return original(self)
         return _defer(self, lambda context: _load_defaults(context, path, bundle, folders))
 
     return set_default_verify_paths
@@ -129,28 +131,31 @@ def _may_defer(context: ssl.SSLContext) -> bool:
 
 
 def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
-    """Return the bundle at ``path`` if it was loaded before, and the file has not changed since."""
+    """Return the remembered bundle at ``path`` if the file has not changed since."""
     bundle = _bundles.get((path, is_default))
     return bundle if bundle is not None and bundle.version == _read_version(path) else None
 
 
-def _remember(path: str, *, is_default: bool = False) -> None:
-    """Store the content of the file at ``path``, which was just loaded.
+def _remember(path: str, *, is_default: bool = False) -> _Bundle | None:
+    """Store the content of the file at ``path``, and return it. ``None`` if the file cannot be read.
 
-    If ``is_default``, the stored content is used only for later loads of the default file. OpenSSL ignores errors in
-    the default file, so its content can be invalid. Loading that file by its path must still fail.
+    A file that is loaded by its path must have been loaded once, because an invalid file must raise an error. The
+    content of OpenSSL's default file can be invalid, because OpenSSL ignores errors in that file. With ``is_default``,
+    the content is therefore used only for later loads of the default file.
     """
     if (version := _read_version(path)) is None:
-        return
+        return None
     with suppress(OSError), open(path, "rb") as file:
-        content = file.read()
+        bundle = _Bundle(version, file.read())
         if version != _read_version(path):
-            return
+            return None
         with _lock:
             _bundles.pop((path, is_default), None)
-            _bundles[path, is_default] = _Bundle(version, content)
+            _bundles[path, is_default] = bundle
             while len(_bundles) > _MAX_BUNDLES:
                 del _bundles[next(iter(_bundles))]
+        return bundle
+    return None
 
 
 def _read_version(path: str) -> tuple[int, ...] | None:
