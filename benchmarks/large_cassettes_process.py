@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache, partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from statistics import mean
 from time import process_time
@@ -29,7 +30,10 @@ REQUEST = "request"
 """The name of the figure for the time of the request alone."""
 
 URL = "https://provider.test/v1/chat/completions"
-_SKIPPED_TESTS, _NEXT_TESTS = 3, 10
+# The first runs are slower, because the caches of the CPU contain nothing of the code. Opening a large cassette takes
+# so long that this does not matter.
+_SKIPPED, _MEASURED = 3, 10
+_LARGE = 1000
 _WORDS = "alpha beta gamma delta epsilon zeta eta theta "
 
 
@@ -67,7 +71,7 @@ class _Tool(Protocol):
         """Return the figures of opening a cassette that no run has opened before, and closing it."""
 
     def next(self, path: Path, size: int) -> Figures:
-        """Return the mean figures of opening the cassette in each of several later tests."""
+        """Return the mean figures of opening the cassette in each of several tests after the first."""
 
     def make_saver(self, source: Path, target: Path) -> Callable[[], object]:
         """Return a function that saves the interactions in the cassette ``source`` to the new file ``target``."""
@@ -86,15 +90,10 @@ class _Recorder:
         raise NotImplementedError
 
     def first(self, path: Path, size: int) -> Figures:
-        gc.collect()
         return self._replay(path, size)
 
     def next(self, path: Path, size: int) -> Figures:
-        # the first tests are slower: after the cassette was read, the caches of the CPU contain none of the code
-        for _ in range(_SKIPPED_TESTS):
-            self._replay(path, size)
-        runs = [self._replay(path, size) for _ in range(_NEXT_TESTS)]
-        return {name: mean(run[name] for run in runs) for name in runs[0]}
+        return _repeat(lambda: self._replay(path, size))
 
     def _replay(self, path: Path, size: int) -> Figures:
         request, response = make_request(size // 2), make_response(size // 2)
@@ -143,7 +142,6 @@ class _PyYAML:
         del size
         import yaml
 
-        gc.collect()
         start = process_time()
         yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
         return {CPU_TIME: process_time() - start}
@@ -206,13 +204,24 @@ _TOOLS: dict[str, Callable[[], _Tool]] = {
 }
 
 
+def _repeat(measure: Callable[[], Figures], *, has_single_run: bool = False) -> Figures:
+    """Return the mean figures of several runs."""
+    gc.collect()
+    if has_single_run:
+        return measure()
+    for _ in range(_SKIPPED):
+        measure()
+    runs = [measure() for _ in range(_MEASURED)]
+    return {name: mean(run[name] for run in runs) for name in runs[0]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.large_cassettes_process")
     parser.add_argument("tool", choices=_TOOLS)
     parser.add_argument("folder", type=Path, help="the folder with the cassettes")
     options = parser.parse_args()
     tool, folder = _TOOLS[options.tool](), options.folder
-    written = folder / f"{options.tool}-saved.yaml"
+    written, numbers = folder / f"{options.tool}-saved.yaml", count()
 
     @cache
     def find_saver(size: int) -> Callable[[], object]:
@@ -227,15 +236,20 @@ def main() -> None:
         if case == NEXT:
             return tool.next(path, size)
         if case == FIRST:
-            fresh = folder / f"{options.tool}-fresh.yaml"
-            shutil.copyfile(path, fresh)
-            try:
-                return tool.first(fresh, size)
-            finally:
-                fresh.unlink()
+            return _repeat(lambda: open_copy(path, size), has_single_run=size >= _LARGE)
         saver = find_saver(size)
+        return _repeat(lambda: save(saver), has_single_run=size >= _LARGE)
+
+    def open_copy(path: Path, size: int) -> Figures:
+        fresh = folder / f"{options.tool}-{next(numbers)}.yaml"
+        shutil.copyfile(path, fresh)
+        try:
+            return tool.first(fresh, size)
+        finally:
+            fresh.unlink()
+
+    def save(saver: Callable[[], object]) -> Figures:
         written.unlink(missing_ok=True)
-        gc.collect()
         start = process_time()
         saver()
         return {CPU_TIME: process_time() - start}
