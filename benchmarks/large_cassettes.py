@@ -12,10 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.large_cassettes_process import (
     CASSETTER,
+    ERROR,
     FIRST,
     MULTITRACK,
     NEXT,
@@ -59,9 +60,11 @@ tool opens and saves the cassette of one size, in a random order. Large cassette
 
 ### The first test
 
-No test has opened the cassette before. The ratio compares the other recorder with Multitrack.
+No test has opened the cassette before. The ratio compares the other tool with Multitrack.
 
 {first}
+
+{failures}
 
 {targets}
 
@@ -99,13 +102,22 @@ def run_benchmark(*, quick: bool) -> Section:
         # a file that has just changed is read again, because its next change may have the same time
         sleep(3)
         measured = [_measure_in_turns(pythons, folder, rounds) for _ in range(repetitions)]
-    results = Results(measured[0][0], [figures for _, figures in measured])
+    results = Results(measured[0].versions, [turns.figures for turns in measured])
+    failures = measured[0].failures
 
     def format_candidate(tool: str, case: str, size: int, figure: str = CPU_TIME) -> str:
+        if (tool, size) in failures:
+            return "cannot read it"
         return format_time(results.quartiles(_name_candidate(tool, case, size), figure))
 
-    def compare(case: str, size: int, tool: str, *, to: str) -> Spread:
-        return results.ratio(_name_candidate(tool, case, size), to=_name_candidate(to, case, size))
+    def compare(case: str, size: int, tool: str) -> Spread | None:
+        if (tool, size) in failures:
+            return None
+        return results.ratio(_name_candidate(tool, case, size), to=_name_candidate(MULTITRACK, case, size))
+
+    def format_comparison(case: str, size: int, tool: str) -> str:
+        ratio = compare(case, size, tool)
+        return "" if ratio is None else format_ratio(ratio)
 
     def make_table(case: str) -> str:
         head = ["interactions", *pythons, *(f"{name} / multitrack" for name in pythons if name != MULTITRACK)]
@@ -113,7 +125,7 @@ def run_benchmark(*, quick: bool) -> Section:
             [
                 f"{size:,}",
                 *(format_candidate(tool, case, size) for tool in pythons),
-                *(format_ratio(compare(case, size, tool, to=MULTITRACK)) for tool in pythons if tool != MULTITRACK),
+                *(format_comparison(case, size, tool) for tool in pythons if tool != MULTITRACK),
             ]
             for size in _SIZES
         ]
@@ -130,15 +142,19 @@ def run_benchmark(*, quick: bool) -> Section:
     ]
     for name in rivals:
         for size in _SIZES:
-            if name != CASSETTER or size >= _FEWEST_FOR_CASSETTER:
-                ratio = compare(FIRST, size, name, to=MULTITRACK).middle
-                row = [f"{name} / multitrack, {size:,} interaction{'s' * (size > 1)}", f"{ratio:.2f}"]
-                targets.append([*row, _judge(ratio, least=1)])
+            has_target = name != CASSETTER or size >= _FEWEST_FOR_CASSETTER
+            if has_target and (compared := compare(FIRST, size, name)) is not None:
+                row = [f"{name} / multitrack, {size:,} interaction{'s' * (size > 1)}", f"{compared.middle:.2f}"]
+                targets.append([*row, _judge(compared.middle, least=1)])
     return Section(
         "Large cassettes",
         _TEXT.format(
             conditions=describe_conditions(*(_select_size(results, size) for size in _SIZES)),
             first=make_table(FIRST),
+            failures="\n".join(
+                f"{tool} cannot read the cassette with {size:,} interactions: `{reason}`"
+                for (tool, size), reason in failures.items()
+            ),
             targets=format_table(["ratio", "measured", "target"], targets),
             next=format_table(
                 ["interactions", "the next test", "one request"],
@@ -184,6 +200,10 @@ def _select_size(results: Results, size: int) -> Results:
     return Results(results.versions, [{candidate: process[candidate]} for process in results.processes])
 
 
+class _ToolError(Exception):
+    """The tool cannot use a cassette."""
+
+
 class _Process:
     """A process that measures one tool."""
 
@@ -196,6 +216,8 @@ class _Process:
         assert self._process.stdin is not None
         print(case, size, file=self._process.stdin, flush=True)
         figures: Figures = self._read_line()
+        if (reason := figures.get(ERROR)) is not None:
+            raise _ToolError(reason)
         return figures
 
     def _read_line(self) -> Any:
@@ -214,12 +236,18 @@ def _start(tool: str, python: str, folder: Path) -> Iterator[_Process]:
         yield _Process(process)
 
 
-def _measure_in_turns(
-    pythons: Mapping[str, str], folder: Path, rounds: Mapping[int, int]
-) -> tuple[dict[str, str], dict[str, Sequence[Figures]]]:
-    """Return the versions of the tools, and the figures of each candidate."""
+class _Turns(NamedTuple):
+    """The versions of the tools, the figures of each candidate, and why a tool cannot use the cassette of a size."""
+
+    versions: Mapping[str, str]
+    figures: Mapping[str, Sequence[Figures]]
+    failures: Mapping[tuple[str, int], str]
+
+
+def _measure_in_turns(pythons: Mapping[str, str], folder: Path, rounds: Mapping[int, int]) -> _Turns:
     candidates = [(tool, case) for tool in pythons for case in _CASES[tool]]
     figures: dict[str, list[Figures]] = {}
+    failures: dict[tuple[str, int], str] = {}
     with ExitStack() as stack:
         processes = {tool: stack.enter_context(_start(tool, python, folder)) for tool, python in pythons.items()}
         for tool, case in candidates:  # import what the tool needs
@@ -230,7 +258,13 @@ def _measure_in_turns(
         for size in turns:
             random.shuffle(candidates)
             for tool, case in candidates:
-                name = _name_candidate(tool, case, size)
-                figures.setdefault(name, []).append(processes[tool].measure(case, size))
+                if (tool, size) in failures:
+                    continue
+                try:
+                    found = processes[tool].measure(case, size)
+                except _ToolError as error:
+                    failures[tool, size] = str(error)
+                else:
+                    figures.setdefault(_name_candidate(tool, case, size), []).append(found)
         versions = {name: text for process in processes.values() for name, text in process.versions.items()}
-    return {**versions, "httpx": version("httpx")}, dict(figures)
+    return _Turns({**versions, "httpx": version("httpx")}, figures, failures)

@@ -1,8 +1,8 @@
 """One process of the benchmark of large cassettes: it opens and saves cassettes with one tool, on request.
 
-Each line of its input names a case and a number of interactions. The process answers with a line that has the figures
-of one run, in JSON. It has no other imports than its tool needs, because vcrpy and cassetter have environments of
-their own.
+Each line of its input names a case and a number of interactions. The process answers with a line of JSON: the figures,
+or why the tool cannot use the cassette. It imports only what its tool needs, because vcrpy and cassetter have
+environments of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gc
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache, partial
 from importlib.metadata import version
@@ -28,6 +28,7 @@ MULTITRACK, PYYAML, VCRPY, CASSETTER = "multitrack", "PyYAML", "vcrpy", "cassett
 FIRST, NEXT, SAVED = "first", "next", "saved"
 REQUEST = "request"
 """The name of the figure for the time of the request alone."""
+ERROR = "error"
 
 URL = "https://provider.test/v1/chat/completions"
 # The first runs are slower, because the caches of the CPU contain nothing of the code. Opening a large cassette takes
@@ -257,7 +258,11 @@ def main() -> None:
     print(json.dumps({options.tool: version(options.tool)}), flush=True)
     for line in sys.stdin:
         case, size = line.split()
-        print(json.dumps(measure(case, int(size))), flush=True)
+        try:
+            answer: Mapping[str, object] = measure(case, int(size))
+        except Exception as error:
+            answer = {ERROR: str(error).partition("\n")[0]}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

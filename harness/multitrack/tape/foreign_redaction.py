@@ -8,54 +8,15 @@ recordings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from multitrack.tape.canonicalization import create_canonicalizer
+from multitrack.tape.deferred_response import DeferredResponse
 from multitrack.tape.exchange import Response
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.normalize.request_normalizer import RequestNormalizer
 from multitrack.tape.settings import Settings
-
-
-class DeferredResponse(Response):
-    """A redacted response that is computed when one of its parts is read for the first time.
-
-    A replay sends the response as it was stored, so most redacted responses are never read. Redacting all responses
-    would take most of the time needed to open a cassette.
-    """
-
-    __slots__ = ("_compute",)
-
-    _compute: Callable[[], Response]
-
-    @classmethod
-    def create(cls, compute: Callable[[], Response]) -> Response:
-        """Return a response that calls ``compute`` when one of its parts is read for the first time."""
-        response = object.__new__(cls)
-        object.__setattr__(response, "_compute", compute)
-        return response
-
-    def __getattr__(self, name: str) -> Any:
-        # only called for an attribute without a value
-        if name not in _FIELDS:
-            raise AttributeError(name)
-        response = self._compute()
-        for field in _FIELDS:
-            object.__setattr__(self, field, getattr(response, field))
-        return getattr(response, name)
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether ``other`` is an equal response. Each of the two responses can be deferred."""
-        return Response(**{field: getattr(self, field) for field in _FIELDS}) == other
-
-    def __hash__(self) -> int:
-        """Return the hash of an equal `Response`."""
-        return hash(Response(**{field: getattr(self, field) for field in _FIELDS}))
-
-
-_FIELDS = tuple(field.name for field in fields(Response))
 
 
 def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_responses: bool = False) -> Cassette:
@@ -64,8 +25,9 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_
     Args:
         cassette: The cassette.
         normalizer: Normalizes requests, and knows the secrets.
-        defers_responses: Whether to redact each response when it is first read. The metadata then lacks the
-            pseudonyms that appear only in responses.
+        defers_responses: Whether to redact each response when it is first read. A replay sends the response as it was
+            stored, so most redacted responses are never read, and redacting all of them would take most of the time
+            needed to open a cassette. The metadata then lacks the pseudonyms that appear only in responses.
     """
     if not cassette.is_foreign:
         return cassette

@@ -46,7 +46,9 @@ def _parse_with(decoder: json.JSONDecoder, text: str) -> Any:
 
 
 def _decode(text: bytes) -> str:
-    return text.decode(json.detect_encoding(text), "surrogatepass")
+    # the standard library's function is slow, and needed only if the text has a byte order mark or is not UTF-8
+    is_utf_8 = text[:1] in (b"{", b"[") and text[1:2] != b"\0"
+    return text.decode("utf-8" if is_utf_8 else json.detect_encoding(text), "surrogatepass")
 
 
 def is_json(text: str | bytes) -> bool:

@@ -34,6 +34,8 @@ class Blobs:
 
     def restore(self, body: bytes) -> bytes:
         """Return ``body`` with the original data in place of each blob's name. Unknown names are left unchanged."""
+        if not self.pieces:
+            return body
         return _NAME.sub(self._replace_name, body)
 
     def _replace_name(self, name: re.Match[bytes]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from multitrack.tape import jsontext
 from multitrack.tape.chunks import Chunks
+from multitrack.tape.deferred_response import DeferredResponse
 from multitrack.tape.exchange import Ending, Headers, Request, Response
 from multitrack.tape.failure import During, Failure
 from multitrack.tape.file.blobs import Blobs
@@ -59,10 +60,6 @@ def read_interaction(item: Any, blobs: Blobs) -> Interaction:
     provenance: Provenance = item.get("provenance", "live")
     if ending not in _ENDINGS or provenance not in _PROVENANCES:
         raise UnknownFeature(f"unknown ending {format_value(ending)} or provenance {format_value(provenance)}")
-    status = require_known_keys(response["status"], "the status", _STATUS)
-    encoding, is_encoding_requested, is_raw = (
-        _read_encoding(response["encoding"]) if "encoding" in response else ("", True, False)
-    )
     return Interaction(
         Request(
             _read_method(request["method"]),
@@ -70,18 +67,7 @@ def read_interaction(item: Any, blobs: Blobs) -> Interaction:
             _read_headers(request["headers"]),
             _require_shallow(blobs.restore(_read_body(request["body"])), "the request"),
         ),
-        Response(
-            require_status(status["code"]),
-            require_text(status["message"], "the status message"),
-            _read_headers(response["headers"]),
-            _require_shallow(_read_response_body(response), "the response"),
-            ending,
-            _read_chunks(response["chunks"]) if "chunks" in response else Chunks(),
-            _read_failure(response["failure"]) if "failure" in response else None,
-            encoding,
-            is_encoding_requested,
-            is_raw,
-        ),
+        _read_response(response, ending),
         require_texts(item["tests"], "the value of tests", "a test") if "tests" in item else (),
         provenance,
         _read_models(item["models"]) if "models" in item else (),
@@ -111,13 +97,34 @@ def _read_models(value: Any) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _read_response_body(response: Mapping[str, Any]) -> bytes:
-    body = _read_body(require_known_keys(response["body"], "the response's body", {"string"})["string"])
+def _read_response(response: Mapping[str, Any], ending: Ending) -> Response:
+    status = require_known_keys(response["status"], "the status", _STATUS)
+    encoding, is_encoding_requested, is_raw = (
+        _read_encoding(response["encoding"]) if "encoding" in response else ("", True, False)
+    )
+    stored = _read_body(require_known_keys(response["body"], "the response's body", {"string"})["string"])
+    found = Response(
+        require_status(status["code"]),
+        require_text(status["message"], "the status message"),
+        _read_headers(response["headers"]),
+        _require_shallow(stored, "the response"),
+        ending,
+        _read_chunks(response["chunks"]) if "chunks" in response else Chunks(),
+        _read_failure(response["failure"]) if "failure" in response else None,
+        encoding,
+        is_encoding_requested,
+        is_raw,
+    )
     if "layout" not in response:
-        return body
+        return found
     if (layout := response["layout"]) not in jsontext.LAYOUTS:
         raise UnknownFeature(f"unknown layout {format_value(layout)}")
-    text = body.decode()
+    stored.decode()  # raises an error now and not on replay
+    return DeferredResponse.create(lambda: found.with_body(_restore_layout(stored, layout)))
+
+
+def _restore_layout(stored: bytes, layout: str) -> bytes:
+    text = stored.decode()
     document = text.rstrip("\n")
     return (jsontext.restore_layout(document, layout) + text[len(document) :]).encode()
 

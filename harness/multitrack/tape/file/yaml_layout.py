@@ -159,15 +159,21 @@ def _read_block(content: bytes, style: bytes, start: int, end: int, indent: int)
             pass
         case _:
             raise UnknownLayout
+    text = _remove_indentation(content, start + indent, end, b"\n" + b" " * indent)
+    return base64.decodebytes(text) if style == b"!!binary |" else text
+
+
+def _remove_indentation(content: bytes, start: int, end: int, line_start: bytes) -> bytes:
+    if end - start <= _PART:
+        return content[start:end].replace(line_start, b"\n")
     # a buffer that becomes the result, because a large body must not be copied several times
     lines = BytesIO()
-    start += indent
     while start < end:
         part_end = content.find(b"\n", start + _PART, end)
         part_end = end if part_end < 0 else part_end
-        lines.write(content[start:part_end].replace(b"\n" + b" " * indent, b"\n"))
+        lines.write(content[start:part_end].replace(line_start, b"\n"))
         start = part_end
-    return base64.decodebytes(lines.getvalue()) if style == b"!!binary |" else lines.getvalue()
+    return lines.getvalue()
 
 
 def _read_quoted(text: bytes) -> bytes:
