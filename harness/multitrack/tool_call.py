@@ -15,8 +15,8 @@ class ToolCall:
     Args:
         id: The provider's id for the call; None if the provider sent no id or an empty id.
         name: The name of the tool.
-        arguments: The arguments exactly as received. Gemini sends an object, which is written as compact JSON, with
-            whole numbers as integers. None if the response has no arguments.
+        arguments: The arguments as text, exactly as received. Gemini sends an object instead, which is written as
+            compact JSON, with whole numbers as integers. None if the call has no arguments.
         index: The position of the call in the response, starting at 0.
     """
 

@@ -1,4 +1,4 @@
-"""Build the commands that a run's messages show. They work in the folder where the run was started."""
+"""Build the commands that a run's messages show. The commands work in the folder where the run was started."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def pytest_command(item: pytest.Item, *arguments: str) -> str:
 
 
 def shell_commands(config: pytest.Config, *, has_doctests: bool = False) -> ShellCommands:
-    """Return a builder of commands that are run in the folder where this run was started.
+    """Return a builder for commands that work in the folder where pytest was started.
 
     Args:
         config: The run's config.
-        has_doctests: Whether the commands collect doctests. Only has an effect if this run collects them.
+        has_doctests: Whether the commands collect doctests. Ignored unless this run collects doctests.
     """
     options = find_run_options(config, has_doctests=has_doctests)
     return ShellCommands(config.rootpath, config.invocation_params.dir, options)

@@ -51,7 +51,9 @@ class _DriftingTest:
         self.runs.append({})
 
     def note_outcome(self, outcome: str) -> None:
-        """Store the outcome of a phase. The first outcome that is not empty becomes the outcome of the run."""
+        """Set the outcome of the test's current run to the outcome of a phase, unless an earlier phase has already set
+        it.
+        """
         self.outcomes[-1] = self.outcomes[-1] or outcome
 
     def add(self, found: CassetteDrift) -> None:

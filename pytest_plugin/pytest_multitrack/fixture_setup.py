@@ -1,4 +1,6 @@
-"""Prepare a fixture's setup: open the fixture's own tape if it needs one, and handle its threads and violations."""
+"""Prepare the setup of a fixture: open its own tape if it needs one, allow its threads to outlive the test, and discard
+the fixture after a violation.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ def prepare_setup(
 
 
 class _Setup:
-    """A context manager that discards a fixture if a violation ended its setup, so that it is set up again."""
+    """A context manager that discards a fixture after a violation in its setup, so that pytest sets it up again."""
 
     __slots__ = ("_fixturedef", "_request")
 

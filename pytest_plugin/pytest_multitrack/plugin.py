@@ -51,7 +51,7 @@ def pytest_load_initial_conftests(
 
 
 def _get_output_hooks(config: pytest.Config) -> OutputHooks:
-    """Return the hooks that redact the output. Register them if this is the first call."""
+    """Return the hooks that redact the output. The first call also registers them."""
     output: OutputHooks | None = config.pluginmanager.get_plugin(_OUTPUT)
     if output is None:
         output = OutputHooks(config)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class RunState:
-    """The data of a run.
+    """The data of a pytest run.
 
     Attributes:
-        context: The open tapes of the process, and the results of closed tapes.
+        context: The defaults for tapes, and the results of closed tapes.
         has_deselected: Whether tests were deselected.
         workers: The pytest-xdist workers, in the controller.
         latest_tape: The tape of the latest test that uses a cassette. None if there was none yet.
@@ -87,13 +87,13 @@ class RunState:
 class ItemState:
     """The data of one attempt to run a test.
 
-    It is empty if another plugin or a conftest ended the setup before Multitrack's hook ran.
+    All attributes are None if another plugin or a conftest ended the setup before Multitrack's hook ran.
 
     Attributes:
         guard: Watches the test's phases.
         tape: The test's tape, if it uses a cassette.
-        failure: The last phase that did not pass, with its outcome.
-        phase_failure: What is known about the failure of the last phase. None if it did not fail.
+        failure: The latest phase that did not pass, with its outcome.
+        phase_failure: The facts about the failure of the latest phase. None if that phase did not fail.
     """
 
     def __init__(self, guard: ViolationGuard | None = None) -> None:
@@ -120,7 +120,7 @@ class ItemState:
 
     @property
     def violation(self) -> TapeViolation | None:
-        """The violation that failed the latest phase."""
+        """The violation that made the latest phase fail, if any."""
         return None if self.guard is None else self.guard.violation
 
 

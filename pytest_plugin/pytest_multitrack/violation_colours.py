@@ -6,7 +6,9 @@ import pytest
 
 
 class ViolationPainter:
-    """A plugin for the process that prints. It colours the text of violations if the terminal supports colours."""
+    """A plugin that colours the text of violations if the terminal supports colours. pytest-xdist workers do not need
+    it.
+    """
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

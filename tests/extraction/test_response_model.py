@@ -116,9 +116,9 @@ EXAMPLE = "write response_model=Iterable[Weather | GoogleSearch], where Weather 
             "Weather | GoogleSearch, but it is not a collection of models; "
             "write response_model=Iterable[Weather | GoogleSearch]",
         ),
-        (Iterable, f"Iterable, but it does not name a model; {EXAMPLE}"),
-        (typing.Iterable, f"Iterable, but it does not name a model; {EXAMPLE}"),
-        (list, f"list, but it does not name a model; {EXAMPLE}"),
+        (Iterable, f"Iterable, but it contains no model; {EXAMPLE}"),
+        (typing.Iterable, f"Iterable, but it contains no model; {EXAMPLE}"),
+        (list, f"list, but it contains no model; {EXAMPLE}"),
         (Iterable[int], f"Iterable[int], but int is not a Pydantic model; {EXAMPLE}"),
         (Iterable[T], f"Iterable[T], but T is not a Pydantic model; {EXAMPLE}"),
         (Iterable["Weather"], f"Iterable['Weather'], but 'Weather' is not a Pydantic model; {EXAMPLE}"),

@@ -270,7 +270,7 @@ def test_reading_more_than_was_recorded_is_a_miss(run, router, talk, talk_types)
     miss = run(read_more, "replay")
     assert str(miss) == (
         f"the recorded response to POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Watch ends early, "
-        "because its caller stopped reading; now the caller reads more\n"
+        "because the recorded client stopped reading; now the client reads more\n"
         "  to record all of it: pytest --record"
     )
     assert router.violations == [miss]

@@ -174,7 +174,7 @@ def test_reading_more_than_was_recorded_is_a_miss(chat, talk, router):
             opened.receive()
     assert str(caught.value) == (
         f"the recorded response to POST {URL.format(port=talk.port)} ends early, "
-        "because its caller stopped reading; now the caller reads more\n"
+        "because the recorded client stopped reading; now the client reads more\n"
         "  to record all of it: pytest --record"
     )
     assert router.violations == [caught.value]

@@ -53,7 +53,7 @@ class AuditReport:
         secrets: For each cassette, the problems with secrets.
         recording: For each cassette into which the run could record, the record mode.
         recorded: The number of requests that this run recorded.
-        previous: How this run compares with the previous run. Empty if there was none.
+        previous: A comparison of this run with the previous run. Empty if there was none.
         costs: For each test, the number of requests that it sends when it is recorded again.
         errors: The errors of the audit itself.
     """
@@ -111,7 +111,7 @@ def build_report(
         context: The facts that help to classify changes.
         has_whole_cassette: Returns whether the run included every test that can use the cassette.
         describe_fix: Returns the command that records a finding's tests again. Empty if there is none.
-        previous: How this run compares with the previous run.
+        previous: A comparison of this run with the previous run. Empty if there was none.
     """
     findings, unchanged = find_findings(observations.differing, context)
     different = {(one.test, one.number) for one in observations.differing}

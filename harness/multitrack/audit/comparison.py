@@ -47,7 +47,7 @@ _MAX_ID = 128
 
 
 class RequestComparer:
-    """A comparison of the requests of one process. The requests of each test are compared together."""
+    """A comparison of one process's requests with their recordings. All requests of a test are compared together."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -176,7 +176,7 @@ class RequestComparer:
         earlier.append(conversations)
 
     def add_cassette(self, cassette: ObservedCassette, text: str = "") -> None:
-        """Add the findings about a cassette, after the last test that uses it.
+        """Add the findings about a cassette. Called after the last test that uses the cassette.
 
         Args:
             cassette: The cassette.
@@ -207,10 +207,10 @@ class RequestComparer:
     def _classify_unused(
         self, cassette: ObservedCassette, unplayed: Sequence[int]
     ) -> tuple[dict[int, str], dict[int, str]]:
-        """Return two dictionaries, keyed by the position of a recording in the cassette.
+        """Return two dictionaries, keyed by the position of an unused recording in the cassette.
 
-        The first has the reason why each recording was not played. The second has the host of each recording whose
-        host no test called.
+        The first contains the reason why each recording was not played. The second contains the host of each
+        recording whose host no test called.
         """
         played = [cassette.recordings[position] for position in sorted(cassette.played)]
         hosts = {urlsplit(request.url).hostname for request in played}

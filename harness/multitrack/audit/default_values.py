@@ -1,7 +1,8 @@
 """The defaults of parameters, by API operation. Sending a default means the same as leaving the parameter out.
 
 The values come from the API references, such as https://platform.openai.com/docs/api-reference/chat/create and
-https://docs.anthropic.com/en/api/messages. If a parameter is missing here, sending it counts as a change.
+https://docs.anthropic.com/en/api/messages. For a parameter that is not listed here, sending the default counts as a
+change.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ _MIN_NUMBER = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class NoisePart:
-    """A part of a string that probably changes in each run. Its ``kind`` is a key of ``PATTERNS``."""
+    """A part of a string that probably changes in each run. The part's ``kind`` is a key of ``PATTERNS``."""
 
     kind: str
     value: str

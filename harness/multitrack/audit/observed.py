@@ -42,9 +42,9 @@ class ObservedPair:
 
     Args:
         test: The node id of the test that sent the request.
-        cassette: The cassette that answered it.
+        cassette: The cassette that contains the recording.
         position: The position of the recording in the cassette, from 0.
-        sent: The live request, after the filters of the recorder.
+        sent: The live request, after the recorder's filters were applied.
         recorded: The recorded request.
         answer: The body of the recorded response.
     """
@@ -59,7 +59,7 @@ class ObservedPair:
 
 @dataclass(frozen=True, slots=True)
 class DifferingRequest:
-    """A live request that differs from the recording that answered it. Redacted, and as plain data.
+    """A live request that differs from the recording that answered it. All values are redacted plain data.
 
     Args:
         test: The node id of the test that sent it.

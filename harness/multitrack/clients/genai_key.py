@@ -1,6 +1,6 @@
 """Stand-in for the API key of a ``google.genai`` client.
 
-It is not used for Vertex AI, where the client uses Google's default credentials.
+A client for Vertex AI needs no stand-in here, because it uses Google's default credentials.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Stand-ins for the key of an OpenAI client, and for the key, endpoint and API version of an Azure client."""
+"""Stand-ins for what a client lacks during a replay: the key of an OpenAI client, or the key, the endpoint and the API
+version of an Azure client.
+"""
 
 from __future__ import annotations
 

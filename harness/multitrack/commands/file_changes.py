@@ -1,4 +1,4 @@
-"""Changes to files that a command plans, makes and can undo."""
+"""Plan, make and undo changes to files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FileChange:
 
 
 def move_file(source: Path, target: Path, before: bytes, after: bytes) -> list[FileChange]:
-    """Return the changes that move a file. Its content changes from ``before`` to ``after``."""
+    """Return the changes that move a file and change its content from ``before`` to ``after``."""
     return [
         FileChange(source, before, None, moved_to=target),
         FileChange(target, None, after, moved_from=source),

@@ -47,10 +47,10 @@ OUTDATED = "the cassette has changed since the run"
 
 
 class FieldDifference(NamedTuple):
-    """The difference in one field of a tool call, such as ``Weather.location``. Both values are Python source.
+    """The difference in one field of a tool call, such as ``Weather.location``.
 
-    ``old`` is None if the field or the whole call was not expected. ``new`` is None if the field or the
-    whole call was not received.
+    ``old`` and ``new`` are Python source. ``old`` is None if the field or the whole call was not expected. ``new`` is
+    None if the field or the whole call was not received.
     """
 
     field: str

@@ -17,8 +17,8 @@ _HELP = (
     "r  reject the item: remove the pending recording",
     "i  ignore the path of a changed argument, in all snapshots of the project, from now on",
     "s  skip the item, and leave it unchanged",
-    "A  accept this item and all with the same kind and title",
-    "S  skip this item and all with the same kind and title",
+    "A  accept this item and every other item of the same kind and title",
+    "S  skip this item and every other item of the same kind and title",
     "q  quit: carry out the decisions so far, and leave everything else unchanged",
 )
 

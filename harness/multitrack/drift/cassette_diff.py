@@ -23,10 +23,10 @@ REMOVED, ADDED, REQUEST_CHANGED = "removed", "added", "request changed"
 
 
 def compare_cassettes(before: Cassette, after: Cassette) -> tuple[InteractionDiff, ...]:
-    """Return the interactions that differ, in the order of the new version, followed by the removed ones.
+    """Return the interactions that differ, in the order of ``after``, followed by the removed interactions.
 
-    Interactions with equal requests are paired in order. The others are paired if their URLs are equal, because their
-    requests have probably changed. Ids, times, and the text next to tool calls are ignored.
+    Interactions with equal requests are paired in order. The remaining interactions are paired if their URLs are
+    equal, because their requests have probably changed. Ids, times, and the text next to tool calls are ignored.
     """
     olds, news = before.interactions, after.interactions
     pairs = dict(_pair(_make_keys(before), _make_keys(after), range(len(olds)), range(len(news))))
@@ -103,7 +103,7 @@ def _compare_requests(old: Interaction, new: Interaction) -> Iterator[str]:
 
 
 def _rename_label(found: re.Match[str]) -> str:
-    """Return "before:" or "after:" with padding, so that the carets in the next lines stay aligned."""
+    """Return "before:" or "after:", padded to the length of the old label to keep carets in later lines aligned."""
     return f"{'before:' if found[1] == RECORDED else 'after:':{len(RECORDED)}} "
 
 

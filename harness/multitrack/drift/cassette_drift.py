@@ -1,4 +1,4 @@
-"""The drift of whole cassettes, as rows of the drift table."""
+"""Compare the live responses of closed tapes with their cassettes, and build the rows of the drift table."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def _unsupported_form_error(given: object, form: object) -> TypeError:
     if all(is_model(member) for member in members):
         return _response_model_error(given, "it is not a collection of models", members)
     if (get_origin(form) or form) in _COLLECTIONS and not get_args(form):
-        return _response_model_error(given, "it does not name a model", ())
+        return _response_model_error(given, "it contains no model", ())
     return _response_model_error(given, "it is not an Iterable of models", ())
 
 

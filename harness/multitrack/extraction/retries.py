@@ -1,4 +1,4 @@
-"""Ask again when calls are invalid: keep the valid calls, and replace the invalid ones with their corrections."""
+"""Ask the model again if calls are invalid: keep the valid calls, and replace each invalid call with its correction."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Retries(Generic[T]):
 
     If tool calls in a response are invalid, the model is asked again, at most ``max_retries`` times.
 
-    Refusals, truncated responses and responses without tool calls are not retried. They have no invalid call that
-    could be sent back.
+    Refusals, truncated responses and responses without tool calls are not retried, because they have no invalid call
+    that could be sent back.
     """
 
     def __init__(self, reader: ResponseReader[T], max_retries: int) -> None:
@@ -73,7 +73,8 @@ class Retries(Generic[T]):
 def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
     """Replace the invalid calls of ``last`` with ``new_calls``.
 
-    Each new call replaces one invalid call. If several are left, they are considered in this order:
+    Each new call replaces one invalid call. If several invalid calls are left, the new call replaces the first of
+    these:
 
     1. a call with the same name
     2. a call to a tool that was not offered
@@ -114,7 +115,9 @@ def _merge_corrections(last: ValidatedResponse, new_calls: Sequence[ToolCall]) -
 
 
 def _pop_same_name(call: ToolCall, calls: Sequence[ToolCall], positions: list[int]) -> int | None:
-    """Remove and return the first position of a call with the same name as ``call``. None if there is none."""
+    """Remove and return the first of ``positions`` whose call has the same name as ``call``. None if no call has that
+    name.
+    """
     found = next((position for position in positions if calls[position].name == call.name), None)
     if found is not None:
         positions.remove(found)

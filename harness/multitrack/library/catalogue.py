@@ -215,7 +215,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="The model refuses, and the answer says so.",
         seen=("https://platform.openai.com/docs/guides/structured-outputs#refusals", _CLAUDE_STOPS),
         absent=_absent(
-            (_both(*_GOOGLE), f"the API has no field and no finish reason for a refusal by the model: see {_GEMINI}"),
+            (_both(*_GOOGLE), f"the API has neither a field nor a finish reason for a model's refusal: see {_GEMINI}"),
             (_both("bedrock"), f"the API has no stop reason for a refusal by the model: see {_CONVERSE}"),
         ),
     ),
@@ -298,7 +298,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         absent=_absent(
             (
                 _both("openai.chat", "openai.responses", *_GOOGLE, "bedrock"),
-                "only Anthropic uses the status 529, and other providers send 503: see `unavailable`",
+                "only Anthropic uses the status 529; other providers send 503: see `unavailable`",
             )
         ),
     ),
@@ -312,7 +312,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         name="stream_cut",
         description="The connection closes in the middle of a stream.",
         seen=("https://www.rfc-editor.org/rfc/rfc9112#section-8",),
-        absent=_absent((WIRES, "this failure is called `connection_reset` if the answer is not streamed")),
+        absent=_absent((WIRES, "an unstreamed answer has no stream to interrupt: use `connection_reset` instead")),
     ),
     CatalogueEntry(
         name="read_timeout",

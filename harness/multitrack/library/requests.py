@@ -1,4 +1,6 @@
-"""Find what behaviours need to know about a request: its format, its tools, and whether it ends with tool results."""
+"""Find what the provider behaviours need to know about a request: its format, its tools, and whether it ends with tool
+results.
+"""
 
 from __future__ import annotations
 

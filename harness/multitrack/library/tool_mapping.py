@@ -27,7 +27,8 @@ def map_calls(
 ) -> list[ToolCall]:
     """Return ``calls`` with the names and arguments of the tools in ``offered``.
 
-    A call to a tool that the recorded request did not offer becomes a call to a tool that the test does not offer.
+    A call to an unknown tool stays a call to an unknown tool: if ``offered`` has a tool with this name, the call gets
+    a different name.
 
     Args:
         calls: The recorded calls.

@@ -1,4 +1,4 @@
-"""A cassette as plain data, for ``multitrack show --json``."""
+"""Convert a cassette to plain data for ``multitrack show --json``."""
 
 from __future__ import annotations
 

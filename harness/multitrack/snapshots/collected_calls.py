@@ -28,7 +28,7 @@ _ARGUMENTS = ("arguments", "args", "input")  # the keys for the arguments in a d
 
 @dataclass(frozen=True)
 class CollectedCalls:
-    """The calls in an iterable.
+    """The calls that were found in an iterable.
 
     Attributes:
         calls: The calls as expressions.

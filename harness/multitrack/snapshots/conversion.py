@@ -63,7 +63,9 @@ ConvertUnknown: TypeAlias = "Callable[[object], Expression | Unreplaced]"
 
 
 class UnwritableValue(TypeError):
-    """A value contains something that literals cannot express. ``path`` locates it: ``[1].payload.inner``."""
+    """Raised if a value contains something that literals cannot express. ``path`` is its location:
+    ``[1].payload.inner``.
+    """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
@@ -72,18 +74,18 @@ class UnwritableValue(TypeError):
 
 
 def unchanged_text(text: str) -> str:
-    """Return the text unchanged. This is the default ``RedactText``."""
+    """Return the text unchanged. The default ``RedactText``."""
     return text
 
 
 def replace_nothing(value: object, path: str) -> Unreplaced:
-    """Return ``UNREPLACED`` for every value. This is the default ``ReplaceValue``."""
+    """Return ``UNREPLACED``, to replace no value. The default ``ReplaceValue``."""
     del value, path
     return UNREPLACED
 
 
 def reject_unknown(value: object) -> Unreplaced:
-    """Return ``UNREPLACED`` to reject a value of an unknown class. This is the default ``ConvertUnknown``."""
+    """Return ``UNREPLACED``, to reject every value of an unknown class. The default ``ConvertUnknown``."""
     del value
     return UNREPLACED
 
@@ -103,7 +105,7 @@ def to_expression(
         path: The path of the value. Paths in errors, and paths passed to ``replace``, begin with it.
         redact_text: Applied to every string in the value.
         replace: Called for the value and each value in it.
-        convert_unknown: Called for each object of a class that is not known here.
+        convert_unknown: Called for each object of a class that this function cannot convert.
 
     Raises:
         UnwritableValue: The value contains itself, is nested too deeply, or contains an object that cannot be
@@ -121,10 +123,9 @@ def to_call(
     replace: ReplaceValue = replace_nothing,
     convert_unknown: ConvertUnknown = reject_unknown,
 ) -> SnapshotCall:
-    """Convert a model, a dataclass or a mapping to a call. A mapping contains the arguments for the tool called
-    ``name``.
+    """Convert a model, a dataclass or a mapping to a call. A mapping contains the arguments for the tool ``name``.
 
-    Takes the same arguments as ``to_expression``, but calls ``replace`` only for the parts of ``value``, not for
+    Has the same options as ``to_expression``, but calls ``replace`` only for the parts of ``value``, not for
     ``value`` itself.
 
     Raises:
@@ -243,7 +244,7 @@ class _Converter:
         except TypeError:
             raise UnwritableValue(path, "a key contains a list or a dict") from None
         if len(result) < len(value):
-            raise UnwritableValue(path, "two keys would be written the same way")
+            raise UnwritableValue(path, "two of its keys would be written as the same text")
         return result
 
     def _convert_scalar(self, value: str | bytes | float, path: str) -> Expression:

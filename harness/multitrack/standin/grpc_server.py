@@ -67,7 +67,7 @@ class _MethodHandler(_Handler):
         self._stopping = stopping
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """Return the handler of the called method. It receives and returns serialized messages."""
+        """Return the handler for the called method. The handler receives and returns serialized messages."""
 
         def stream(content: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
             return self._handle_call(details.method, content, context)

@@ -214,7 +214,7 @@ def _plain_class() -> type[ssl.SSLContext]:
 
 @cache
 def _deferred_class() -> type[ssl.SSLContext]:
-    """Return the class for contexts with deferred loads. Its methods load the certificates before they use them."""
+    """Return the class for SSL contexts with deferred loads. Methods that use the certificates load them first."""
     plain: Any = _plain_class()
 
     def load_first(name: str) -> Callable[..., Any]:

@@ -1,7 +1,8 @@
 """Interleaving: the order of requests and responses in a call that streams both.
 
 In a cassette, the requests and the responses are separate lists, each in order. A header of the response shows how
-the lists combine. It contains, for each response and for the end of the call, the number of requests sent before.
+the lists combine. The header contains, for each response and for the end of the call, the number of requests sent
+before.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CLOSED = "closed"
 
 @dataclass(frozen=True, slots=True)
 class Interleaving:
-    """How requests and responses alternate in a call: how many requests had been sent before each response."""
+    """The order of requests and responses in a call: how many requests had been sent before each response."""
 
     request_counts: tuple[float, ...] = (CLOSED,)
     """One count for each response. The last count also applies to all later responses and to the end. The default,
@@ -55,7 +56,7 @@ class Interleaving:
     def requests_before(self, position: int) -> float:
         """Return how many requests had been sent before the response at ``position``.
 
-        Positions count from 0. The end of the call comes after the last response, and has the next position.
+        Positions count from 0. The position of the end of the call is the number of responses.
         """
         return self.request_counts[min(position, len(self.request_counts) - 1)]
 

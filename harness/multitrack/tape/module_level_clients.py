@@ -1,7 +1,7 @@
-"""Prepare the import of conftests and test modules, which may create clients at module level.
+"""Prepare the import of conftests and test modules, which can create clients at module level.
 
-The plugin uses this module at the start of every run, so the module imports almost nothing. It imports the stand-ins
-for an SDK when that SDK is imported.
+The plugin uses this module at the start of every run, so the module imports almost nothing. The stand-ins for an SDK
+are imported only when that SDK is imported.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ def preparing_imports(is_live: Callable[[], bool]) -> Iterator[None]:
     In a replay, these clients also load their certificate authorities lazily (see ``ca_bundles``).
 
     Args:
-        is_live: Returns whether the run can send requests to a provider. It is called when an SDK or ``ssl`` is
-            imported.
+        is_live: Returns whether the run can send requests to a provider. Called when an SDK or ``ssl`` is imported.
     """
     watch = ImportWatch()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Block the network in a test: refuse all connections to hosts that are not allowed, even to this machine.
+"""Block the network in a test: refuse connections, even to the local machine, unless their host is allowed.
 
 The tripwire asks the block before each connection. The block also refuses connections that a tape would allow.
 """
@@ -101,7 +101,7 @@ class BlockedRouter:
         return True
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Do nothing: there is no tape whose violations could fail a test."""
+        """Do nothing: there is no tape whose violations could make a test fail."""
 
 
 _blocks: list[NetworkBlock] = []

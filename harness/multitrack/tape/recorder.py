@@ -1,4 +1,4 @@
-"""The live exchanges of one tape, and the interactions that are recorded from them."""
+"""Collect the live exchanges of one tape, and convert them to interactions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from multitrack.wires import registry
 
 
 class Recorder:
-    """The live exchanges of one tape, in the order they were sent."""
+    """A collection of the live exchanges of one tape, in the order in which the requests were sent."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Recorder:
             return []
 
     def interactions_to_save(self, *, include_unanswered: bool = False) -> list[Interaction]:
-        """Return the same interactions as ``interactions``.
+        """Return the interactions as ``interactions`` does, but raise the error of the project's redaction function.
 
         Raises:
             BadOption: The project's redaction function fails.

@@ -1,4 +1,4 @@
-"""Save tapes' recordings in the cassette, or next to it as a pending recording."""
+"""Save the recordings of tapes: in the cassette, or next to it as a pending recording."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class RecordingWriter:
         settings: The tape's settings.
         appends: Whether to append the recording to the cassette, instead of replacing the earlier recording of the
             test.
-        fingerprint_results: Called when the test passed. Returns the fingerprints to store with a response.
+        fingerprint_results: Called for each response of a test that passed. Returns the fingerprints to store with
+            it.
         redact_foreign: Called to redact a cassette that another recorder wrote.
         cache: Used to read the cassette.
     """
@@ -109,7 +110,8 @@ class RecordingWriter:
         """Apply ``rebindings`` to the cassette.
 
         Raises:
-            CassetteCorrupt: The cassette cannot be read, or one of the interactions has disappeared from it.
+            CassetteCorrupt: The cassette cannot be read, or no longer contains an interaction whose request is
+                replaced.
             CassetteNotWritten: The operating system refused to write the cassette.
             SecretInCassette: A new request contains text that looks like a credential.
         """

@@ -1,6 +1,6 @@
 """The context of a pytest run: the defaults for its tapes, and facts about the tapes that were closed.
 
-The plugin opens a context at the start of every run. Therefore, this module imports almost nothing.
+The plugin opens a context at the start of every run. To keep the start fast, this module imports almost nothing.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class RunContext:
 
         Raises:
             CassetteCorrupt: The cassette cannot be read.
-            CassetteNotWritten: The system does not allow writing the cassette.
+            CassetteNotWritten: The operating system refused to write the cassette.
         """
         from multitrack.tape.file import storage
 

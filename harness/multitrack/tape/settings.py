@@ -66,8 +66,8 @@ class Settings:
     """The options of a tape.
 
     The options have the same names in ``[tool.multitrack]``, in the ``cassette_options`` fixture, on markers, on the
-    command line and in ``use_cassette``. If several places set an option, lists are joined, and other values override
-    each other.
+    command line and in ``use_cassette``. If several places set an option, lists are joined. For other values, the
+    order in ``docs/options.md`` decides.
     """
 
     match_on: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ class Settings:
 
         Args:
             options: The value of each option, keyed by the option's name.
-            source: The place where the options are set. It is shown in error messages.
+            source: The place where the options are set, for error messages.
 
         Raises:
             BadOption: An option is unknown, or a value has the wrong type.

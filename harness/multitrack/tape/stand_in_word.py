@@ -1,4 +1,4 @@
-"""The stand-in for a missing credential."""
+"""The stand-in for a missing credential, and how to recognize it in a request."""
 
 from __future__ import annotations
 

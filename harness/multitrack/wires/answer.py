@@ -1,4 +1,4 @@
-"""A model's answer in a form that does not depend on the wire format. Every decoder returns it."""
+"""A model's answer in the form that every decoder returns. It does not depend on the wire format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multitrack.tool_call import ToolCall
 # not frozen, because creating a frozen object takes three times as long; nothing changes an answer in place
 @dataclass(slots=True, unsafe_hash=True)
 class WireAnswer:
-    """One answer, independent of its wire format.
+    """A model's answer, independent of its wire format.
 
     Attributes:
         calls: The tool calls of all choices, in order.
@@ -20,7 +20,7 @@ class WireAnswer:
         finish_reason: Why the answer ended, in the provider's own word.
         refusal: The model's refusal, or the provider's word for the filter that withheld the answer.
         error: The error that the provider sent instead of an answer or in the middle of a stream. If the finish
-            reason reports a failure, that finish reason.
+            reason reports a failure, ``error`` is that finish reason.
         model: The name of the model in the answer.
         usage: The provider's own usage object.
         is_complete: False if the answer ended before the provider had finished it.

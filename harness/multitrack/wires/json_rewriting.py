@@ -46,7 +46,7 @@ def format_json(value: Any, *, is_ascii: bool = False, **layout: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A value in the text, with its offsets. An item of an array has an empty key."""
+    """A value in the JSON text, with its offsets. The items of an array have empty keys."""
 
     value: Any
     start: int

@@ -27,7 +27,7 @@ def reserve_place(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def register(config: pytest.Config, parser: pytest.Parser) -> None:
-    """Register fixtures and options if no other plugin provides them. Call this after loading the initial conftests."""
+    """Register fixtures and options if no other plugin provides them. Called after the initial conftests are loaded."""
     if recording_plugins.detect(config):
         return
     from pytest_multitrack.recording_interface import command_line, fixtures, hookspecs

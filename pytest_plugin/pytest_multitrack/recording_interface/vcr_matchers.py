@@ -1,4 +1,4 @@
-"""Additional matchers: vcrpy's own, and those that a project registers."""
+"""The matchers that vcrpy provides, and those that a project registers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class VcrMatcher:
     """A vcrpy matcher function.
 
     Args:
-        name: The name under which it is registered.
-        function: Compares two requests. They do not match if the function raises ``AssertionError`` or returns a
-            false value such as ``False``. They match if it returns ``None``, because some matchers only use
+        name: The name under which the function is registered.
+        function: Compares two requests. If the function raises ``AssertionError`` or returns a false value such as
+            ``False``, the requests do not match. ``None`` means that they match, because some matchers only use
             ``assert``.
     """
 

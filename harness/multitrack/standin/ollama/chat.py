@@ -38,7 +38,7 @@ _MESSAGES: Mapping[int, str] = {
 
 
 class RejectedChatError(ValueError):
-    """A request that Ollama would reject with status 400, with Ollama's message."""
+    """Raised for a request that Ollama would reject with status 400. Contains Ollama's message."""
 
 
 def is_chat(path: str) -> bool:

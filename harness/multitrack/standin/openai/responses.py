@@ -71,9 +71,10 @@ _REPEATED_PARAMETERS: Mapping[str, Any] = {
 
 
 class ResponseStore:
-    """A store for responses, each with the conversation before it.
+    """A store of conversations, keyed by the id of the response at their end, so that a later request can continue
+    them.
 
-    A later request can continue the conversation. Thread-safe.
+    Thread-safe.
     """
 
     def __init__(self) -> None:

@@ -28,7 +28,9 @@ _CLOSED = ScriptedError(status=503, grpc_status="UNAVAILABLE", message="Socket c
 
 
 def parse_call(method: str, content: bytes, metadata: Headers, host: str | None) -> ReceivedRequest:
-    """Return a gRPC call as a request. Its body is None if the method is not supported or the message is invalid."""
+    """Return a gRPC call as a request. The request's body is None if the method is unsupported or the message is
+    invalid.
+    """
     body: Any = None
     if method in (_PLAIN, _STREAMED):
         with suppress(InvalidXaiMessageError):

@@ -75,7 +75,7 @@ def load_document(content: bytes, path: Path) -> Cassette:
 
 
 class _Damage:
-    """The error of one damaged cassette. Its methods raise ``CassetteCorrupt`` with the number of the damaged line."""
+    """The damage in one cassette. The methods raise ``CassetteCorrupt`` with the number of the damaged line."""
 
     def __init__(self, content: bytes, path: Path) -> None:
         self._content = content
@@ -144,8 +144,8 @@ def _is_our_own(item: Any) -> bool:
 def _pair_requests(document: dict[str, Any]) -> dict[str, Any]:
     """Pair each request with its response if ``document`` has a list of requests and a list of responses.
 
-    Return any other document unchanged. vcrpy passes the two lists to custom serializers. The serializer in
-    langchain-tests writes them without pairing them.
+    Return any other document unchanged. vcrpy passes the two lists to custom serializers, and the serializer in
+    langchain-tests stores them without pairing requests with responses.
     """
     requests, responses = document.get("requests"), document.get("responses")
     if not isinstance(requests, list) or not isinstance(responses, list) or len(requests) != len(responses):

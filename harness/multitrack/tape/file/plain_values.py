@@ -1,7 +1,7 @@
 """Parse simple YAML values without PyYAML.
 
-Importing PyYAML takes as long as reading 100 small cassettes, so it is imported only for other values. Everything
-that this module accepts has the same value in PyYAML.
+Importing PyYAML takes as long as reading 100 small cassettes, so PyYAML is imported only for values that this module
+cannot parse. Everything that this module accepts has the same value in PyYAML.
 """
 
 from __future__ import annotations

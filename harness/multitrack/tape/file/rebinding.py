@@ -35,7 +35,7 @@ class Rebinding:
 def apply_rebindings(cassette: Cassette, rebindings: Iterable[Rebinding]) -> tuple[Cassette, Sequence[Rebinding]]:
     """Return ``cassette`` with the ``rebindings`` applied, and the rebindings whose interaction is not in the cassette.
 
-    If an interaction also belongs to other tests, they keep it, and a copy of it gets the new request.
+    If an interaction also belongs to other tests, it stays unchanged for them, and a copy of it gets the new request.
     """
     interactions, lost = list(cassette.interactions), []
     words = set(cassette.placeholders)
@@ -74,7 +74,7 @@ def _apply(interactions: list[Interaction], rebinding: Rebinding) -> bool:
 def _find(interactions: Sequence[Interaction], wanted: Interaction, test: str | None) -> int | None:
     """Return the position of an interaction with the request and the response of ``wanted``. None if there is none.
 
-    If there are several, the first that ``test`` has recorded takes precedence.
+    If there are several, return the first that ``test`` has recorded, or else the first of all.
     """
     same = [
         position

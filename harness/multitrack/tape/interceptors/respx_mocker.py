@@ -1,6 +1,7 @@
 """Ask respx for an answer before Multitrack handles a request.
 
-The default mocker of respx works below httpx's transports. Without this module, it would not see the requests.
+The default mocker of respx works below httpx's transports. Without this module, the mocker would not see the
+requests.
 
 An answer from respx is not network traffic. Only a call to respx shows whether it answers a request. The interceptor
 for httpx therefore calls respx first, and continues if respx lets the request pass.
@@ -55,7 +56,7 @@ def ask() -> Iterator[None]:
 
 @contextmanager
 def skip() -> Iterator[None]:
-    """Skip respx within the block, because respx would count the request again."""
+    """Skip respx within the block, because respx has already counted the request."""
     token = _may_respx_answer.set(False)
     try:
         yield

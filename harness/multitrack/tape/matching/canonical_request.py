@@ -1,4 +1,4 @@
-"""The canonical form of a request: normalized, with its matching key."""
+"""Compute the canonical form of a request: the normalized request and its matching key."""
 
 from __future__ import annotations
 

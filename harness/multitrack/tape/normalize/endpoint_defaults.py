@@ -1,7 +1,7 @@
-"""Defaults for parts of a URL, such as the endpoint, for clients that are created without them during a replay.
+"""Default parts of URLs, such as an endpoint, for clients that are created without these parts during a replay.
 
-Multitrack does not know the recorded endpoint when the client is created. A request with one of these defaults
-therefore matches any recorded value.
+Multitrack does not know the recorded endpoint when the client is created. A request with a default part therefore
+matches any recorded value of this part.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ class SearchedText:
 
     @cached_property
     def _squeezed(self) -> bytes:
-        """The letters and digits of the text. This is cheaper than ``canonical``, because most escape sequences are
-        kept.
+        """The letters and digits of the text, including those in most escape sequences. Therefore, this is cheaper to
+        compute than ``canonical``.
         """
         return squeeze(self.text)
 
@@ -116,7 +116,7 @@ class SearchedText:
         return "".join(self.text[start:end] for start, end in self._runs)
 
     def find_span(self, start: int, end: int) -> tuple[int, int]:
-        """Convert the span from ``start`` to ``end`` in ``canonical`` to the span in the original text."""
+        """Return the span of the original text that the span from ``start`` to ``end`` of ``canonical`` comes from."""
         return self._find_offset(start), self._find_offset(end - 1) + 1
 
     @cached_property

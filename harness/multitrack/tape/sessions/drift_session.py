@@ -13,7 +13,7 @@ from multitrack.tape.sessions.record_session import RecordSession
 
 
 class DriftSession(RecordSession):
-    """A session that records all requests in memory, and does not change the cassette."""
+    """The session of a drift run. It records all requests in memory, and does not change the cassette."""
 
     writes = False
     is_compared = True
@@ -34,6 +34,6 @@ class DriftSession(RecordSession):
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return the ``previous`` interactions. A drift run does not store live interactions."""
+        """Return the ``previous`` interactions, because a drift run does not store live interactions."""
         del recorded
         return tuple(previous)

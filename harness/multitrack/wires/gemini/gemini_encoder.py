@@ -30,7 +30,9 @@ def build_chunks(answer: WireAnswer) -> list[dict[str, Any]]:
 
 
 def _build_candidate(parts: list[dict[str, Any]], answer: WireAnswer | None) -> dict[str, Any]:
-    """Return a document with one candidate. It has the finish reason of ``answer``, or none if ``answer`` is None."""
+    """Return a document with one candidate. The candidate has the finish reason of ``answer``, or none if ``answer`` is
+    None.
+    """
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
     if answer is None:
         return {"candidates": [{**candidate, "index": 0}]}
@@ -62,7 +64,7 @@ def own_refusal(answer: WireAnswer) -> str | None:
 
 
 def build_parts(answer: WireAnswer) -> list[dict[str, Any]]:
-    """Return the text and the calls as parts.
+    """Return the text and the calls of ``answer`` as parts of a Gemini message.
 
     Raises:
         ValueError: If the arguments of a call are not a JSON object.
@@ -90,7 +92,7 @@ def write_call(part: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
     """Return ``part`` with the complete id, name and arguments of ``call``, even if ``part`` had only some of them.
 
     Raises:
-        ValueError: If the arguments of the call change to a string that is not a JSON object.
+        ValueError: If the arguments of ``call`` differ from those in ``part``, and are not a JSON object.
     """
     recorded = as_object(part.get("functionCall"))
     partial = ("partialArgs", "willContinue")

@@ -87,7 +87,7 @@ def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def edit_answer(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of ``original`` (a response body) that has the calls, text and ``done_reason`` of ``answer``."""
+    """Return a copy of ``original``, a response body, with the calls, text and ``done_reason`` of ``answer``."""
     document = deepcopy(dict(original))
     before = read_answer(original)
     _edit_messages([document], before, answer)
@@ -97,7 +97,7 @@ def edit_answer(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, An
 
 
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
-    """Return copies of the chunks in ``original`` that have the calls, text and ``done_reason`` of ``answer``."""
+    """Return copies of the ``original`` chunks, with the calls, the text and the ``done_reason`` of ``answer``."""
     decoder = OllamaStreamDecoder()
     chunks = [StreamChunk(deepcopy(document), frame) for document, frame in original]
     documents = [chunk.document for chunk in chunks if chunk.document is not None]

@@ -52,8 +52,9 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in the subset of JSON Schema for strict tools. The model then sends exactly
     these fields.
 
-    The subset has no keywords for defaults or for some bounds, so they are added to the description. The model must
-    send every field. If it has no value for a field, it must send the default, so it has to know the default.
+    The subset has no keywords for defaults and for some bounds, so the description of the field contains them. The
+    model must send every field. If it has no value for a field, it must send the default, so it has to know the
+    default.
 
     Raises:
         TypeError: If the subset cannot express a type, such as a dictionary, a tuple of several types, or a value of

@@ -102,7 +102,7 @@ def deserializer(callee: Any) -> Deserializer | None:
 
 
 def with_serializers(callee: Any, serializer: Serializer | None, deserializer: Deserializer) -> Any:
-    """Return a copy of ``callee`` on the same channel, with a different serializer and deserializer."""
+    """Return a copy of ``callee`` on the same channel, with the given ``serializer`` and ``deserializer``."""
     changed = copy.copy(callee)
     changed._request_serializer = serializer
     changed._response_deserializer = deserializer
@@ -133,7 +133,7 @@ def asyncio_calls() -> AsyncioCalls:
 
 
 class AioCallArguments:
-    """The arguments to an asyncio call's constructor.
+    """The arguments for the constructor of an asyncio gRPC call.
 
     Args:
         names: The names of the constructor's parameters.

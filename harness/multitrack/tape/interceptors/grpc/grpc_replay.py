@@ -70,7 +70,7 @@ class RecordedGrpcResponse:
                 return abandoned.report_miss(tape)
             violation = CassetteMiss(
                 f"the recorded response to POST {method.url} ends early, "
-                "because its caller stopped reading; now the caller reads more\n"
+                "because the recorded client stopped reading; now the client reads more\n"
                 f"  to record all of it: {abandoned.find_record_hint(tape)}"
             )
             tape.add_violation(violation)
