@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import weakref
 
 import grpc
 import pytest
 
 from multitrack.tape.active import activate
+from multitrack.tape.interceptors.grpc import callables
 
 READY = grpc.ChannelConnectivity.READY
 
@@ -108,3 +110,46 @@ def test_a_channel_connects_if_its_host_is_allowed(mode, connect, async_connect,
     with activate(router):
         grpc.channel_ready_future(connect()).result(timeout=5)
         assert asyncio.run(wait()) is READY
+
+
+class KeptChannel:
+    """Stands in for the channel that keeps gRPC's threads running."""
+
+
+@pytest.fixture
+def kept_channels(monkeypatch):
+    created = weakref.WeakSet()
+
+    def create():
+        created.add(channel := KeptChannel())
+        return channel
+
+    monkeypatch.setattr(callables, "create_core_channel", create)
+    return created
+
+
+@pytest.mark.parametrize(
+    ("mode", "fork_support", "count"), [("replay", "1", 1), ("replay", "0", 0), ("record", "1", 0)]
+)
+def test_one_channel_keeps_the_threads_during_replay_if_forks_are_safe(
+    mode, fork_support, count, kept_channels, monkeypatch, router
+):
+    monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", fork_support)
+    router.mode = mode
+    with activate(router):
+        for _ in range(2):
+            grpc.insecure_channel("localhost").close()
+        assert len(kept_channels) == count
+    assert not kept_channels
+
+
+def test_an_asyncio_channel_also_keeps_the_threads(kept_channels, router):
+    async def create():
+        async with grpc.aio.insecure_channel("localhost"):
+            pass
+
+    router.mode = "replay"
+    with activate(router):
+        asyncio.run(create())
+        assert len(kept_channels) == 1
+    assert not kept_channels

@@ -49,6 +49,7 @@ INTERCEPTORS: tuple[tuple[str, str], ...] = (
     ("grpc", "grpc.channel"),
     ("grpc", "grpc.aio_channel"),
     ("grpc", "grpc.connectivity"),
+    ("grpc", "grpc.background_threads"),
     ("socket", "tripwire"),
     ("ssl", "tls_tripwire"),
     ("asyncio.sslproto", "asyncio_tls_tripwire"),

@@ -58,6 +58,11 @@ def channels() -> Channels:
     return Channels(import_module("grpc._channel").Channel, import_module("grpc.aio._channel").Channel)
 
 
+def create_core_channel() -> Any:
+    """Return the Cython object of a channel that never connects, because nobody makes a call on it."""
+    return import_module("grpc._cython.cygrpc").Channel(b"localhost", (), None)
+
+
 def channel_target(channel: Any) -> str:
     """Return the target that the caller passed when it created a synchronous channel."""
     return _decode(channel._channel.target())
