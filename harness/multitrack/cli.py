@@ -17,7 +17,7 @@ try:
 except ImportError:  # the base install has no command line
     from multitrack.installation import find_install_command
 
-    sys.exit(f"the multitrack command requires typer, which is not installed: {find_install_command('test')}")
+    sys.exit(f"the multitrack command requires typer, which is not installed; run: {find_install_command('test')}")
 
 from multitrack.commands import command_line
 from multitrack.commands.command_output import echo, redact_output
@@ -385,7 +385,7 @@ def demo(
         from multitrack.installation import find_install_command
 
         raise MultitrackError(
-            f"multitrack demo requires {error.name}, which is not installed: {find_install_command('all')}"
+            f"multitrack demo requires {error.name}, which is not installed; run: {find_install_command('all')}"
         ) from error
 
     sys.exit(demonstration.run(examples))

@@ -12,10 +12,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of a pytest run. A command for one of the run's tests must repeat them.
+    """The options of a pytest run, which a command for one of the run's tests must repeat.
 
     Args:
-        record: The option that records: ``--multitrack-record`` if another plugin has a ``--record`` option.
+        record: The option that records: ``--record``, or ``--multitrack-record`` if another plugin has a ``--record``
+            option.
         arguments: The other options. Paths in them are absolute.
         has_configuration: Whether the run had a configuration file. pytest uses that file's folder as the root.
     """

@@ -51,5 +51,5 @@ def _require_packages() -> None:
         from multitrack.installation import find_install_command
 
         raise pytest.UsageError(
-            f"using a cassette requires {missing}, which is not installed: {find_install_command('test')}"
+            f"using a cassette requires {missing}, which is not installed; run: {find_install_command('test')}"
         )

@@ -75,7 +75,7 @@ def calls_snapshot(request: pytest.FixtureRequest) -> Iterator[CallsSnapshot]:
         from multitrack.installation import find_install_command
 
         pytest.fail(
-            f"calls_snapshot requires {error.name}, which is not installed: {find_install_command('test')}",
+            f"calls_snapshot requires {error.name}, which is not installed; run: {find_install_command('test')}",
             pytrace=False,
         )
     # for pytest-xdist workers, and for a test that requests the fixture by its name at run time

@@ -59,7 +59,10 @@ def _get_record_command(item: pytest.Item) -> str:
 
 
 def _get_rerun_command(item: pytest.Item) -> str:
-    """Return the command to run after the recording of ``item`` was accepted. It updates any snapshots of the test."""
+    """Return the command to run after the recording of ``item`` was accepted.
+
+    The command also updates the snapshots of the test, if it has any.
+    """
     from pytest_multitrack import commands
 
     has_snapshots = not _SNAPSHOT_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))

@@ -1,4 +1,4 @@
-"""The plugins that are only active with certain options or packages."""
+"""Register the plugins that are only active with certain options or installed packages."""
 
 from __future__ import annotations
 

@@ -11,8 +11,7 @@ import pytest
 def redact_parameter_ids(metafunc: pytest.Metafunc, redact: Callable[[Any], Any]) -> None:
     """Apply ``redact`` to each id that a test or a fixture sets.
 
-    Two different secrets have the same placeholder. For this reason, the ids are redacted before pytest makes them
-    unique.
+    Different secrets get the same placeholder, so the ids are redacted before pytest makes them unique.
     """
     # Undocumented, but not in `pytest_internals`, which runs without a cassette do not import. If `parametrize` itself
     # were replaced, pytest's warnings would name our code as their location.

@@ -1,4 +1,4 @@
-"""All code that uses undocumented names of pytest. If these names change, only this file has to change."""
+"""All code that uses undocumented names of pytest. If pytest changes these names, only this file has to change."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def run_repeatedly(
 ) -> Iterator[Sequence[pytest.TestReport]]:
     """Run ``item`` the given number of ``times``, and yield the reports of each run without logging them.
 
-    Function-scoped fixtures are set up for each run. Fixtures with a wider scope are set up once. After the last run,
-    they are torn down unless ``nextitem`` uses them. Uses the runtest protocol as pytest-rerunfailures does, so that
-    hooks, fixtures and pytest-xdist see ordinary runs.
+    Function-scoped fixtures are set up for each run. Fixtures with a wider scope are set up once, and torn down after
+    the last run unless ``nextitem`` uses them. Uses the runtest protocol as pytest-rerunfailures does, so that hooks,
+    fixtures and pytest-xdist see ordinary runs.
     """
     for run in range(1, times + 1):
         # another item with the same parents makes pytest tear down only the fixtures of this item
@@ -94,7 +94,7 @@ def run_repeatedly(
 
 
 def get_request(item: pytest.Item) -> pytest.FixtureRequest | None:
-    """Return the fixture request of ``item``. It knows the fixtures that were requested at run time."""
+    """Return the fixture request of ``item``, which also has the fixtures that were requested at run time."""
     return getattr(item, "_request", None)
 
 
@@ -160,8 +160,8 @@ def add_user_frames(
     Args:
         report: A report whose text was set by ``replace_failure_text``.
         error: The error with the traceback. None if the code under test caught it.
-        frames: The frames to show if there is no traceback. They are always in the short style.
-        is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all of them.
+        frames: The frames to show, always in the short style, if there is no traceback.
+        is_user_frame: Whether to show a frame of the traceback. ``--full-trace`` shows all frames.
     """
     style = config.option.tbstyle
     if style not in _STYLES_WITH_FRAMES:

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class RunSummary:
-    """The results of one process, or of the whole run, that concern cassettes.
+    """The results that concern cassettes, of one process or of the whole run.
 
     Args:
         cassettes: A mapping from the node id of each collected test to the path of its cassette.
@@ -20,7 +20,8 @@ class RunSummary:
             no test.
         has_deselected: Whether tests were deselected.
         misses: The requests without a recording, as the plain data of ``multitrack.run_facts.ChangedRequest``.
-        audited: The requests that differ according to an audit, also as the plain data of ``ChangedRequest``.
+        audited: The requests that differ from their recordings according to an audit, also as the plain data of
+            ``ChangedRequest``.
         snapshots: The snapshots that differ from the received calls, as the plain data of
             ``multitrack.run_facts.ChangedSnapshot``.
     """

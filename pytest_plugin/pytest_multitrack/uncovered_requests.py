@@ -24,7 +24,7 @@ _OTHER_RECORDERS = {"vcr", "vcr_cassette", "cassette"}
 
 
 class _UncoveredRequests:
-    """The replacement for a tape in a test without a cassette. It refuses all requests that need a cassette."""
+    """The router for a test without a cassette. It refuses all requests that are not mocked, dropped or ignored."""
 
     mode = "uncovered"
 
@@ -69,8 +69,8 @@ class _UncoveredRequests:
 def refuse(request: pytest.FixtureRequest, scope: RecordingScope | None) -> AbstractContextManager[Any]:
     """Return a context manager that refuses requests from a test that uses ``calls_snapshot`` without a cassette.
 
-    Nothing is refused if a cassette, from Multitrack or from another recorder, handles the requests. The
-    same applies if ``--live`` or ``--calls-drift`` permits the requests.
+    Nothing is refused if a cassette (from Multitrack or another recorder) handles the requests, or if ``--live`` or
+    ``--calls-drift`` permits them.
     """
     is_live = flags.mode(request.config) in ("live", "drift")
     if scope is None or is_live or active.current_tape() is not None:

@@ -90,7 +90,10 @@ def test_tests_with_the_same_new_request_share_it(run):
         ({"is_only_wording": False}, f"{PLAN}: the request differs in more than its wording"),
         ({"nearest": None}, f"{PLAN}: the request has no recording"),
         ({"moved_from": (OTHER, PLAN)}, f"{PLAN}: the request is recorded in the cassette of {OTHER}"),
-        ({"request": None}, f"{PLAN}: the last run did not store this request, because it had too many large requests"),
+        (
+            {"request": None},
+            f"{PLAN}: the last run did not store this request, because the run had too many large requests",
+        ),
     ],
 )
 def test_a_request_that_cannot_be_rebound_is_a_problem(run, facts, message):

@@ -361,7 +361,7 @@ class TestImports:
                 "cassettes/a.yaml: interaction 1, call 1: Weather.units at $.units: Field required",
                 "cassettes/a.yaml: interaction 1, call 2: Trip.stops at $.stops: Field required",
                 "not checked: 1 call of Search: the model of this tool is unknown; "
-                "name the model in pyproject.toml, in [tool.multitrack.models]: tools = {Search = 'package:Class'}",
+                "add the model to pyproject.toml, in [tool.multitrack.models]: tools = {Search = 'package:Class'}",
                 "2 of 2 calls do not match the current models, in 1 of 1 cassette",
             ],
         )

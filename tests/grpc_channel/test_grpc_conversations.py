@@ -279,7 +279,7 @@ def test_waiting_for_a_response_that_needs_more_requests_is_a_miss_instead_of_a_
             opened.receive()
     assert without_call_site(caught.value) == format_mismatch(
         talk,
-        "the client waits for a response after 1 message; in interaction 1, the response comes after more messages",
+        "the client sent 1 message and waits for a response; in interaction 1, the response comes after more messages",
     )
     assert router.violations == [caught.value]
 

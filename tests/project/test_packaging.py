@@ -148,7 +148,7 @@ def test_without_the_test_extra_only_a_cassette_asks_for_it(tmp_path):
     (tmp_path / "test_taped.py").write_text("def test_taped(tape):\n    pass\n", encoding="utf-8")
     taped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert taped.returncode == 4
-    assert "ERROR: using a cassette requires yaml, which is not installed: pip install " in taped.stderr
+    assert "ERROR: using a cassette requires yaml, which is not installed; run: pip install " in taped.stderr
 
 
 # imports of these two fail; only `multitrack demo` needs them

@@ -36,7 +36,9 @@ def run_without(package, program, cwd):
 @pytest.mark.parametrize("package", ["typer", "trustme", "cryptography"])
 def test_the_stand_in_says_what_to_install(tmp_path, package):
     finished = run_without(package, "runpy.run_module('multitrack.standin', run_name='__main__')", tmp_path)
-    assert finished.stderr.startswith(f"multitrack.standin requires {package}, which is not installed: pip install ")
+    assert finished.stderr.startswith(
+        f"multitrack.standin requires {package}, which is not installed; run: pip install "
+    )
     assert len(finished.stderr.splitlines()) == 1
     assert finished.returncode == 1
 
@@ -45,7 +47,7 @@ def test_the_demo_says_what_to_install():
     program = "from multitrack.cli import main; sys.argv = ['multitrack', 'demo']; main()"
     finished = run_without("trustme", program, ROOT)
     assert finished.stderr.startswith(
-        "multitrack: multitrack demo requires trustme, which is not installed: pip install "
+        "multitrack: multitrack demo requires trustme, which is not installed; run: pip install "
     )
     assert len(finished.stderr.splitlines()) == 1
     assert finished.returncode == 1

@@ -553,18 +553,18 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [USER, tool_message("a")],
-            "messages[1] answers the call 'a', but no call needs an answer; put one tool message for each call "
-            "right after the assistant message with the calls",
+            "messages[1] answers the call 'a', which is not waiting for an answer (waiting calls: none); "
+            "put one tool message for each call right after the assistant message with the calls",
         ),
         (
             [USER, assistant_calls(F), tool_message("a"), tool_message("a")],
-            "messages[3] answers the call 'a', but no call needs an answer; put one tool message for each call "
-            "right after the assistant message with the calls",
+            "messages[3] answers the call 'a', which is not waiting for an answer (waiting calls: none); "
+            "put one tool message for each call right after the assistant message with the calls",
         ),
         (
             [USER, assistant_calls(("b", "F", "{}"), (None, "G", "{}")), tool_message("a")],
-            "messages[2] answers the call 'a', but the unanswered calls are: 'b' (F), G; put one tool message "
-            "for each call right after the assistant message with the calls",
+            "messages[2] answers the call 'a', which is not waiting for an answer (waiting calls: 'b' (F), G); "
+            "put one tool message for each call right after the assistant message with the calls",
         ),
         (
             [USER, assistant_calls(F), tool_message("a", name="G")],

@@ -87,7 +87,7 @@ class _ChangeFinder:
         before, after = self._request.formats
         if before != after:
             reason = "the recorded body is not valid JSON" if (before, after) == ("text", "JSON") else ""
-            title = reason or f"the body is {after} now, and was recorded as {before}"
+            title = reason or f"the body is now {after}, but was recorded as {before}"
             if before == "text" and not self._request.recorded:
                 title = "the recording has no body"
             yield Change(Kind.BODY, (Kind.BODY, title), "the body", title, self._request.recorded, self._request.sent)

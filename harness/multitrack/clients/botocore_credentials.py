@@ -1,7 +1,7 @@
 """Stand-ins for the credentials and the region of a boto3 client for Amazon Bedrock.
 
-When a client is created, boto3 looks for credentials. This takes seconds if there are none. boto3 also raises an
-error if it finds no region.
+When a client is created, boto3 searches for credentials and a region. If there are no credentials, the search takes
+seconds. If there is no region, boto3 raises an error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Mixins that add ``response_model`` to the ``create`` of OpenAI's and Anthropic's resources, sync and async.
 
-Each mixin comes before the SDK's own class in the bases of a resource, and calls the ``create`` of that class.
+In the bases of a resource, each mixin is listed before the SDK's own class, whose ``create`` it calls.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ S = TypeVar("S")
 
 
 class Omit(Protocol):
-    """The class of an SDK's marker for an argument that is left out, such as ``openai.omit``."""
+    """The class of an SDK's marker, such as ``openai.omit``, for an argument that is left out."""
 
     def __bool__(self) -> Literal[False]: ...
 
 
 class _SdkResource:
-    """Base of a client's resource with ``response_model``. Subclasses also inherit from the SDK's resource class."""
+    """The base of client resources that accept ``response_model``. Subclasses also inherit from the SDK's class."""
 
     _wire: ClassVar[str]
     _sdk: ClassVar[Any]
@@ -124,15 +124,15 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         """Call the SDK's own ``create``; with ``response_model``, extract models from the response.
 
         Args:
-            response_model: ``Iterable[A | B]`` of Pydantic models, offered to the model as tools. None, the default,
-                calls the SDK's own method unchanged.
+            response_model: ``Iterable[A | B]`` of Pydantic models, offered to the language model as tools. None, the
+                default, calls the SDK's own method unchanged.
             stream: Whether to return an ``ExtractionStream``. Default False.
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
             max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
-            strict: Whether to use strict schemas, which the provider enforces on the model. Default False.
-            context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
-            **arguments: Passed to the SDK's own method. By default, ``tool_choice`` lets the model decide.
+            strict: Whether to use strict schemas, which the provider makes the language model follow. Default False.
+            context: Passed to the Pydantic validators as ``info.context``. ``validation_context`` is the same.
+            **arguments: Passed to the SDK's own method. By default, ``tool_choice`` lets the language model decide.
 
         Returns:
             An ``Extraction``, or an ``ExtractionStream`` if ``stream`` is true. Without ``response_model``, the SDK's
@@ -140,7 +140,7 @@ class CreateMixin(_SdkResource, Generic[R, S]):
 
         Raises:
             TypeError: If an argument above is invalid, or if ``tools`` is passed. Raised before any request.
-            ExtractionError: If the response has no valid models; the subclass says why. See ``multitrack.errors``.
+            ExtractionError: If the response, or a call in it, is invalid; see ``multitrack.errors``.
             openai.OpenAIError, anthropic.AnthropicError: The SDK's own errors are not changed.
         """
         sdk: Any = super()

@@ -1,9 +1,11 @@
 """Guard the calls on a gRPC channel that was created with stand-in credentials.
 
-gRPC asks the credentials for a token only after it has connected. If the credentials raise an error, gRPC converts
-the error to a status. An interceptor runs before gRPC connects, and the interceptor's error is raised unchanged. The
-interceptor also adds the stand-in token to the metadata of the call. The tape refuses to send a call that has this
-token, even to a host in ``ignore_hosts``.
+A gRPC interceptor guards the calls. It runs before gRPC connects, and its errors are raised unchanged. An error from
+the credentials would be too late: gRPC asks them for a token only after it has connected, and converts their errors
+to a status.
+
+The interceptor also adds the stand-in token to the metadata of the call. The tape refuses to send a call that has
+this token, even to a host in ``ignore_hosts``.
 """
 
 from __future__ import annotations

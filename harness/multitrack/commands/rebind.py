@@ -112,7 +112,7 @@ def _list_names(text: str, root: Path) -> Sequence[str]:
 
 
 def _format_run(names: Sequence[str], facts: RunFacts) -> str:
-    """Return the command that runs the last test, file or folder in ``names`` that exists."""
+    """Return the command that runs the last entry of ``names`` whose file or folder exists."""
     name = next((one for one in reversed(names) if (facts.root / one.partition("::")[0]).exists()), "")
     # a path is passed from pytest's root; without a path, the name is that of a fixture
     return facts.commands.run([name], *([] if "::" in name or not name else [name]))
@@ -139,7 +139,7 @@ def _find_problem(request: ChangedRequest, commands: ShellCommands) -> str | Non
     if request.request is None:
         command = commands.run([request.test])
         return (
-            f"{name}: the last run did not store this request, because it had too many large requests\n"
+            f"{name}: the last run did not store this request, because the run had too many large requests\n"
             f"  run fewer tests: {command}"
         )
     return None

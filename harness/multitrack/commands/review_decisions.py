@@ -48,7 +48,7 @@ class ReviewPlan:
     """The result of planning a review: the changes to make, and the decisions that cannot be carried out.
 
     Attributes:
-        pending: The pending recordings to accept. They are merged under a lock, so they are not file changes.
+        pending: The pending recordings to accept. Merging them needs a lock, so they are not in ``changes``.
         changes: The other changes.
         problems: Maps the ids of items to the reasons why their decisions cannot be carried out.
     """
@@ -65,7 +65,7 @@ def plan_decisions(
 
     Args:
         decisions: The decisions about the items.
-        items: All items.
+        items: All items of the review.
         facts: The facts about the last run. None if there are none.
         settings: The project's settings.
     """

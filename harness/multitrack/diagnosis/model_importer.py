@@ -43,12 +43,13 @@ class ModelImporter:
 
     Args:
         paths: The settings.
-        own_folders: The folders with the project's modules. If the settings allow no package, paths in cassettes can
-            lead to the modules in these folders.
+        own_folders: The folders with the project's modules. Unless the settings allow packages, a path in a cassette
+            can only lead to a module in these folders.
 
     Attributes:
         is_configured: Whether the settings contain a package or a model.
-        suggested_packages: Modules that appear in cassettes, but must not be imported.
+        suggested_packages: Modules that appear in cassettes, and were not imported because the settings do not allow
+            them.
         unknown_tools: Tools whose model is unknown.
     """
 
@@ -75,7 +76,7 @@ class ModelImporter:
         if path is None:
             self.unknown_tools.add(tool)
             raise ModelNotFound(
-                "the model of this tool is unknown; name the model in pyproject.toml, in [tool.multitrack.models]: "
+                "the model of this tool is unknown; add the model to pyproject.toml, in [tool.multitrack.models]: "
                 f"tools = {{{format_toml_key(tool)} = 'package:Class'}}"
             )
         key = (path, tool in self._paths.tools)
@@ -160,10 +161,10 @@ def _defines(module_name: str, name: str) -> bool:
 
 
 def import_folders(folder: Path) -> list[str]:
-    """Return the folders that a project's tests can import from.
+    """Return the folders from which the tests of a project can import modules.
 
-    They are the root of the project that contains ``folder``, the root's ``src`` folder, and the folders in pytest's
-    ``pythonpath`` in the project's pyproject.toml.
+    The result contains the root of the project to which ``folder`` belongs, the root's ``src`` folder, and the
+    folders in pytest's ``pythonpath`` in the project's pyproject.toml.
     """
     file = find_pyproject(folder)
     if file is None:

@@ -42,7 +42,7 @@ class RequestDrift:
 
 @dataclass(frozen=True, slots=True)
 class ConversationDrift:
-    """The drift of each request that could be compared, and the recordings whose requests were not sent."""
+    """The drift of each response that could be compared, and the recordings whose requests were not sent."""
 
     requests: tuple[RequestDrift, ...]
     unsent: tuple[RecordedEntry, ...]

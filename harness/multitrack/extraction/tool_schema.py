@@ -21,7 +21,7 @@ _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 
 
 class _ArgumentsSchema(GenerateJsonSchema):
-    """Generates the JSON schema of a tool's arguments."""
+    """A generator of the JSON schema of a tool's arguments."""
 
     # no warning for a default that JSON cannot represent, because the user who wrote it cannot act on it
     ignored_warning_kinds = GenerateJsonSchema.ignored_warning_kinds | {"non-serializable-default"}

@@ -95,8 +95,8 @@ def behaviours(wire: str | None = None, name: str | None = None) -> list[Behavio
     """Return the library's behaviours, for example to parametrize a test.
 
     Args:
-        wire: Only behaviours of this wire format. With ``.stream``, only streamed answers; otherwise both kinds.
-            Default: all wire formats.
+        wire: Only behaviours of this wire format. With ``.stream``, only streamed answers; otherwise streamed and
+            unstreamed answers. Default: all wire formats.
         name: Only the behaviour with this name. Default: all behaviours.
 
     Raises:

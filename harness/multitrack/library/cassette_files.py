@@ -44,7 +44,8 @@ def read_cassette(wire: str, name: str) -> Cassette:
         from multitrack.tape.file.cassette_reader import load_cassette
     except ImportError as error:
         raise ImportError(
-            f"the library of behaviours requires {error.name}, which is not installed: {find_install_command('test')}"
+            f"the library of behaviours requires {error.name}, which is not installed; "
+            f"run: {find_install_command('test')}"
         ) from error
     # bytes and not a path, because a file in a zip file has none
     content = _find_folder().joinpath(wire, f"{name}.yaml").read_bytes()

@@ -18,8 +18,8 @@ class InteractionDiff:
         kind: "removed", "added", "request changed", or the kind of drift of the response, such as "arguments
             changed".
         tests: The tests that recorded the interaction.
-        before: Its position in the old version, from 1. None if it was added.
-        after: Its position in the new version, from 1. None if it was removed.
+        before: The interaction's position in the old version, from 1. None if it was added.
+        after: The interaction's position in the new version, from 1. None if it was removed.
         summary: The interaction in one line, without its position.
         lines: The differences.
     """

@@ -1,4 +1,4 @@
-"""Generate the JSON Schema of a run's report, which ``report.schema.json`` contains."""
+"""Generate ``report.schema.json``, the JSON Schema of a run's report."""
 
 from __future__ import annotations
 

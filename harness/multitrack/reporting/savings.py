@@ -37,7 +37,7 @@ def _count_tokens(response: Response) -> int:
 def find_seconds(response: Response) -> float:
     """Return how many seconds the caller waited for ``response``. 0 if the time is unknown.
 
-    Other recorders do not store this time. Their cassettes often have a header with the provider's own measurement.
+    Cassettes of other recorders do not contain this time. The provider's own measurement in a header is used instead.
     """
     if response.chunks.gaps:
         return sum(response.chunks.gaps) / 1000

@@ -46,10 +46,10 @@ def generate_value(schema: Any, number: int = 0) -> Any:
 
     Args:
         schema: A JSON Schema.
-        number: Selects one of several values. If the schema allows it, a different number selects a different value.
+        number: Selects one of the valid values. A different number selects a different value if the schema allows it.
 
     Raises:
-        UnsatisfiableError: There is no valid value, or the rules of this module do not find one.
+        UnsatisfiableError: There is no valid value, or this module cannot find one.
     """
     return _make_value(schema, _Location(schema, "#", 0), number)
 

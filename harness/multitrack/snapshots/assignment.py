@@ -28,9 +28,9 @@ def _match_all_rows(worth: Table) -> dict[int, int]:
 
     The table must have at least as many columns as rows. A row of zeros stays unmatched.
 
-    This is the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710). It gives each
-    row a share and each column a price. The share and the price of a pair add up to at least the pair's worth. For a
-    matched pair, they add up to exactly its worth.
+    Implements the Hungarian algorithm with shortest augmenting paths (https://doi.org/10.1007/BF02278710), which
+    gives each row a share and each column a price. The share and the price of a pair add up to at least the pair's
+    worth. For a matched pair, they add up to exactly its worth.
 
     Returns:
         The row of each matched column.

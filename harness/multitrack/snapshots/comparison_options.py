@@ -1,4 +1,4 @@
-"""The options of ``calls_snapshot`` and ``assert_calls``, and how they change values."""
+"""Validate the options of ``calls_snapshot`` and ``assert_calls``, and apply them to values."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class ComparisonOptions:
     def replacement_for(
         self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
     ) -> Expression | Unreplaced:
-        """Return what a snapshot contains in place of ``value``: ``...`` if it is ignored, the matcher if one is set.
+        """Return what replaces ``value`` in a snapshot: ``...`` for an ignored value, otherwise the matcher.
 
         Returns ``UNREPLACED`` if the value itself is stored.
 
@@ -160,9 +160,9 @@ class ComparisonOptions:
         return setting
 
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
-        """Return ``call`` with its ignored and matched values replaced by ``...`` or by the matcher.
+        """Return ``call`` with ``...`` in place of its ignored values, and matchers in place of its matched values.
 
-        ``call`` comes from a snapshot, which may have been written with other options.
+        This is necessary for a call from a snapshot that was written with other options.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:
@@ -205,7 +205,7 @@ class ComparisonOptions:
     def find_range(self, tool: str, path: str, node: Expression) -> tuple[Decimal, Decimal] | None:
         """Return the smallest and the largest number that count as equal to the number ``node`` at ``path``.
 
-        Returns None if numbers have no tolerance there, or if ``node`` is not a number.
+        Returns None if no tolerance applies to ``path``, or if ``node`` is not a number.
         """
         key = tool, path
         if key not in self._tolerances:
@@ -238,7 +238,10 @@ class ComparisonOptions:
 
 
 def to_number(node: Expression) -> Decimal | None:
-    """Return the value of a finite int, float or ``Decimal``. None for other values: they cannot have a tolerance."""
+    """Return the value of a finite int, float or ``Decimal``.
+
+    None for every other ``node``, because only numbers can have a tolerance.
+    """
     if type(node) in (int, float):
         text = repr(node)
     elif isinstance(node, SnapshotCall) and node.name == "Decimal" and len(node.positional) == 1:

@@ -21,7 +21,9 @@ try:
 except ImportError as error:
     from multitrack.installation import find_install_command
 
-    sys.exit(f"multitrack.standin requires {error.name}, which is not installed: {find_install_command('standin')}")
+    sys.exit(
+        f"multitrack.standin requires {error.name}, which is not installed; run: {find_install_command('standin')}"
+    )
 
 
 def run(

@@ -22,7 +22,7 @@ class CertificateAuthority:
         return self._authority.cert_pem.bytes()
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """Return a server-side TLS context with a certificate for ``host``. It offers only HTTP/1.1."""
+        """Return a server-side TLS context that has a certificate for ``host`` and offers only HTTP/1.1."""
         with self._lock:
             if host not in self._contexts:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -200,7 +200,7 @@ class ScriptedAnswer:
         return self.after is not None or self.after_calls is not None
 
     def to_wire_answer(self, create_id: Callable[[int], str | None]) -> WireAnswer:
-        """Convert the calls, the text and the refusal to the answer that a wire format encodes.
+        """Return the calls, the text and the refusal in the form that the wire formats encode.
 
         Args:
             create_id: Returns an id for the call at a position, if the script gives the call no id.
@@ -251,7 +251,7 @@ class Rule(ScriptedAnswer):
 
 
 class Script:
-    """A list of rules that counts the uses of each. Thread-safe."""
+    """A list of rules, which counts how often each rule was used. Thread-safe."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = tuple(rules)
@@ -259,7 +259,7 @@ class Script:
         self._lock = Lock()
 
     def find_answer(self, request: ModelRequest) -> ScriptedAnswer | None:
-        """Return the first rule that applies and has uses left, and count this use.
+        """Return the answer of the first rule that applies and has uses left, and count this use.
 
         Returns None if there is no such rule.
         """

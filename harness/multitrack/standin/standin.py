@@ -1,4 +1,4 @@
-"""The stand-in as one object: a context manager that starts its servers and provides their addresses."""
+"""The ``StandIn`` context manager, which starts the servers of the stand-in provider and provides their addresses."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class StandIn:
             client = openai.OpenAI(base_url=standin.openai_base_url, api_key="any")
 
     Args:
-        rules: The rules that select the answer to each request. They are tried before the rules of ``script``.
+        rules: The rules that select the answer to each request. These rules are tried before the rules of ``script``.
         script: A YAML file of rules, see ``multitrack.standin.script``.
         answers: A file of recorded responses, see ``multitrack.standin.recorded_responses``. A recorded response is
             preferred to the rules.
-        hosts: Additional host names or globs whose requests the stand-in answers. It always answers those to OpenAI,
-            Azure OpenAI, Anthropic, Amazon Bedrock and Google.
+        hosts: Additional host names or globs. The stand-in answers requests to these hosts, and always requests to
+            OpenAI, Azure OpenAI, Anthropic, Amazon Bedrock and Google.
         port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
 
     Raises:

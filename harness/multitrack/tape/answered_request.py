@@ -9,7 +9,7 @@ from multitrack.tape.exchange import Headers, Request
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest:
-    """A live request, and the ``position`` (from 1) of the recording that answered it.
+    """A request of the code under test, and the ``position`` (from 1) of the recording that answered it.
 
     ``sent`` is the request in the form that was compared. ``headers`` are all headers that the client sent.
     """

@@ -86,7 +86,7 @@ class RecordedConversation:
     def find_replay(self) -> Replay | None:
         """Return the replay of the matching recording. ``None`` if the client must first send more messages.
 
-        Raises ``CassetteMiss`` if an equal call has already replayed the last recording.
+        Raises ``CassetteMiss`` if earlier calls have already replayed all matching recordings.
         """
         with self._lock:
             if not (unplayed := self._candidates.unplayed):
@@ -113,7 +113,7 @@ class RecordedConversation:
             nearest = self._candidates.nearest
             messages = count_noun(int(self._sent_count), "message")
             reason = (
-                f"the client waits for a response after {messages}; in {nearest}, the response comes after more "
+                f"the client sent {messages} and waits for a response; in {nearest}, the response comes after more "
                 f"messages"
             )
             return self._add_divergence(self._redact_message(None), reason, ())
@@ -132,10 +132,9 @@ class RecordedConversation:
 
 
 class DroppedConversation:
-    """The conversation for a streaming request to a dropped host. Nothing is sent, and the client gets a successful
-    response.
+    """A conversation with a host whose requests are dropped. Nothing is sent, and the response is a success.
 
-    The response becomes available when the client has sent everything, or has waited for some time.
+    The response becomes available when the client has sent everything, or when it has waited for some time.
     """
 
     def __init__(self, replay: Replay) -> None:
@@ -154,7 +153,7 @@ class DroppedConversation:
         return self._replay if self._is_over else None
 
     def abandon(self) -> None:
-        """Do nothing, because there is no recording to mark as replayed."""
+        """Do nothing, because this conversation has no recording to mark as replayed."""
 
     def resolve_stall(self) -> None:
         """Make the response available, because the client is waiting for it."""

@@ -1,7 +1,8 @@
 """Do not intercept requests that are mocked by mocket or HTTPretty.
 
 These packages replace Python's sockets, below all interceptors, and their answers are not network traffic. Both
-packages know which hosts and ports they mock. Requests to these pass through the interceptors unchanged.
+packages know which hosts and ports they mock. Requests to these hosts and ports pass through the interceptors
+unchanged.
 """
 
 from __future__ import annotations

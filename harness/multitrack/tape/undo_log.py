@@ -1,6 +1,6 @@
-"""Keep the earlier contents of the files that a command changed, so that ``multitrack undo`` can restore them.
+"""Store the earlier contents of the files that a command changed, so that ``multitrack undo`` can restore them.
 
-Only the last command is kept. A run of pytest with ``--calls-rebind`` counts as a command.
+Only the most recent command can be undone. A run of pytest with ``--calls-rebind`` counts as a command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class EarlierFile:
-    """A file as it was before a command."""
+    """A file that a command changed: its earlier content, and the digest of its new content."""
 
     content: bytes | None
     """None if the file did not exist."""

@@ -1,4 +1,4 @@
-"""The violations of a tape: all misses and blocked live calls, even if the code under test caught them."""
+"""The violations of a tape: all misses and blocked live calls, even if the code under test caught the errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ViolationHolder(Protocol):
-    """A test or a fixture. It fails if one of its tapes has a violation."""
+    """A test or a fixture that fails if one of its tapes has a violation."""
 
     guard_settings: Settings | None
     """The settings for requests that threads of the test or fixture send after its end."""

@@ -100,12 +100,12 @@ def encode_answer(answer: WireAnswer, wire: str, original: bytes | None = None) 
 
     Args:
         answer: The answer. Its calls, text, refusal and finish reason are encoded. If it has no finish reason, the
-            provider's usual one is used. Without ``original``, the model and the usage of the answer are encoded, too,
-            and the stream of an incomplete answer ends early.
+            provider's usual one is used. Without ``original``, the model and the usage of the answer are encoded,
+            too, and the stream of an incomplete answer ends early.
         wire: The wire format, one of ``WIRES``.
         original: The body of a recorded answer in the same format. Only the parts that differ in ``answer`` are
-            changed; all other bytes stay the same. A call that comes from the original keeps all its fields other than
-            the id, the name and the arguments. If nothing differs, the result is ``original``.
+            changed; all other bytes stay the same. In a call that is also in the recorded answer, only the id, the
+            name and the arguments are changed. If nothing differs, the result is ``original``.
 
     Raises:
         ValueError: If ``wire`` is unknown, if ``original`` is not an answer in that format, or if the format cannot
@@ -201,8 +201,8 @@ def read_request(body: object, url: str = "") -> RequestSummary:
     """Return the names of the model and of the tools in a request body. Accepts any ``body`` without an error.
 
     Args:
-        body: The body as received (bytes or text), or parsed JSON. Its format is recognized.
-        url: The URL of the request, which distinguishes formats whose bodies look the same. Default: not known.
+        body: The body as received (bytes or text), or parsed JSON, in any wire format.
+        url: The URL of the request, if it is known. It distinguishes wire formats whose bodies look the same.
     """
     document = as_object(_parse_json(body) if isinstance(body, (bytes, bytearray, memoryview, str)) else body)
     wire_format = registry.recognize_request(document, url)

@@ -14,7 +14,7 @@ _LINE_END = re.compile("\r\n|\r|\n")
 
 
 class ServerSentEvent(NamedTuple):
-    """One event, with its name and its data. The name is empty if the event has none."""
+    """A server-sent event: its name and its data. The name is empty if the event has none."""
 
     name: str
     data: str

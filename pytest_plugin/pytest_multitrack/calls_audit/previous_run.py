@@ -51,7 +51,7 @@ class PreviousRun:
 
     @property
     def documents(self) -> Mapping[tuple[str, int], Any]:
-        """A mapping from a test and the number of its request to the live body in the previous run."""
+        """The request bodies of the previous run, keyed by the test and the position of the request in the test."""
         if not self.is_comparable:
             return {}
         return {(test, number): body for test, number, body in self._stored.get("requests", ())}

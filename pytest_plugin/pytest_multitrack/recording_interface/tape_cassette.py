@@ -17,7 +17,7 @@ from pytest_multitrack.recording_interface.vcr_options import VcrOptions
 
 
 class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
-    """A view of a tape with the interface of vcrpy's ``Cassette``. It neither sends nor answers requests."""
+    """A vcrpy ``Cassette`` that shows the contents of a tape. It neither sends nor answers requests."""
 
     def __init__(self, tape: Tape, **arguments: Any) -> None:
         """Create the object.

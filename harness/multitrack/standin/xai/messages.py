@@ -1,4 +1,4 @@
-"""The definitions of the ``xai_api.Chat`` messages that the stand-in needs. It therefore does not require xAI's SDK.
+"""The definitions of the ``xai_api.Chat`` messages that the stand-in needs, so that it does not require xAI's SDK.
 
 The fields and their numbers are those of https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto.
 The messages have their own descriptor pool, because the SDK registers the same names in the default pool.

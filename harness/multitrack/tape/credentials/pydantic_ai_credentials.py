@@ -1,7 +1,7 @@
 """Stand-ins for the API keys that pydantic-ai's providers read from the environment before they create a client.
 
-The patches cover the providers that use an OpenAI client, an Anthropic client or a ``google.genai`` client. These
-clients refuse to send a stand-in to a provider.
+The patches only cover providers that use an OpenAI client, an Anthropic client or a ``google.genai`` client, because
+these clients refuse to send a stand-in to a provider.
 """
 
 from __future__ import annotations

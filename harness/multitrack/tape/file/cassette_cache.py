@@ -1,4 +1,4 @@
-"""Cassettes that stay in memory for the tests that share them."""
+"""A cache that keeps cassettes in memory, because several tests can use the same cassette."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class _ReadCassette(NamedTuple):
     """A cassette, and the properties that identify the file that was read.
 
     Attributes:
-        status: The file's identity, size and times. None if the file is too new for its times to show another change.
+        status: The file's identity, size and times. None if the file is so new that another change might not alter
+            its times.
         digest: The content of the file, or a hash of it if the file is large.
     """
 
@@ -39,7 +40,7 @@ class _ReadCassette(NamedTuple):
 
 
 class CassetteCache:
-    """The cassettes that were read most recently, and results that were computed from cassettes.
+    """A cache of the cassettes that were read most recently, and of results that were computed from cassettes.
 
     Each pytest run has one cache, see ``RunContext``. A file that has changed is read again.
     """

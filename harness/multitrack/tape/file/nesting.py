@@ -15,7 +15,7 @@ _OTHERS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 def is_nested_too_deeply(body: bytes) -> bool:
     """Return whether ``body``, or the arguments of a tool call in it, contain JSON that is nested too deeply to decode.
 
-    Counting the brackets is enough for almost all bodies. Only the others are decoded.
+    Most bodies have too few brackets to be nested too deeply. Only bodies with enough brackets are decoded.
     """
     if body.count(b"[") + body.count(b"{") < _DEEP or not _may_be_deep(body):
         return False

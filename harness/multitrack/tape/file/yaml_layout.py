@@ -1,11 +1,10 @@
-"""Read cassettes by their indentation, if they have the layout that ``cassette_writer`` writes.
+"""Parse cassettes by their indentation. This takes a quarter of the time and a third of the memory of a YAML parser.
 
-This is four times as fast as parsing YAML, and needs a third of the memory. PyYAML is only imported if a value is not
-simple.
+The parser only reads the layout that ``cassette_writer`` writes. The lines of a block are indented more than its key,
+so no text in a body is mistaken for a key. A value on one line is parsed as YAML; PyYAML is only imported if the
+value is not simple.
 
-The lines of a block are indented more than its key, so no text in a body is mistaken for a key. A value on one line
-is parsed as YAML. If any line of a cassette differs from the layout, or is invalid, the YAML parser reads the whole
-cassette.
+If any line of a cassette differs from the layout, or is invalid, the YAML parser reads the whole cassette.
 """
 
 from __future__ import annotations
@@ -193,10 +192,10 @@ def _odd() -> re.Pattern[str]:
 
 
 def require_printable(content: bytes) -> None:
-    """Check the text of a cassette. It must be UTF-8 without characters that PyYAML rejects or reads as line breaks.
+    """Check that the text of a cassette is UTF-8, without characters that PyYAML rejects or reads as line breaks.
 
     Raises:
-        UnknownLayout: The text has such a character.
+        UnknownLayout: The text contains such a character.
         UnicodeDecodeError: The text is not UTF-8.
     """
     # in most cassettes, only the comments at the beginning are not ASCII, which takes much longer to check

@@ -86,7 +86,7 @@ def clear_state() -> None:
 
 
 def are_outermost() -> bool:
-    """Return whether every patch is still in place, because no other code has replaced a patched attribute."""
+    """Return whether all patches are still in place. False if other code has replaced a patched attribute."""
     return _patches.are_outermost()
 
 

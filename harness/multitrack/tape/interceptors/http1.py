@@ -15,7 +15,7 @@ from multitrack.tape.exchange import Headers, Replay
 
 
 class BodyFraming(Enum):
-    """The ways to find the end of a body whose length is unknown."""
+    """The way to find the end of a body whose length is unknown."""
 
     CHUNKED = auto()
     UNTIL_CLOSE = auto()
@@ -24,7 +24,7 @@ class BodyFraming(Enum):
 
 
 class HttpMessageParser:
-    """A parser for one message, fed with bytes as they arrive.
+    """A parser for one HTTP message whose bytes arrive in pieces.
 
     Attributes:
         start_line: The first line, None until the head is complete.
@@ -193,8 +193,8 @@ _CONNECTION_HEADERS = frozenset(
 def encode_response(replay: Replay, method: str) -> Iterator[tuple[float, bytes]]:
     """Encode a recorded response to a request with ``method``.
 
-    An incomplete response has no last chunk, or its ``content-length`` is one byte too large. The client notices this
-    when the connection ends.
+    An incomplete response is sent without its last chunk, or with a ``content-length`` that is one byte too large, so
+    that the client notices the missing part when the connection ends.
 
     Returns:
         Pairs of a wait in seconds and the bytes to send after it: first the head, then each chunk.

@@ -1,4 +1,4 @@
-"""The tripwire for pycurl, which connects below Python's sockets.
+"""The tripwire for pycurl, which opens connections without Python's sockets.
 
 While the network is blocked, the tripwire refuses pycurl's requests. Otherwise, they are sent, because a tape neither
 records nor refuses them.
@@ -18,7 +18,7 @@ _LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``pycurl``. They replace its classes, because the methods cannot be replaced."""
+    """Return patches that replace the classes of ``pycurl``, because their methods cannot be replaced."""
     del current_tape
 
     def check(curl: Any) -> None:

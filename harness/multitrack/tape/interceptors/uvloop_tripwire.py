@@ -1,4 +1,4 @@
-"""The tripwire for uvloop, whose event loop connects below Python's sockets."""
+"""The tripwire for uvloop, whose event loop opens connections without Python's sockets."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class CrossTransportCandidates:
     """A request, and the recordings of the same method over other transports.
 
     All requests and keys are in the canonical form that ``transcoding.canonical_call`` returns. If a call has no
-    canonical form, ``problem`` says why. If it is the live call, ``request`` is the unchanged live request, and
+    canonical form, ``problem`` says why. If the live call has none, ``request`` is the unchanged live request, and
     ``recorded`` is empty.
     """
 
@@ -56,9 +56,9 @@ class CrossTransportIndex:
         self._calls: dict[tuple[int, str], tuple[Request, MatchingKey] | str] = {}
 
     def take(self, sent: CanonicalRequest) -> RecordedEntry | None:
-        """Find a recording of ``sent`` that was made over another transport, and mark it as replayed.
+        """Find an unplayed recording of ``sent`` over another transport, and mark it as replayed.
 
-        Returns the first recording that was not replayed yet, or None.
+        Returns the recording, or None if there is none.
         """
         candidates = self.find_candidates(sent)
         if candidates is None:
@@ -72,7 +72,7 @@ class CrossTransportIndex:
         return None
 
     def find_candidates(self, sent: CanonicalRequest) -> CrossTransportCandidates | None:
-        """Return all recordings of ``sent``'s method over other transports. None if there are none."""
+        """Return the recordings of the same method over other transports. None if there are none."""
         url = VertexUrl.parse(sent.request.url)
         if url is None or not (entries := list(self._find_entries(url))):
             return None

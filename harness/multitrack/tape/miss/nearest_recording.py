@@ -121,8 +121,8 @@ def _find_candidates_over_others(
 def _limit_to_likely(found: Sequence[tuple[T, Text]], sent: Text) -> Sequence[T]:
     """Return the items of ``found`` whose texts are most likely similar to ``sent``.
 
-    All items are returned if a detailed comparison of all texts would be fast. Otherwise, a text is more likely to be
-    similar if its beginning and its end are the same as those of ``sent``.
+    All items are returned if a detailed comparison of all texts would be fast. Otherwise, texts that begin and end
+    like ``sent`` are preferred.
     """
     if sum(len(text) for _, text in found) > _MAX_COMPARED:
         found = sorted(found, key=lambda one: len(one[1]) - 2 * _count_shared(one[1], sent))

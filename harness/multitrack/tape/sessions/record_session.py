@@ -36,6 +36,6 @@ class RecordSession(Session):
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return the ``recorded`` interactions. They replace all ``previous`` interactions."""
+        """Return the ``recorded`` interactions, which replace all ``previous`` interactions."""
         del previous
         return tuple(recorded)

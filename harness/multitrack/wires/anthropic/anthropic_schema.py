@@ -1,6 +1,6 @@
 """Convert JSON Schema to the subset that Anthropic's strict tools accept.
 
-Without ``strict``, a tool accepts JSON Schema as Pydantic writes it.
+Tools that are not strict accept the JSON Schema that Pydantic writes, without a conversion.
 
 https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
 """
@@ -48,7 +48,7 @@ def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
 
 
 class AnthropicStrictSchemaWriter(StrictSchemaWriter):
-    """A writer of a tool's parameters in Anthropic's strict subset."""
+    """A writer of a tool's parameters in the subset of JSON Schema that Anthropic's strict tools accept."""
 
     subset = "Anthropic's strict tools"
     allows_recursion = False

@@ -20,8 +20,8 @@ from multitrack.wires.stream_decoder import StreamDecoder
 class AnthropicStreamDecoder(StreamDecoder):
     """A decoder that builds the content blocks of an answer from the events of a stream.
 
-    A block is identified by its ``index``. However, some gateways leave out the index or the end of a block, or use
-    the same index for every block.
+    A block is identified by its ``index``. The decoder also accepts streams from gateways that leave out the index or
+    the end of a block, or use the same index for every block.
     """
 
     def __init__(self) -> None:

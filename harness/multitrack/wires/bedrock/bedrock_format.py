@@ -131,9 +131,7 @@ class BedrockFormat(WireFormat):
         return bool(blocks) and all("type" not in block and block.keys() & _BLOCKS for block in blocks)
 
     def read_request(self, document: Mapping[str, Any]) -> RequestSummary:
-        """Return a summary with the tool names. Its model is None, because the name of the model is only in the
-        request's URL.
-        """
+        """Return the names of the tools. The model is usually None, because its name is in the request's URL."""
         tools = as_objects(as_object(document.get("toolConfig")).get("tools"))
         names = [as_text(as_object(tool.get("toolSpec")).get("name")) for tool in tools]
         return RequestSummary(as_text(document.get("modelId")), tuple(name for name in names if name))

@@ -124,11 +124,11 @@ def attach_response(message: Mapping[str, Any], location: str, unanswered: list[
     candidates = (call for call in unanswered if (call.id == call_id if call_id else call.name == name))
     call = next(candidates, None)
     if call is None:
-        calls = ", ".join(map(str, unanswered))
-        state = f"the unanswered calls are: {calls}" if unanswered else "no call needs an answer"
+        waiting_calls = ", ".join(map(str, unanswered)) or "none"
         raise ValueError(
-            f"{location} answers the call {call_id or name!r}, but {state}; "
-            f"put one tool message for each call right after the assistant message with the calls"
+            f"{location} answers the call {call_id or name!r}, which is not waiting for an answer "
+            f"(waiting calls: {waiting_calls}); put one tool message for each call "
+            "right after the assistant message with the calls"
         )
     if name and name != call.name:
         raise ValueError(

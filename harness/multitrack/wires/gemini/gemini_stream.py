@@ -1,4 +1,4 @@
-"""Decode ``streamGenerateContent``, as server-sent events or as a JSON array.
+"""Decode the responses of ``streamGenerateContent``, which are server-sent events or a JSON array.
 
 https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """

@@ -116,6 +116,6 @@ def read_failure(choice: Mapping[str, Any]) -> str | None:
 
 
 def find_failure(errors: Iterable[str | None], finish_reason: str | None) -> str | None:
-    """Return the first error in ``errors``. If there is none, return the finish reason if it is a failure."""
+    """Return the first error in ``errors``, otherwise ``finish_reason`` if it indicates a failure, otherwise None."""
     is_failure = finish_reason is not None and finish_reason.lower() in _FAILURE_REASONS
     return next(filter(None, errors), f"finish reason {finish_reason!r}" if is_failure else None)

@@ -62,8 +62,8 @@ def build_deltas(
         is_interleaved: Whether to interleave the deltas of several calls instead of sending one call after another.
 
     Yields:
-        Pairs ``(position, delta)``. A delta that starts a call has the position of that call. The last delta has the
-        number of calls. All other deltas have None.
+        Pairs ``(position, delta)``. A delta that starts a call has the position of that call, the last delta has the
+        position after the last call, and all other deltas have None.
     """
     refusal = own_refusal(answer)
     yield None, {"role": "assistant", "content": None if answer.text is None else "", "refusal": None}

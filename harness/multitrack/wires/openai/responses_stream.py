@@ -144,14 +144,14 @@ class ResponsesStreamDecoder(StreamDecoder):
         return next((item for group in (named, called, numbered) for item in group), None)
 
     def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
-        """Return whether the ids prove that ``item`` is not the item with the id ``item_id``.
+        """Return whether the ids show that ``item`` is not the item with the id ``item_id``.
 
-        They can prove it if the server never changes ids and the start of ``item`` was lost.
+        Different ids only show this if the server never changes ids and the start of ``item`` was lost.
         """
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
     def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_Item]) -> _Item | None:
-        """Return the first item that ``fields`` could describe. Used for final answers without ids."""
+        """Return the first item that ``fields`` could describe. Used if the complete response has no known ids."""
         item_id = as_text(fields.get("id"))
         items = (item for item in self._items if item not in excluded and not self._has_other_id(item, item_id))
         return next((item for item in items if item.may_be(fields) and item.describes_same(fields)), None)
@@ -286,7 +286,10 @@ class _Item:
         return self._names[key]
 
     def may_be(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether the type and the call id in ``fields`` fit this item, as far as they are known."""
+        """Return whether ``fields`` can describe this item, judging by the type and the call id.
+
+        A value that is not known yet is not compared.
+        """
         own = self.fields_so_far
         if own and fields.get("type") != own.get("type"):
             return False
@@ -294,7 +297,7 @@ class _Item:
         return not (call_id and self._names["call_id"]) or call_id in self._names["call_id"]
 
     def describes_same(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether ``fields``, which have no known id, have the same name and arguments as this item."""
+        """Return whether ``fields`` have the same name and arguments as this item. Used if their ids are unknown."""
         if self.is_empty:
             return True
         _, name, arguments = self.fields
