@@ -40,6 +40,7 @@ def register(wire_format: WireFormat) -> None:
             f"give {type(wire_format).__qualname__} another name"
         )
     _formats[wire_format.name] = wire_format
+    _join_sets.cache_clear()
     _in_order[:] = sorted(_formats.values(), key=lambda known: (known.precedence, known.name))
 
 
@@ -81,17 +82,23 @@ def format_names() -> tuple[str, ...]:
 
 def opaque_keys() -> frozenset[str]:
     """Return the ``WireFormat.opaque_keys`` of all formats."""
-    return frozenset().union(*(wire_format.opaque_keys for wire_format in all_formats()))
+    return _join_sets("opaque_keys")
 
 
 def fragment_keys() -> frozenset[str]:
     """Return the ``WireFormat.fragment_keys`` of all formats."""
-    return frozenset().union(*(wire_format.fragment_keys for wire_format in all_formats()))
+    return _join_sets("fragment_keys")
 
 
 def credential_headers() -> frozenset[str]:
     """Return the ``WireFormat.credential_headers`` of all formats."""
-    return frozenset().union(*(wire_format.credential_headers for wire_format in all_formats()))
+    return _join_sets("credential_headers")
+
+
+# computed once, because every replayed request needs such a set
+@cache
+def _join_sets(attribute: str) -> frozenset[str]:
+    return frozenset().union(*(getattr(wire_format, attribute) for wire_format in all_formats()))
 
 
 def has_end_mark(body: bytes) -> bool:

@@ -75,8 +75,10 @@ def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readab
         readable_name: The qualified name with an unescaped id.
     """
     names = file_name(module), f"{file_name(readable_name)}.yaml"
-    earlier_names = earlier_file_name(module), f"{earlier_file_name(qualified_name)}.yaml"
     path = folder.joinpath(*names)
+    if readable_name == qualified_name and readable_name.isascii() and module.isascii():
+        return path
+    earlier_names = earlier_file_name(module), f"{earlier_file_name(qualified_name)}.yaml"
     return path if names == earlier_names else _choose_existing(path, folder.joinpath(*earlier_names))
 
 
@@ -194,11 +196,13 @@ def _make_path(text: str) -> Path:
 
 def resolve(path: Path) -> Path:
     """Return ``path`` without symbolic links, as ``Path.resolve`` does. The results for folders are cached."""
-    if path.is_symlink():
+    if os.path.islink(path):
         return path.resolve()
-    return _resolve_folder(os.path.abspath(path.parent)) / path.name
+    # strings, because each test with a cassette calls this function, and the methods of a path are slower
+    folder, name = os.path.split(os.path.abspath(path))
+    return Path(os.path.join(_resolve_folder(folder), name))
 
 
 @lru_cache(maxsize=1024)
-def _resolve_folder(folder: str) -> Path:
-    return Path(folder).resolve()
+def _resolve_folder(folder: str) -> str:
+    return str(Path(folder).resolve())
