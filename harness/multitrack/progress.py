@@ -22,7 +22,7 @@ def track(items: Iterable[_T], action: str, *, clock: Callable[[], float] = time
 
     Args:
         items: The items.
-        action: What happens to them, such as ``converting cassettes``.
+        action: What the caller does with the items, such as ``converting cassettes``.
         clock: Returns the time in seconds.
     """
     listed = list(items)
@@ -54,7 +54,7 @@ def progress_line(action: str, done: int, total: int) -> str:
 def draw_bar(action: str, done: int, total: int, *, width: int) -> str | None:
     """Return a progress bar as one line of at most ``width`` columns, without a newline. None if rich is not installed.
 
-    This is for a caller that shows the bar itself, because it also prints other lines to the same terminal.
+    Use this function if the caller also prints other lines to the terminal, and must therefore show the bar itself.
     """
     try:
         from rich.console import Console

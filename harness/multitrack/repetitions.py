@@ -1,6 +1,6 @@
-"""Find the original name of a test that a plugin repeats.
+"""Find the name of a test without the suffix that a plugin adds when it repeats the test.
 
-Each repetition uses the cassette and the snapshot of the original test.
+All repetitions of a test use the same cassette and the same snapshot.
 """
 
 from __future__ import annotations

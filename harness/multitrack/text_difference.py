@@ -78,9 +78,9 @@ def _find_start(text: str, first: int, latest: int) -> int:
 
     Args:
         text: The text.
-        first: The offset of the first difference, which the excerpt shows.
-        latest: The latest useful start: from this offset on, the text fits in the excerpt. If the difference is near
-            the end, the excerpt starts here, to show more text before the difference.
+        first: The offset of the first difference, which the excerpt must show.
+        latest: The offset from which the remaining text fits in the excerpt. If the difference is near the end, the
+            excerpt starts at this offset, to show more text before the difference.
     """
     start = max(first - CONTEXT, 0)
     if 0 < latest < start and measure_columns("".join(map(escape_char, text[latest:first]))) <= first - latest:
@@ -148,7 +148,7 @@ def _cut(text: str, start: int, changed: Sequence[range], escaped: Sequence[rang
 
     Args:
         text: The text.
-        start: Where the excerpt begins.
+        start: The position at which the excerpt begins.
         changed: The ranges that get carets.
         escaped: The ranges whose characters are escaped unless they are ASCII.
         width: The number of columns.

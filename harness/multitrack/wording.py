@@ -1,4 +1,4 @@
-"""Words that messages in all layers share."""
+"""Wording that the messages of several layers share."""
 
 from __future__ import annotations
 

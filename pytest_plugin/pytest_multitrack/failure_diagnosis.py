@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PhaseFailure(NamedTuple):
-    """The diagnosis of a failed phase, and the calls that a failed assertion compared."""
+    """The diagnosis of a test's failed phase, and the calls that a failed assertion compared."""
 
     diagnosis: Diagnosis | None
     compared: FailedAssertion | None = None
@@ -48,7 +48,8 @@ def add_diagnosis(
     """Add a first line to the failed ``report``. The line says which layer changed.
 
     If the tapes have a violation that has not been raised yet, the line shows the violation instead, because later
-    errors follow from it. This happens if a subtest had the violation, or if the test has no tape of its own.
+    errors follow from it. A violation has not been raised if it occurred in a subtest, or if the test has no tape of
+    its own.
 
     Args:
         tapes: The tapes that the test used.

@@ -1,7 +1,7 @@
 """Block the network in tests: for the whole run, or with the ``block_network`` marker.
 
-This module is imported in every run. Modules that are needed only for a test with a blocked network are imported
-inside the functions.
+Every run imports this module. To keep the import fast, modules that only a blocked network needs are imported inside
+the functions.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def _project_blocks(config: pytest.Config) -> bool:
 
 @contextmanager
 def block(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Block the network inside the ``with`` statement, unless the requesting test's cassette is being recorded.
+    """Block the network inside the ``with`` statement, unless the cassette of the test in ``request`` is being
+    recorded.
 
     Raises:
         BadOption: The ``block_network`` marker has an unknown argument.

@@ -62,8 +62,8 @@ def _may_be_secret(text: str) -> bool:
 class OutputHooks:
     """Hooks that pass reports, warnings and errors to an ``OutputRedactor``.
 
-    The main plugin redacts test reports earlier, in ``pytest_runtest_makereport``, because other plugins read them
-    there. Subtests, pytest-rerunfailures and other plugins then add to these reports or create their own.
+    The main plugin redacts test reports earlier, in ``pytest_runtest_makereport``, because other plugins read the
+    reports there. Subtests, pytest-rerunfailures and other plugins then add to these reports or create their own.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -79,7 +79,7 @@ class OutputHooks:
         self._redacted_results: object = None
 
     def begin_run(self) -> None:
-        """Apply the run's options from now on. Until the initial conftests are imported, the options are not known."""
+        """Apply the options of the run, which are not known until the initial conftests have been imported."""
         self._has_options = True
         self._redactor = None
         self._new_variables = [*self._known_variables]
@@ -109,7 +109,7 @@ class OutputHooks:
             self._new_variables += long_enough
 
     def _prepare(self) -> OutputRedactor:
-        """Add all secrets that are known so far to the redactor, and return it."""
+        """Add all secrets that are known so far to the redactor, and return the redactor."""
         self._learn_environment()
         return self._update_redactor()
 
@@ -156,7 +156,7 @@ class OutputHooks:
 
         Args:
             report: The report of a phase, of a subtest, or of a collection.
-            error: The exception that the report describes, if it is known.
+            error: The exception that the report describes. None if the exception is not available.
         """
         self._learn_environment()
         # nothing else writes the results of tapes, so they are redacted only once
@@ -178,7 +178,10 @@ class OutputHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Redact the ids that a test or a fixture sets. ``pytest_make_parametrize_id`` redacts all other ids."""
+        """Redact the parameter ids that a test or a fixture sets.
+
+        ``pytest_make_parametrize_id`` redacts all other ids.
+        """
         redact_parameter_ids(metafunc, lambda value: self.pytest_make_parametrize_id(value) or value)
 
     @pytest.hookimpl(tryfirst=True)

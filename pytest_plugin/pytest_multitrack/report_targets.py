@@ -18,7 +18,7 @@ def resolve_targets(
         flag: The option, for messages.
         names: The values of the option: paths relative to ``folder``.
         folder: The folder in which the run was started.
-        suffixes: The known suffixes.
+        suffixes: The suffixes of the supported report formats.
         hint: The end of the message about an unknown suffix.
 
     Raises:
@@ -45,7 +45,7 @@ def check_target(option: str, file: Path) -> None:
     """
     if (obstacle := _find_obstacle(file)) is not None:
         raise pytest.UsageError(
-            f"{option}: the report cannot be written: {obstacle}: pass another path, or fix the problem"
+            f"{option}: the report cannot be written: {obstacle}; pass another path, or fix the problem"
         )
 
 
@@ -69,7 +69,7 @@ def _find_obstacle(file: Path) -> str | None:
             # asking for the permissions is not enough: the file system may be read-only
             tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
-        return f"the system reports for {error.filename or file}: {error.strerror or error}"
+        return f"{error.filename or file}: {error.strerror or error}"
     except ValueError as error:  # a null character
         return str(error)
     return None

@@ -45,7 +45,7 @@ def fail_for_violation(
         error: The error that ended the current phase of ``item``. None if the phase ended without an error.
 
     Returns:
-        What is known about the failure.
+        The diagnosis of the failure.
     """
     report.outcome = "failed"
     # under xfail, the violation would count as the expected failure
@@ -92,9 +92,9 @@ def add_results(
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Print how to accept the pending recordings of ``test``, including those that are saved at its end.
+    """Add to ``report`` how to accept the pending recordings of ``test``, including those that are saved when it ends.
 
-    Recordings with failed requests are useless. For these, print how to record again.
+    A recording with a failed request is useless. In this case, add how to record the test again instead.
     """
     for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
         if (failed := find_failed_request(tape)) is not None and not tape.is_compared:
@@ -126,7 +126,7 @@ def _find_unsaved(recorded: Iterable[Path], closed: Sequence[TapeResult]) -> Ite
 
 
 def summarize_tapes(closed: Sequence[TapeResult], config: pytest.Config) -> list[dict[str, Any]]:
-    """Return a summary of each cassette and test as plain data.
+    """Return a summary for each pair of a test and a cassette, as plain data.
 
     If a test opened the same cassette in several ``use_cassette`` blocks, the blocks share one summary.
     """
@@ -190,7 +190,7 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
     """Print the results of the tapes in a run. Print nothing if no tape was used.
 
     Args:
-        late_results: The results of tapes that were closed after the last report.
+        late_results: The results of tapes that were closed after the last test report.
     """
     reports = [report for reports in terminalreporter.stats.values() for report in reports if hasattr(report, RESULTS)]
     # the last attempt counts if a test was rerun

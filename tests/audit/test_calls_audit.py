@@ -223,7 +223,7 @@ def test_a_run_that_records_is_not_called_an_audit(pytester):
     )
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--calls-audit")
     result.stdout.fnmatch_lines(
-        ["This is not an audit: the run recorded 2 requests. The report covers only the replayed requests."]
+        ["This run was not a complete audit: it recorded 2 requests, and the report covers only replayed requests."]
     )
 
 
@@ -274,4 +274,4 @@ def test_tests_may_follow_the_option(pytester):
     path = pytester.makepyfile("def test_it(): pass")
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--calls-audit", path.name)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["multitrack: audit: no recording answered a request in this run"])
+    result.stdout.fnmatch_lines(["multitrack: audit: no request in this run was answered from a recording"])

@@ -390,7 +390,7 @@ def test_terminal_lines_contain_no_control_characters():
 
 def test_a_run_without_replays_says_so():
     lines = list(audit_text.list_lines(AuditReport(), str, fails=False, has_file=False))
-    assert lines[-1][0] == "multitrack: audit: no recording answered a request in this run"
+    assert lines[-1][0] == "multitrack: audit: no request in this run was answered from a recording"
 
 
 def test_the_current_time_is_a_timestamp():

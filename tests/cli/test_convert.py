@@ -106,7 +106,7 @@ def test_cassettes_that_cannot_be_converted_are_listed(folder):
     report = json.loads(done.stdout)
     assert [change["path"] for change in report["changes"]] == ["cassettes/test_trip/test_b.yaml"]
     assert [problem["path"].rpartition("/")[2] for problem in report["problems"]] == ["test_a.yaml", "test_b.json"]
-    assert "already exists: delete one of the two files" in report["problems"][1]["message"]
+    assert "already exists\n  delete one of the two files" in report["problems"][1]["message"]
 
 
 def test_a_missing_path(folder):

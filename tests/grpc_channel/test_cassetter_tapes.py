@@ -112,4 +112,4 @@ def test_a_method_of_an_unknown_service_is_reported(path):
     with pytest.raises(CassetteCorrupt) as caught:
         storage.read(path)
     assert "interaction 4: no imported module defines the gRPC method /multitrack.walk.Walk/Gather" in str(caught.value)
-    assert "import the generated module of multitrack.walk.Walk before the cassette is opened" in str(caught.value)
+    assert "import the module generated for multitrack.walk.Walk before the cassette is opened" in str(caught.value)

@@ -286,7 +286,7 @@ def test_a_report_that_cannot_be_written_is_a_usage_error_before_any_test(projec
 def test_the_error_says_what_is_in_the_way(project):
     project.write("file", "")
     run = project.run("--calls-report=file/r.md")
-    assert f"cannot be written: {project.path / 'file'} is not a folder: pass another path" in run.err
+    assert f"cannot be written: {project.path / 'file'} is not a folder; pass another path" in run.err
 
 
 @pytest.mark.usefixtures("model")

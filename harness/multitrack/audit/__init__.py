@@ -1,5 +1,5 @@
-"""Compare the requests that tests send today with the recorded ones, and report the differences by their cause.
+"""Compare the requests that tests send today with the recorded ones, and group the differences by their cause.
 
-The modules are pure: pairs of recorded and live requests in, findings out. The plugin observes the requests, and
-``reporting`` writes the report.
+The functions here are pure: they turn pairs of a recorded and a live request into findings. The plugin observes the
+requests, and ``reporting`` writes the report.
 """

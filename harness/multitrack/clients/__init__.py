@@ -1,6 +1,6 @@
-"""Add ``response_model`` to the clients of the providers' SDKs. There is one file for each SDK.
+"""Add ``response_model`` to the clients of the providers' SDKs. Each SDK has its own file.
 
-An SDK is not imported until one of its clients is passed.
+An SDK is not imported until a function for its clients, such as ``from_openai``, is called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The modes: the APIs through which a client gets tool calls."""
+"""The ``Mode`` enum, which lists the APIs that clients use to get tool calls."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """OpenAI's resources with a ``create`` method that accepts ``response_model``: Chat Completions and Responses.
 
-They extend the openai package's own resource classes, and replace the client's own instances.
+The classes extend the openai package's own resource classes. Their instances replace the resources of a client.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class AsyncCompletions(AsyncCreateMixin[ChatCompletion, AsyncStream[ChatCompleti
 
 
 class Chat(chat.Chat):
-    """``client.chat`` with Multitrack's ``Completions``."""
+    """``client.chat``, with Multitrack's ``Completions`` as its ``completions``."""
 
     @cached_property
     def completions(self) -> Completions:
@@ -43,7 +43,7 @@ class Chat(chat.Chat):
 
 
 class AsyncChat(chat.AsyncChat):
-    """``client.chat`` of an async client with Multitrack's ``AsyncCompletions``."""
+    """``client.chat`` of an async client, with Multitrack's ``AsyncCompletions`` as its ``completions``."""
 
     @cached_property
     def completions(self) -> AsyncCompletions:
@@ -68,10 +68,12 @@ class AsyncResponses(AsyncCreateMixin[Response, AsyncStream[ResponseStreamEvent]
 
 
 def chat_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Chat | AsyncChat:
-    """Return a replacement for ``client.chat`` that supports extraction. It is async if ``client`` is async."""
+    """Return a replacement for ``client.chat`` that supports extraction. The replacement is async if ``client`` is."""
     return AsyncChat(client) if isinstance(client, openai.AsyncOpenAI) else Chat(client)
 
 
 def responses_resource(client: openai.OpenAI | openai.AsyncOpenAI) -> Responses | AsyncResponses:
-    """Return a replacement for ``client.responses`` that supports extraction. It is async if ``client`` is async."""
+    """Return a replacement for ``client.responses`` that supports extraction. The replacement is async if ``client``
+    is.
+    """
     return AsyncResponses(client) if isinstance(client, openai.AsyncOpenAI) else Responses(client)

@@ -19,7 +19,7 @@ from multitrack.tape.redaction.shapes import has_credential_shape
 
 @dataclass
 class Conversion:
-    """The result of ``plan_conversion``."""
+    """The files that ``multitrack convert`` changes, and the cassettes that it cannot convert."""
 
     changes: list[FileChange] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
@@ -44,10 +44,10 @@ def plan_conversion(
     replaced by a file with the suffix ``.yaml``.
 
     Args:
-        cassettes: The files.
+        cassettes: The paths of the cassettes.
         redact_foreign: Redacts a cassette of another recorder.
         tests: The node ids of the project's tests. Each test's node id is stored in its default cassette.
-        files: The files of the tests.
+        files: Locates the files that belong to tests.
         allowed: Strings that look like secrets but are not.
     """
     owners = {
@@ -73,12 +73,13 @@ def plan_conversion(
         target = path.with_name(f"{stem}.yaml")
         if has_credential_shape(text, allowed):
             result.problems[str(path)] = (
-                f"{path}: not converted, because it would still contain a value that looks like a credential\n"
+                f"{path}: not converted, because the new cassette would still contain a value that looks like a "
+                "credential\n"
                 "  remove the value from the file or, if it is not a secret, list it in allow_secrets"
             )
         elif target != path and target.exists():
             result.problems[str(path)] = (
-                f"{path}: not converted, because {target} already exists: delete one of the two files"
+                f"{path}: not converted, because {target} already exists\n  delete one of the two files"
             )
         else:
             result.converted += 1

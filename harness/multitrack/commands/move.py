@@ -20,7 +20,7 @@ _NAMES_OF_TESTS = ("appends", "keeps_errors", "unanswered")
 
 
 class BadNames(ValueError):
-    """The old and the new name do not describe the same kind of thing."""
+    """The old and the new name do not describe a renaming: for example, one is a folder, and the other is a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ class Renaming:
                 "tests (FILE::NAME), or two tests with parameters (FILE::NAME[ID])"
             )
         if not old.classes and old.module.endswith(".py") != new.module.endswith(".py"):
-            raise BadNames(f"{self.old} and {self.new}: one is a test file, and the other is not")
+            raise BadNames(f"{self.old} and {self.new}: one is a test file, and the other is not; pass two test files")
 
     @property
     def is_folder(self) -> bool:
         return not self.old.endswith(".py") and "::" not in self.old
 
     def apply(self, test: str) -> str | None:
-        """Return the new node id of ``test``. None if it stays the same."""
+        """Return the new node id of ``test``. None if the node id does not change."""
         if self.is_folder:
             return f"{self.new}{test[len(self.old) :]}" if test.startswith(f"{self.old}/") else None
         if test != self.old and not test.startswith((f"{self.old}::", f"{self.old}[")):
@@ -125,7 +125,7 @@ def _split_suffix(name: str) -> tuple[str, str]:
 
 
 def _rename_in_cassette(path: Path, content: bytes, renaming: Renaming, *, is_moved: bool) -> bytes:
-    """Return ``content`` with new node ids, and with all other bytes unchanged."""
+    """Return the cassette ``content`` with the new node ids of tests. All other bytes stay unchanged."""
     marker = NodeId.parse(renaming.old).module
     fixtures = _rename_fixture(renaming) if is_moved else lambda _: None
     if marker.encode() not in content and not (is_moved and b"fixture " in content):

@@ -1,4 +1,4 @@
-"""Find out what changed when a test fails: the request, the reply, the models or the test.
+"""Find out what changed when a test fails: the request, the reply, the Pydantic models or the test.
 
-Also find invalid recordings.
+Also find recordings that the current models reject.
 """

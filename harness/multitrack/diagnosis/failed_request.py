@@ -1,4 +1,4 @@
-"""Find live requests that failed. Their responses can be neither recorded nor compared."""
+"""Find live requests that failed. A failed request has no response that could be recorded or compared."""
 
 from __future__ import annotations
 

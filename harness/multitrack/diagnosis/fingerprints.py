@@ -1,6 +1,6 @@
-"""Fingerprints of a request, its reply and the models, computed when a snapshot or a cassette is written.
+"""Compute fingerprints of a request, its reply and the Pydantic models, for a snapshot or a cassette.
 
-In a snapshot, they are stored in a comment: ``# request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e``. When a test
+A snapshot stores the fingerprints in a comment: ``# request 1f0c8a2e, reply 77d1b3a9, models 5b6c7d8e``. When a test
 fails, the fingerprint that differs shows which of the three changed.
 """
 
@@ -25,7 +25,10 @@ _UNKNOWN, _NONE = "unknown", "none"
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFingerprint:
-    """The fingerprints of one request and its reply. ``models`` is None if the validated result is unknown."""
+    """The fingerprints of one request, its reply, and the models that validated its calls.
+
+    ``models`` is None if the validated result is unknown.
+    """
 
     request: str
     reply: str

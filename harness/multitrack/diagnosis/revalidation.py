@@ -24,15 +24,15 @@ from multitrack.wording import count_noun
 
 @dataclass(frozen=True, slots=True)
 class BrokenCall:
-    """A recorded call that fails validation with the current model.
+    """A recorded tool call that fails validation with the current Pydantic model.
 
     Args:
         tape: The path of the cassette, as shown in reports.
         interaction: The position of the interaction, starting at 1.
         call: The position of the call in its response, starting at 1.
-        model: The name of the class.
+        model: The name of the model's class.
         field: The field of the class. Empty if the error concerns the whole class.
-        path: The JSON path in the arguments.
+        path: The JSON path of the invalid value in the call's arguments.
         error: The error message.
     """
 
@@ -57,7 +57,7 @@ class RevalidationReport:
         tapes: The number of cassettes that were read.
         calls: The number of recorded calls.
         breaks: The calls that do not match the current models.
-        unchecked: For each pair of a tool and a reason, the number of calls that could not be validated.
+        unchecked: The number of calls that could not be validated, for each pair of a tool and a reason.
         unreadable: A message for each damaged cassette.
         is_configured: Whether pyproject.toml lists models, or packages that define models.
         settings: Lines to add to pyproject.toml, so that more calls can be checked.
@@ -73,9 +73,9 @@ class RevalidationReport:
 
     @property
     def is_good(self) -> bool:
-        """True if no call fails, no cassette is damaged, and at least one call was checked.
+        """True if every checked call is valid, every cassette can be read, and at least one call was checked.
 
-        The last condition does not apply if there are no calls, or if the project configures no models.
+        If the cassettes contain no calls, or the project configures no models, no call needs to be checked.
         """
         is_checked = self.checked > 0 or self.calls == 0 or not self.is_configured
         return not self.breaks and not self.unreadable and is_checked

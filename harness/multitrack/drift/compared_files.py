@@ -29,7 +29,7 @@ class ComparedFile:
     after: bytes | None
 
     def read(self, redact: Callable[[Cassette], Cassette]) -> tuple[Cassette, Cassette]:
-        """Return both versions of the cassette. A version that does not exist is an empty cassette.
+        """Return the old and the new version of the cassette. A version that does not exist is an empty cassette.
 
         Raises:
             CassetteCorrupt: A version cannot be read.
@@ -47,10 +47,11 @@ def is_revision_range(text: str) -> bool:
 
 
 def find_compared_files(before: Path, after: Path) -> Iterator[ComparedFile]:
-    """Yield the cassettes that differ between two files or two folders.
+    """Yield the cassettes to compare: two files, or the files that differ between two folders.
 
     Raises:
         CassetteMissing: One of the paths does not exist.
+        MultitrackError: One path is a file, and the other is a folder.
     """
     for path in (before, after):
         if not path.exists():
@@ -70,7 +71,7 @@ def find_compared_files(before: Path, after: Path) -> Iterator[ComparedFile]:
 
 
 def find_changed_in_git(revisions: str, limits: Sequence[Path]) -> Iterator[ComparedFile]:
-    """Yield the cassettes that differ between two revisions.
+    """Yield the cassettes that differ between two git revisions.
 
     Args:
         revisions: Two revisions, joined by two dots; an empty revision means ``HEAD``.

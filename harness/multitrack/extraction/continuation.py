@@ -18,8 +18,8 @@ Document = Mapping[str, Any]
 class FollowUp(NamedTuple):
     """The tool results and the remark that are sent to the model with the next attempt.
 
-    ``results`` has a result for each call in the last response, in order. ``remark`` lists the earlier
-    invalid calls that the last response did not correct. It is ``None`` if there are none.
+    ``results`` has a result for each call in the last response, in order. ``remark`` lists the earlier invalid calls
+    that the last response did not correct. ``remark`` is ``None`` if all were corrected.
     """
 
     results: Sequence[ToolResult]
@@ -50,7 +50,8 @@ class Continuation(NamedTuple):
         """Return the messages that continue the conversation, starting with the first response.
 
         Args:
-            results: The results of the extraction's calls. They replace the results that were sent back earlier.
+            results: The results of the extraction's calls. These results replace those that were sent during the
+                extraction.
         """
         # an accepted call is the same object in the response, in the results that were sent back, and in the extraction
         results_by_call = {id(result.call): result for result in results}

@@ -1,4 +1,4 @@
-"""The result of an extraction while its response is still being streamed."""
+"""Extract models from a streamed response while it arrives."""
 
 from __future__ import annotations
 
@@ -51,13 +51,12 @@ class ExtractionStream(Generic[T_co]):
     """A streamed response as an iterator of validated models. Each model is yielded as soon as its tool call is
     complete.
 
-    Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early, use ``with`` or ``async
-    with``, or call ``close``. This closes the connection. After the last model, ``extraction`` is the complete
-    result.
+    Iterate with ``for``, or with ``async for`` if the client is asynchronous. To stop early and close the connection,
+    use ``with`` or ``async with``, or call ``close``. After the last model, ``extraction`` is the complete result.
 
     Raises:
-        ExtractionError: If the response or one of its calls is invalid. It is raised after the last valid model. The
-            type of the error shows what is wrong, and its ``calls`` attribute has every call. With
+        ExtractionError: If the response or one of its calls is invalid. The error is raised after the last valid
+            model. Its type shows what is wrong, and its ``calls`` attribute has every call. With
             ``on_error="collect"``, the error is stored in ``extraction.errors`` instead.
         StreamBroken: If the stream ended early or with an error, even with ``on_error="collect"``.
     """
@@ -68,7 +67,7 @@ class ExtractionStream(Generic[T_co]):
         source: StreamSource,
         build_continuation: Callable[[Mapping[str, Any], Sequence[ToolCall]], Continuation] | None = None,
     ) -> None:
-        """Read the models of ``source``.
+        """Create the stream of the models in ``source``.
 
         Args:
             reader: Validates the calls.
@@ -233,7 +232,7 @@ _END: Any = object()
 
 
 class _CompletedAwaitable:
-    """An awaitable that does nothing, for a stream that closes without asynchronous work."""
+    """An awaitable that is complete from the start, for a stream that closes without asynchronous work."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()

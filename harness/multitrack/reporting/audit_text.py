@@ -1,4 +1,4 @@
-"""Format the report of ``--calls-audit`` as sections of text, and for the terminal.
+"""Format the report of ``--calls-audit`` as sections of text, and as lines for the terminal.
 
 Every string passes through the redactor, and characters that a terminal would interpret are escaped.
 """
@@ -38,7 +38,7 @@ _TITLES = {
 
 @dataclass(slots=True)
 class AuditEntry:
-    """A finding as text: a title, and lines below it. ``excerpt`` shows which words of a string changed."""
+    """A finding of the audit as text: a title, and lines below. ``excerpt`` shows which words of a string changed."""
 
     number: int
     title: str
@@ -51,7 +51,7 @@ class AuditEntry:
 
 @dataclass(slots=True)
 class AuditSection:
-    """A section of the report: findings, or lines about the cassettes."""
+    """A section of the audit report: findings, or lines about the cassettes."""
 
     title: str
     entries: list[AuditEntry] = field(default_factory=list)
@@ -59,7 +59,7 @@ class AuditSection:
 
 
 def list_lines(report: AuditReport, redact: Redact, *, fails: bool, has_file: bool) -> Iterator[tuple[str, str]]:
-    """Yield the lines for the terminal, each with its colour. An empty colour means the default.
+    """Yield the lines of the audit report for the terminal, each with its colour. An empty colour means the default.
 
     Args:
         report: The result of the audit.
@@ -97,7 +97,7 @@ def describe_change(entry: AuditEntry) -> Iterator[str]:
 
 def _list_result(report: AuditReport, *, fails: bool) -> Iterator[tuple[str, str]]:
     if not report.requests:
-        yield "multitrack: audit: no recording answered a request in this run", "yellow"
+        yield "multitrack: audit: no request in this run was answered from a recording", "yellow"
         return
     code = "; exit code 1 because of --calls-audit-fail" if fails and report.findings else ""
     colour = "yellow" if report.findings else "green"
@@ -121,8 +121,8 @@ def list_summary(report: AuditReport) -> Iterator[str]:
         yield f"{replayed}; {report.different} ({count_noun(tests, 'test')}) {differ}; {passed}."
     if report.recorded:
         yield (
-            f"This is not an audit: the run recorded {count_noun(report.recorded, 'request')}. The report covers only "
-            f"the replayed requests."
+            f"This run was not a complete audit: it recorded {count_noun(report.recorded, 'request')}, and the report "
+            f"covers only replayed requests."
         )
     elif report.recording:
         modes = ", ".join(sorted(set(report.recording.values())))
@@ -278,20 +278,19 @@ def _count_requests(place: Place) -> str:
 def _list_cassette_lines(report: AuditReport) -> Iterator[str]:
     if report.superseded:
         count = sum(map(len, report.superseded.values()))
-        verb = "equals" if count == 1 else "equal"
         yield (
-            f"{count_noun(count, 'request')} {verb} an unused recording in the cassette, "
-            "but got the response of a different recording:"
+            f"{count_noun(count, 'request')} got the response to a different request, although the cassette has an "
+            "unused recording of an equal request:"
         )
         yield from _list_paths(report.superseded)
         yield "     to replay the newer recordings: delete the older ones from these cassettes"
     if report.swapped:
         yield (
-            f"{count_noun(len(report.swapped), 'test')} used the recordings in a different order: "
+            f"in {count_noun(len(report.swapped), 'test')}, requests got each other's recorded responses: "
             f"{_list_tests(report.swapped)}"
         )
     for part, count in report.addresses.items():
-        yield f"{count_noun(count, 'request')} had a different {part} than the recording (a matcher allows this)"
+        yield f"{count_noun(count, 'request')} had a different {part} than recorded (a matcher allows this)"
     yield from _list_unused(report)
     if report.silent:
         yield f"{count_noun(len(report.silent), 'test')} with a cassette sent no requests:"
@@ -348,7 +347,7 @@ def _list_tests(tests: Sequence[str]) -> str:
 
 
 def group_variants(tests: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Group tests by their first variant.
+    """Return groups of tests that are variants of each other: a mapping from the first variant to the others.
 
     The variants of ``test_a`` are ``test_a`` with other parameters, and tests such as ``test_a_with_b``.
     """

@@ -1,4 +1,4 @@
-"""The table at the end of a run with ``--calls-drift``."""
+"""Format the table at the end of a run with ``--calls-drift``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DriftRow:
 
 
 def drift_lines(rows: Sequence[DriftRow], *, fails: bool) -> Iterator[tuple[str, Colour]]:
-    """Yield the lines of the table, each with its colour.
+    """Yield the lines of the drift table, each with its colour.
 
     Args:
         rows: The rows of the table, in any order.

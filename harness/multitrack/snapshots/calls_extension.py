@@ -64,7 +64,7 @@ class CallsExtension(StoredExtension):
         self.updated_entry: str | None = None
 
     def serialize(self, data: object, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
-        """Return the text of an entry.
+        """Return ``data`` as the text of a snapshot entry.
 
         Ignores ``exclude``, ``include`` and ``matcher``: syrupy passes them to every extension, but users of
         ``CallsSnapshot`` cannot set them.
@@ -149,10 +149,10 @@ class CallsExtension(StoredExtension):
     def discover_snapshots(
         self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
     ) -> SnapshotCollections:
-        """Return Multitrack's own files next to a test. syrupy can delete any file that this method returns.
+        """Return the ``.calls`` files in the folder of the test. syrupy may delete any file that this method returns.
 
-        After the run, syrupy deletes the unused entries of these files, too. When called after the run, this method
-        therefore leaves out unused entries that a later run could need.
+        After the run, syrupy also deletes the unused entries of the returned files. When the run is finished, this
+        method therefore leaves out unused entries that a later run could need.
         """
         del ignore_extensions  # syrupy's list contains our own file extension, see `run_outcomes.register`
         config = test_location.item.config
@@ -186,10 +186,10 @@ def find_fault(text: str) -> str:
 def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
-    """Remove from ``collection`` the entries that a later run could need.
+    """Remove from ``collection`` the entries that a later run could need, so that syrupy does not delete them.
 
-    These are the entries of tests that did not pass. If some tests are unknown, entries without a test are removed,
-    too.
+    A later run could need the entries of tests that did not pass. If not all tests are known, it could also need the
+    entries without a test.
     """
     names = [(locate_test(item).snapshot_name, outcomes.has_passed(item.nodeid)) for item in items]
     for snapshot in list(collection):

@@ -1,7 +1,7 @@
-"""Compare the expected calls with the received ones.
+"""Compare the expected tool calls with the received ones.
 
-Parallel calls are a set, so calls are paired by their content, not by their positions. A call without a
-partner was added or removed. This module only computes values; it writes nothing.
+Parallel calls can arrive in any order, so calls are paired by their content, not by their positions. An expected call
+without a partner was removed, and a received call without a partner was added.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ _DEFAULT_OPTIONS, _ORDERED = ComparisonOptions(), ComparisonOptions(ordered=True
 
 @dataclass(frozen=True, slots=True)
 class UnchangedCall:
-    """A call that was received as expected. ``old`` and ``new`` are its positions, from 0."""
+    """A call that was received as expected.
+
+    ``old`` is its position among the expected calls, and ``new`` among the received calls, from 0.
+    """
 
     call: SnapshotCall
     old: int
@@ -29,7 +32,7 @@ class UnchangedCall:
 
 @dataclass(frozen=True, slots=True)
 class ChangedCall:
-    """A call that was received with different arguments. ``is_moved`` is set only if the order is compared."""
+    """A call that was received with different arguments. ``is_moved`` can only be true if the order is compared."""
 
     before: SnapshotCall
     after: SnapshotCall
@@ -57,7 +60,7 @@ class RemovedCall:
 
 @dataclass(frozen=True, slots=True)
 class MovedCall:
-    """A call that was received as expected, but at a different place in the order."""
+    """A call that was received with the expected arguments, but at a different place in the order."""
 
     call: SnapshotCall
     old: int
@@ -66,7 +69,7 @@ class MovedCall:
 
 @dataclass(frozen=True, slots=True)
 class ForbiddenCall:
-    """A call to a tool that must not be called. ``restriction`` is the option that forbids it."""
+    """A call to a tool that must not be called. ``restriction`` is the name of the option that forbids the call."""
 
     call: SnapshotCall
     new: int
@@ -77,8 +80,8 @@ class ForbiddenCall:
 class CallComparison:
     """The result of ``compare_calls``.
 
-    Each expected or received call appears in one list. A forbidden call that the test expects appears in two: in
-    ``forbidden``, and in ``unchanged``, ``changed`` or ``moved``.
+    Each expected or received call appears in one of the lists. A forbidden call that the test expects appears in two:
+    in ``forbidden``, and in ``unchanged``, ``changed`` or ``moved``.
 
     Attributes:
         unchanged: The calls that were received as expected.
@@ -87,7 +90,7 @@ class CallComparison:
         removed: The calls that were expected but not received.
         moved: The calls that were received at a different place in the order.
         forbidden: The calls to tools that must not be called.
-        others: The additional calls that the ``subset`` option accepts. They are not differences.
+        others: The additional calls that the ``subset`` option accepts. These calls are not differences.
     """
 
     unchanged: tuple[UnchangedCall, ...] = ()
@@ -157,9 +160,9 @@ def compare_calls(
 
 
 def _find_moved(pairs: dict[int, int]) -> set[int]:
-    """Return the smallest set of expected positions whose removal leaves the received positions in order.
+    """Return the expected positions of the calls that moved: the smallest set whose removal leaves all others in order.
 
-    These are the positions outside of a longest increasing subsequence.
+    The calls that did not move form a longest increasing subsequence of the received positions.
     """
     tails: list[int] = []
     predecessors: dict[int, int | None] = {}

@@ -1,8 +1,8 @@
-"""A Python value as a tree of literals, and its source text as a person would write it.
+"""Represent Python values as trees of literals, and format them as source text that a person would write.
 
 ``multitrack.snapshots.conversion`` creates the tree from a Python value, and ``multitrack.snapshots.parsing`` creates
 it from source text. Two values are equal in a snapshot if they have the same ``canonical_text``. Therefore ``1``,
-``1.0`` and ``True`` are three values. An ellipsis, ``...``, stands for an ignored value.
+``1.0`` and ``True`` are three different values. An ellipsis, ``...``, stands for an ignored value.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A dotted name, such as the enum member ``Units.METRIC``, or names and calls joined by ``|``, ``&`` and ``~``."""
+    """A dotted name, such as the enum member ``Units.METRIC``, or an expression that combines names and calls with
+    ``|``, ``&`` and ``~``.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Braces:
-    """A set with at least one item. The items are in canonical order."""
+    """A set with at least one item, such as ``{1, 2}``. The items are in canonical order."""
 
     items: tuple[Expression, ...]
 
@@ -36,7 +38,7 @@ class Braces:
 class SnapshotCall:
     """A call expression: a tool call, a nested model, a date, or any other value written as a call of its class.
 
-    ``id`` is the id of a tool call, if ids are compared: ``Weather(location='Toronto') @ 'call_1'``.
+    ``id`` is the id of a tool call. It is set only if ids are compared: ``Weather(location='Toronto') @ 'call_1'``.
     """
 
     name: str
@@ -57,7 +59,7 @@ RedactText: TypeAlias = Callable[[str], str]
 
 
 def format_line(node: Expression) -> str:
-    """Return the expression in one line, with fields and keys in their original order."""
+    """Return ``node`` on one line, with fields and keys in the order in which ``node`` has them."""
     if isinstance(node, (str, int, float)):
         return repr(node)
     opening, items, closing = _split(node)
@@ -82,7 +84,7 @@ def _wrap(node: Expression, width: int, indent: int, used: int) -> str:
 
 
 def canonical_text(node: Expression) -> str:
-    """Return the expression in one line with sorted keywords and keys, so that equal values have the same text."""
+    """Return ``node`` on one line with sorted keywords and keys, so that equal values have the same text."""
     if isinstance(node, (str, int, float)):
         return repr(node)
     if isinstance(node, dict):

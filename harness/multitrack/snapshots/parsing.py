@@ -1,6 +1,6 @@
-"""Parse the text of call expressions.
+"""Parse the text of call expressions without running it.
 
-The parser is :mod:`ast`, which evaluates nothing: a snapshot file is data and never code.
+The parser is :mod:`ast`, because a snapshot file is data and must never run as code.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from multitrack.snapshots.expressions import Braces, Expression, Name, SnapshotC
 
 
 class UnreadableCalls(ValueError):
-    """Source text that is not a list of call expressions. ``line`` is the number of the line with the error, from 1."""
+    """The error for source text that is not a list of call expressions.
+
+    ``line`` is the number of the line with the error, from 1.
+    """
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")
@@ -45,7 +48,7 @@ def parse_expression(text: str) -> Expression:
     """Parse an expression that consists of literals.
 
     Raises:
-        UnreadableCalls: The text is not an expression, or does not consist of literals.
+        UnreadableCalls: The text is not an expression of literals.
     """
     try:
         return _parse(ast.parse(text, mode="eval").body)

@@ -64,7 +64,7 @@ def _count_calls(comparison: CallComparison) -> tuple[Counter[str], Counter[str]
 def _render_unpaired(
     label: str, calls: list[SnapshotCall], expected: Counter[str], received: Counter[str]
 ) -> Iterator[str]:
-    """Yield the lines for calls without a counterpart: expected but not received, or received but not expected.
+    """Yield the lines for calls that were either expected or received, but not both.
 
     Equal calls share one entry.
     """

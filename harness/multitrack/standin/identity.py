@@ -1,8 +1,8 @@
 """The headers that the stand-in adds to every response: its own header, and account data that must not be recorded.
 
-Tests check that the account data is absent from cassettes. The values are invented but have the providers' own
-shapes. They never change, so that a recording can be reproduced. The secrets (API key, access token, private key) are
-not here because they are generated at each start.
+Tests check that the account data is absent from cassettes. The values are invented but have the shapes of the
+providers' own values. The values never change, so that a recording can be reproduced. The secrets (API key, access
+token, private key) are not here because they are generated at each start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ids and times that look like a provider's, but are derived from the request."""
+"""Generate ids and times that look like a provider's, but are derived from the request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPAN = 8_000_000
 
 
 class ResponseIds:
-    """The ids of one response. Equal seeds give equal ids."""
+    """The ids of one response, derived from a seed. Equal seeds give equal ids."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
@@ -37,12 +37,13 @@ class ResponseIds:
 
     @property
     def created(self) -> int:
-        """The creation time of the response, in seconds since 1970. It is at most three months after a fixed day."""
+        """The creation time of the response, in seconds since 1970. Like the ids, it is derived from the seed."""
         return _EPOCH + self._hash("created") % _SPAN
 
 
 class IdGenerator:
-    """A generator of ids. An id depends on a request and on the number of equal requests before it.
+    """A generator of response ids, which depend only on the request and on the number of earlier requests that are
+    equal to it.
 
     The n-th of several equal requests gets the same ids in every run, whatever was sent in between. Thread-safe.
     """

@@ -1,7 +1,8 @@
-"""The active tapes.
+"""Keep track of the open tapes, and find the tape for a request.
 
-They are global, because requests from a plain thread must reach the tape, and such a thread inherits no context. The
-context variable matters only if several ``use_cassette`` blocks are open side by side, in tasks or threads.
+The list of open tapes is global and not a context variable, because requests from a plain thread must reach the tape,
+and such a thread inherits no context. A context variable is used only if several ``use_cassette`` blocks are open
+side by side, in tasks or threads.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _find_enclosing(activations: Sequence[_Activation], threads: Sequence[int | 
     - The current task opened it.
     - One of ``threads`` opened it outside of any task.
 
-    An activation that another task opened is merely open at the same time.
+    An activation that another task opened does not surround the code, although it is open at the same time.
     """
     own, task = _of_context.get(), _current_task()
     return next(
@@ -118,7 +119,7 @@ def activate(tape: R, *, keep_interceptors: bool = False) -> Iterator[R]:
     Args:
         tape: The tape.
         keep_interceptors: Whether to leave the interceptors installed after the block, until a test without a tape
-            begins. Without an open tape, they pass requests on unchanged.
+            begins. While no tape is open, installed interceptors pass requests on unchanged.
     """
     with _lock:
         thread = threading.get_ident()
@@ -158,7 +159,7 @@ def block_network(block: network_block.NetworkBlock) -> Iterator[None]:
 def _update_interceptors() -> None:
     """Install the interceptors while they are needed, and remove them otherwise.
 
-    They are needed while a tape is open, a thread has outlived its test, or the network is blocked.
+    The interceptors are needed while a tape is open, a thread has outlived its test, or the network is blocked.
     """
     global _has_interceptors
     with _lock:

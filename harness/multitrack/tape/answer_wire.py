@@ -28,7 +28,7 @@ def find_wire(interaction: Interaction) -> str | None:
     """Return the wire format of the response, or None if the response is not a model's answer.
 
     Some error bodies have a form that many APIs use, such as Amazon Bedrock's ``{"message": "Too many requests"}``
-    and Ollama's ``{"error": "model not found"}``. For such an error, the wire format is that of the request.
+    and Ollama's ``{"error": "model not found"}``. For such an error, return the wire format of the request.
     """
     response = interaction.response
     wire = wires.recognize(response.body) if may_be_answer(response.body) else None

@@ -1,10 +1,10 @@
-"""The framing of AWS event streams.
+"""Convert AWS event streams to lines of JSON for a cassette, and back to binary messages for a replay.
 
-A cassette stores the body of such a stream as lines of JSON, which can be read and redacted. Each line is the
-document of one event. Replay writes the binary messages again, with new checksums.
+Each line is the document of one event, so that it can be read and redacted. Replay computes new checksums for the
+messages.
 
-In a cassette, the list of the body's content encodings contains the name of the framing. This name never appears in a
-header.
+A message can contain its document in two ways, called framings: ``EVENTS`` and ``CHUNKS``. The cassette stores the
+name of the framing in the list of the body's content encodings. This name never appears in a header.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def is_framed(content_type: str | None) -> bool:
 
 
 def decode_events(parts: Iterable[bytes], *, is_complete: bool) -> tuple[list[bytes], str]:
-    """Return the lines of the event stream that arrived in ``parts``, and the framing of the stream.
+    """Decode an AWS event stream that arrived in ``parts``. Return its lines of JSON, and its framing.
 
-    The list of lines has one item per part, with all lines of that part. A message belongs to the part that completes
-    it. A message that is cut off at the end of an incomplete stream is left out.
+    The returned list has one item for each part: the lines of the messages that the part completes. If the stream is
+    incomplete, a truncated message at its end is left out.
 
     Raises:
         ValueError: The stream is damaged, or it has a message that a line cannot represent.
@@ -82,9 +82,9 @@ def _length(message: bytes) -> int:
 
 
 def _read_message(message: bytes) -> tuple[Any, str | None]:
-    """Return the document of ``message``, and the framing of the message.
+    """Return the JSON document in ``message``, and the framing: ``EVENTS`` or ``CHUNKS``.
 
-    The framing is None if the document is an exception, because both framings write exceptions in the same way.
+    The framing is None for an exception, because exceptions have the same form in both framings.
     """
     headers = parse_headers(message)
     payload = json.loads(split_payload(message).decode() or "{}")

@@ -1,6 +1,6 @@
-"""Why a response did not arrive, or why it is incomplete.
+"""Describe why a response did not arrive, or why it is incomplete.
 
-The stored form is independent of the client and the machine.
+The description is independent of the client and the machine, so it can be stored in a cassette.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RESOLVER_CODES = {name: number for name, number in vars(socket).items() if name
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The error that made a connection fail."""
+    """The error with which a connection failed, in the form that a cassette stores."""
 
     error: str
     """The name of the exception's class."""
@@ -50,9 +50,9 @@ class Failure:
         return "timeout" in self.error.lower() or self.code == "ETIMEDOUT"
 
     def to_system_error(self) -> Exception:
-        """Return the error that the system or the standard library raised.
+        """Return the failure as an error of the operating system or the standard library.
 
-        If only a client library's error is known, return the corresponding system error.
+        If only a client library's error was recorded, return the system error that corresponds to it.
         """
         import http.client  # imported only when a client needs it, like that client's interceptor
         import ssl

@@ -1,4 +1,4 @@
-"""The cassettes of an open tape: the test's own cassette, and the others that are replayed with it."""
+"""The cassettes of an open tape: the test's own cassette, and additional cassettes that are replayed with it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OpenCassette:
         """Create the object without any cassette. ``read`` adds the cassettes.
 
         Args:
-            canonicalizer: Computes matching keys. Its normalizer redacts other recorders' cassettes.
+            canonicalizer: Computes matching keys. The canonicalizer's normalizer redacts other recorders' cassettes.
             test: The test that uses the cassette. ``None`` outside of any test.
             is_shared: Whether other tests use the same cassette.
             allow_repeats: Whether a recording can be replayed more than once.
@@ -73,9 +73,9 @@ class OpenCassette:
             record_hint: Returns the command that records the cassette.
             cache: Reads cassettes in the usual formats.
             load: Reads the tape's own cassette instead of ``cache``. None if it has a usual format.
-            is_replayed: Whether the recordings in the cassette are replayed or compared. If not, a cassette that an
-                earlier test has read is read again only when its content is needed. Otherwise, tests that record into
-                one cassette would spend most of their time reading it.
+            is_replayed: Whether the recordings in the cassette are replayed or compared. If not, and if an earlier
+                test has read the cassette, it is read again only when its content is needed. Tests that record into
+                one cassette would otherwise spend most of their time reading it.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -124,7 +124,7 @@ class OpenCassette:
 
     @property
     def recorded_at(self) -> datetime | None:
-        """The time of the last recording. None if it is unknown."""
+        """The time of the most recent recording in the cassette. None if the time is unknown."""
         return self._own.recorded_at if self._own is not None else None
 
     def find_days_if_expired(self, max_age: int, clock: Clock) -> int | None:
@@ -135,9 +135,9 @@ class OpenCassette:
         return days if days > max_age else None
 
     def is_own(self, entry: RecordedEntry) -> bool:
-        """Return whether ``entry`` belongs to this test alone.
+        """Return whether ``entry`` is a recording of this test.
 
-        In a shared cassette, an interaction without test names has no owner.
+        In a shared cassette, an interaction without test names belongs to no test.
         """
         is_in_cassette = entry.position <= len(self.interactions)
         tests = entry.interaction.tests

@@ -1,4 +1,4 @@
-"""Recording scopes: within pytest, each tape is opened for a test, or for a fixture with a wider scope."""
+"""Recording scopes: the tests and the fixtures with a wider scope for which pytest opens tapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TapeResult(NamedTuple):
-    """A closed tape, and the result of saving its recording."""
+    """A closed tape, and its saved recording, if there is one."""
 
     scope: RecordingScope | None
     """The test or fixture that the tape was opened for, if known."""
@@ -36,8 +36,8 @@ class _ClosedBlock(NamedTuple):
 class RecordingScope:
     """A test or a fixture, with the tapes that are opened for it.
 
-    A tape that ``use_cassette`` opens is saved when the test or fixture ends, not at the end of the block. Only then is
-    it known whether the test or fixture passed.
+    A tape that ``use_cassette`` opens is saved when the test or fixture ends, not at the end of the block, because
+    the plugin does not know earlier whether the test or fixture passed.
     """
 
     def __init__(
@@ -53,13 +53,14 @@ class RecordingScope:
         """Create the scope.
 
         Args:
-            name: Returns the node id of the test, or the name of the fixture; stored with its interactions.
+            name: Returns the node id of the test, or the name of the fixture. The name is stored with the
+                interactions.
             record_hint: Returns the command that records the test or fixture, for messages.
             rerun_hint: Returns the command that runs the test again. The command also updates the test's snapshots,
                 if there are any.
             fingerprint_results: Returns the fingerprints of a response's validated calls.
             rebind_hint: Returns the command that keeps the recorded answers if only the wording of the requests
-                changed. Its result is None if there is no such command.
+                changed. Returns None if there is no such command.
             is_test: Whether the scope is a test and not a fixture.
         """
         self._get_name = name
@@ -126,8 +127,8 @@ class RecordingScope:
     def forget_tapes(self) -> None:
         """Forget the tapes, after all results of the scope have been reported.
 
-        A scope and its tapes refer to each other. Without this method, only the garbage collector could free them,
-        and it would run more often and take longer.
+        A scope and its tapes refer to each other. Without this method, only the garbage collector could free them, so
+        it would run more often and take longer.
         """
         self._tapes = []
         self._failed_fixtures = []
@@ -164,7 +165,7 @@ class RecordingScope:
         return list(dict.fromkeys(tape.path for tape in self.tapes_with_fixtures if tape.has_recordings))
 
     def save_blocks(self, *, failure: str | None) -> Iterator[TapeResult]:
-        """Save the recordings from the closed blocks, and yield the result for each of their tapes.
+        """Save the recordings of the closed ``use_cassette`` blocks, and yield the result for each block's tape.
 
         The recordings stay pending if the scope failed, or if a block that uses the same cassette failed.
         """
@@ -186,8 +187,8 @@ class RecordingScope:
 def redact_with_tapes(text: str, tapes: Sequence[Tape]) -> str:
     """Return ``text`` without the secrets and private names that any of ``tapes`` knows.
 
-    The last tape in ``tapes`` belongs to the test itself, so its pseudonyms are inserted first. The tapes of fixtures
-    may have different pseudonyms for the same names.
+    The test's own tape comes last in ``tapes``, and its pseudonyms take precedence: the tapes of fixtures may have
+    different pseudonyms for the same names.
     """
     for tape in reversed(tapes):
         text = tape.redact(text)

@@ -10,13 +10,13 @@ from multitrack.tape import ca_bundles, credentials
 
 @contextmanager
 def creating(*, keep_patches: bool = False) -> Iterator[None]:
-    """Within the block, allow clients to be created without credentials, and load their CA bundles lazily.
+    """Within the block, allow clients to be created without credentials, and delay the loading of CA bundles.
 
-    This applies to all threads.
+    The block affects all threads.
 
     Args:
-        keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins.
-            Without an open block, the patches have no effect.
+        keep_patches: Whether to leave the patches installed after the block, until a test without a tape begins.
+            Outside of every block, these patches have no effect.
     """
     with credentials.stand_in(keep_patches=keep_patches), ca_bundles.deferring(keep_patches=keep_patches):
         yield

@@ -40,7 +40,7 @@ _OUTPUT = "multitrack_audit"
 
 
 class AuditRun:
-    """A plugin that observes the run, and reports where its requests differ from the recorded ones."""
+    """The pytest plugin that compares the requests of a run with the recorded ones, and reports the differences."""
 
     def __init__(self, config: pytest.Config, options: AuditOptions) -> None:
         """Create the plugin.
@@ -186,7 +186,10 @@ class AuditRun:
         return [test.rpartition("::")[2] for test in use.tests] == [stem]
 
     def _describe_fix(self, finding: Finding, found: Observations) -> str:
-        """Return the command that records the tests of a finding again. Empty if their recorder has no such command."""
+        """Return the command that keeps the recorded answers or records the tests of ``finding`` again.
+
+        Empty if the recorder of these tests has no such command.
+        """
         used = [use for use in found.cassettes.values() if not set(use.tests).isdisjoint(finding.tests)]
         built = commands.shell_commands(self._config)
         if self._can_rebind(finding, found):

@@ -1,4 +1,4 @@
-"""One HTML page with the report on a run. The page loads no other files, so it works without a network.
+"""Render the report on a run as one HTML page. The page loads no other files, so it works without a network.
 
 ``page.html``, ``page.css`` and ``page.js`` are the fixed parts of the page. ``page_elements`` formats the tests.
 """

@@ -259,15 +259,15 @@ def _format_pair(pair: ReportedPair, sides: _Sides) -> Iterator[str]:
 def _format_change(
     name: str, change: str, before: JsonValue, after: JsonValue, sides: _Sides, note: str | None = None
 ) -> str:
-    """Return the row of a field that differs, with marks around the words that differ.
+    """Return the table row for a field that differs, with marks around the words that differ.
 
     Args:
         name: The field.
         change: "changed", "added" or "removed".
         before: The value on the first side.
         after: The value on the second side.
-        sides: The names of the sides.
-        note: What the change means.
+        sides: The names of the two sides.
+        note: An explanation of the change.
     """
     if change == "changed":
         old, new = _mark(before, after)
@@ -393,7 +393,7 @@ def _format_age(cassette: ReportedCassette) -> str:
 
 
 def _shorten_prompt(request: ReportedRequest) -> str:
-    """Return the beginning of the last user message, on one line."""
+    """Return the beginning of the last user message in ``request``, on one line."""
     prompts = [message.text for message in request.messages if message.role == "user"]
     prompt = prompts[-1] if prompts else request.messages[-1].text if request.messages else request.body or ""
     return " ".join(prompt[: 2 * _PREVIEW].split())[:_PREVIEW]

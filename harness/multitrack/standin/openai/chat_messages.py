@@ -1,4 +1,4 @@
-"""Read the text in the messages of a chat completion request, and check that its calls and results match.
+"""Read the text in the messages of a chat completion request, and check that the tool results match the tool calls.
 
 The format is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-messages.
 """

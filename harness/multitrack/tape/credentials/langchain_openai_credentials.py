@@ -1,8 +1,8 @@
 """Create the synchronous client of LangChain's OpenAI models if there is no API key.
 
 Without a key, the constructors of these models create only an asynchronous client, which gets a stand-in for the key.
-They do not create the synchronous client, because the key might be an asynchronous function. The patches create it
-with the same stand-in.
+The constructors skip the synchronous client, because the key might come from an asynchronous function. The patches
+create the synchronous client with the same stand-in.
 """
 
 from __future__ import annotations

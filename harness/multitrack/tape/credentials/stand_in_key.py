@@ -9,16 +9,16 @@ from multitrack.tape.stand_in_word import STAND_IN_WORD
 
 
 class StandInKey(str):
-    """A stand-in for a missing API key. It works only in headers, and only while a cassette is being replayed.
+    """A stand-in for a missing API key. A client can put it into a header only while a cassette is being replayed.
 
-    At other times, using it raises the SDK's error for a missing key. When OpenAI's SDK (1.40 or later) builds a
-    request, it formats ``f"Bearer {key}"``. Formatting this key raises the error, so the request is never sent. The
+    At other times, using the key raises the SDK's error for a missing key. When OpenAI's SDK (1.40 or later) builds a
+    request, it formats ``f"Bearer {key}"``. Formatting the key raises the error, so the request is never sent. The
     SDK does not retry, because it builds requests outside its retries. Copies of a client get the same key. For these
     reasons, no private name of the SDK needs a patch.
 
     Other code can read the key from a client and write it into a header without formatting, such as by concatenation.
-    This raises the same error, except while modules are being imported, because an application can then use the key
-    to create a client of its own. ``Tape`` refuses to send such a client's requests.
+    Concatenation raises the same error, except while modules are being imported: at import, an application may use
+    the key to create a client of its own. ``Tape`` refuses to send the requests of such a client.
     """
 
     missing: Exception
@@ -51,7 +51,7 @@ class StandInKey(str):
 
 
 class EncodedStandInKey(StandInKey):
-    """A key for an Anthropic client. It is never sent.
+    """A stand-in for the missing API key of an Anthropic client. The key is never sent.
 
     Old releases of the SDK write the key into a header with ``encode`` instead of an f-string. Therefore, ``encode``
     must also raise the error for a missing key.

@@ -1,7 +1,7 @@
-"""Read gRPC calls as cassetter stores them: the method, and the messages as bytes.
+"""Read gRPC calls from cassetter's cassettes, which store the method and the bytes of each message, but not the host.
 
-The message classes come from protobuf's pool, which has the classes of every imported generated module, or from Vertex
-AI's modules. cassetter does not store the host.
+The message classes are looked up in protobuf's pool, which has the classes of every imported generated module, or in
+Vertex AI's modules.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _find_method(url: str, name: str) -> _Method:
         found: Any = descriptor_pool.Default().FindMethodByName(f"{service}.{method}")
     except (KeyError, ImportError) as error:
         raise ValueError(
-            f"no imported module defines the gRPC method {name}: import the generated module of {service} before the "
+            f"no imported module defines the gRPC method {name}; import the module generated for {service} before the "
             "cassette is opened, for example in conftest.py"
         ) from error
     description = descriptor_pb2.MethodDescriptorProto()

@@ -47,7 +47,7 @@ OWN_RESPONSE_KEYS = frozenset({"layout", "encoding", "chunks", "ending", "failur
 
 
 def read_interaction(item: Any, blobs: Blobs) -> Interaction:
-    """Return the interaction in ``item``, a value from the file.
+    """Read an interaction from ``item``, a value in the cassette file.
 
     Raises:
         UnknownFeature: A key or a value is unknown to this version.

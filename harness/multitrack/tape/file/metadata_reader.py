@@ -32,7 +32,7 @@ class Metadata(NamedTuple):
     """The metadata of a cassette.
 
     Attributes:
-        kept: The keys and values that the writer must keep when it writes the cassette again.
+        kept: The keys and values that must be preserved when the cassette is rewritten.
         blobs: Large pieces of base64 data that the interactions refer to.
     """
 
@@ -41,7 +41,7 @@ class Metadata(NamedTuple):
 
 
 def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
-    """Return the ``metadata`` of one of Multitrack's cassettes. It must have the ``END_MARKER`` key.
+    """Read ``metadata``, the metadata of a cassette in Multitrack's format. It must have the ``END_MARKER`` key.
 
     Keys that this version does not know are kept, if the writer can write their values.
 

@@ -1,7 +1,7 @@
-"""Write values as YAML, on one line or as a literal block, in the same way as PyYAML.
+"""Write values as YAML, on one line or as a literal block, in PyYAML's style.
 
-PyYAML takes twenty seconds for a body of 20 MB, because it reads every character. This module uses PyYAML only for
-short strings, and only once for each of them.
+PyYAML reads every character, and takes twenty seconds for a body of 20 MB. This module uses PyYAML only for short
+strings, and only once for each of these strings.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def restore_text(value: Any) -> Any:
 def encode_body(body: bytes, indent: int) -> bytes | bytearray:
     """Return ``body`` as YAML, encoded in UTF-8: a string on one line, or a literal block.
 
-    A body that is not UTF-8 is written in base64. A large body is read part by part, so that memory holds only one
+    A body that is not UTF-8 is written in base64. A large body is encoded part by part, so that memory holds only one
     extra copy of it.
 
     Args:

@@ -29,16 +29,16 @@ _CONVERSION_ERRORS = (json_format.Error, ValueError, TypeError, RecursionError)
 
 
 def message_type(coder: Callable[..., Any] | None) -> type[Message] | None:
-    """Return the message class of a serializer or deserializer. None if it is unknown.
+    """Return the message class of a serializer or deserializer. None if the class is unknown.
 
-    The class is known for ``Message.FromString`` and for proto-plus's ``serialize`` and ``deserialize``. It is unknown
-    for a plain message's ``SerializeToString``, which is not bound to a class.
+    The class is known for ``Message.FromString`` and for proto-plus's ``serialize`` and ``deserialize``. A plain
+    message's ``SerializeToString`` is not bound to a class, so its class is unknown.
     """
     return _find_generated_class(getattr(coder, "__self__", None))
 
 
 def type_of(message: object) -> type[Message] | None:
-    """Return the message class of a plain or proto-plus message. None for any other object."""
+    """Return the protobuf class of a plain or proto-plus message. None for any other object."""
     return _find_generated_class(type(message))
 
 
@@ -51,9 +51,10 @@ def _find_generated_class(owner: object) -> type[Message] | None:
 
 
 def wire_to_json(wire: bytes, kind: type[Message] | None) -> str:
-    """Return a message of class ``kind`` as JSON, from which ``json_to_wire`` restores its wire bytes.
+    """Convert the wire bytes of a message to JSON. ``json_to_wire`` converts the JSON back.
 
-    A message that cannot be read as ``kind`` is represented by its wire bytes alone, so this function never fails.
+    If ``kind`` is None, or the bytes cannot be parsed as a message of class ``kind``, the JSON contains only the wire
+    bytes. The conversion therefore never fails.
     """
     if kind is None:
         return _format_with_wire({}, wire)
@@ -82,13 +83,14 @@ def _is_lossless(document: str, kind: type[Message], canonical: bytes) -> bool:
 
 
 def json_to_wire(document: str | bytes, kind: type[Message] | None) -> bytes:
-    """Return the wire bytes of the message that ``wire_to_json`` converted to ``document``.
+    """Convert ``document``, which ``wire_to_json`` returned, back to the wire bytes of the message.
 
     Map entries are in a fixed order. Fields that ``kind`` does not have are left out, just as an older client would
     ignore them.
 
     Raises:
-        ValueError: ``document`` is not JSON, does not fit ``kind``, or requires a class although ``kind`` is None.
+        ValueError: ``document`` is not JSON, is not a message of class ``kind``, or needs a class although ``kind``
+            is None.
     """
     value = json.loads(document)
     if isinstance(value, dict) and WIRE in value:

@@ -1,4 +1,4 @@
-"""Record a live HTTP/1.1 response from the bytes that the client also parses."""
+"""Record a live HTTP/1.1 response from the same bytes that the client parses."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class HttpResponseListener:
     def end_connection(self, error: BaseException | None) -> None:
         """Record that the connection ended. Do nothing if the response had not started.
 
-        If it had not started, call ``fail`` instead, with the error that the client raises.
+        To end a connection before the response has started, call ``fail`` with the error that the client raises.
 
         Args:
             error: The reason; None if the server closed the connection.
@@ -71,9 +71,9 @@ class HttpResponseListener:
         self._recording.record_end("complete" if self.parser.is_complete else "broken", error=error)
 
     def fail(self, error: BaseException, during: During | None = None) -> None:
-        """Record that the client stopped with ``error``.
+        """Record that the client failed with ``error``.
 
-        ``during`` is None if the error cannot be raised again on replay.
+        ``during`` is the phase of the request. It is None if the error cannot be raised again on replay.
         """
         if self._has_ended:
             return

@@ -101,7 +101,7 @@ def _canonicalize_pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _list_argument_pairs(document: Any) -> list[tuple[str, str]] | None:
-    """Return the pairs of name and value that vcrpy recorded from aiohttp's ``data`` argument. None for other data."""
+    """Return the name-value pairs of a form that vcrpy recorded from aiohttp's ``data``. None for other data."""
     if isinstance(document, list):
         if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in document):
             return None

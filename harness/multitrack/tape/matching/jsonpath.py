@@ -1,6 +1,6 @@
 """JSON paths that select the ignored parts of a document.
 
-These steps of https://www.rfc-editor.org/rfc/rfc9535 are supported:
+The supported steps of https://www.rfc-editor.org/rfc/rfc9535 are:
 
 - ``.name`` and ``['name']`` for a member
 - ``[0]`` for an item
@@ -37,7 +37,7 @@ class _PathStep:
 
 @dataclass(frozen=True, slots=True)
 class JsonPath:
-    """A path such as ``$.messages[*].name``."""
+    """A parsed path such as ``$.messages[*].name``."""
 
     steps: tuple[_PathStep, ...]
 

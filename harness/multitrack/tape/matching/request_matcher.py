@@ -8,7 +8,7 @@ from multitrack.tape.exchange import Request
 
 
 class RequestMatcher(Protocol):
-    """A comparison that a project defines itself. It is applied in addition to the comparison of matching keys."""
+    """A comparison of requests that a project defines itself, in addition to the comparison of matching keys."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""The rules that decide which parts of a request are compared. They apply to recorded and to live requests."""
+"""The rules that decide which parts of a request are compared. Recorded and live requests follow the same rules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS = {"uri": ("scheme", "host", "port", "path", "query")}
 
 @dataclass(frozen=True)
 class MatchingRules:
-    """The ``match_on``, ``ignore`` and ``placeholders`` fields of ``Settings``, and the project's matchers.
+    """The rules for comparing requests: three fields of ``Settings``, and the project's matchers.
 
     If there are matchers, but ``match_on`` is empty, only the matchers compare requests.
     """

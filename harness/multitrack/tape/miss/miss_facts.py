@@ -1,4 +1,4 @@
-"""Describe misses for reports. A report shows more facts about a miss than its error message does."""
+"""Describe misses for reports. A report shows more facts about a miss than the miss's error message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MissDifference:
     """A place where a request differs from the nearest recording.
 
     Args:
-        path: A JSON path, ``url``, or the name of a field, a part or a line of the body.
+        path: Where the difference is: a JSON path, ``url``, or the name of a field, a part or a line of the body.
         recorded: The recorded value. ``ABSENT`` if the recording does not have it.
         sent: The value that was sent. ``ABSENT`` if the request does not have it.
         meaning: What the difference means for a tool, such as "`Weather.city` is new". Empty if the difference is not

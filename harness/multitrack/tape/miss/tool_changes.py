@@ -1,4 +1,4 @@
-"""Explain differences between tool declarations by naming the models and the fields that changed."""
+"""Explain differences between tool declarations by naming the Pydantic models and the fields that changed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def _choose(difference: Difference, lost: str, gained: str, changed: str) -> str
 
 
 def _find_tool(request: Request, path: Sequence[str | int]) -> tuple[str | None, Sequence[str | int]]:
-    """Return the name of the tool whose declaration contains ``path``, and the rest of the path from there."""
+    """Return the name of the tool whose declaration contains ``path``, and the rest of the path, within the
+    declaration.
+    """
     value: Any = bodies.parse_body(request)
     # a call that streams its requests has a list of them
     document = value[0] if isinstance(value, list) and value else value

@@ -1,7 +1,7 @@
 """The steps that turn an intercepted request into the request that is recorded and compared.
 
-The order matters. Secrets are learned before the project's functions can remove them from the request, because the
-response may repeat them. The user's placeholders are inserted after redaction, because users write their patterns for
+The order matters. The response may repeat the request's secrets, so they are learned before the project's functions can
+remove them from the request. The user's placeholders are inserted after redaction, because users base their patterns on
 the text in the cassette.
 """
 
@@ -18,7 +18,9 @@ from multitrack.tape.redaction.redactor import Redactor
 
 
 class RequestNormalizer:
-    """A normalizer for one tape's requests. Thread-safe."""
+    """A converter from intercepted requests to the form that is recorded and compared. Each tape has its own.
+    Thread-safe.
+    """
 
     def __init__(
         self, redactor: Redactor, placeholders: Placeholders | None = None, filters: InteractionFilter | None = None

@@ -1,8 +1,8 @@
-"""The secrets in the environment.
+"""Find the secrets in environment variables.
 
 A variable holds a secret in two cases:
 
-- A part of its name says so (``KEY``, ``TOKEN``, ``DSN``).
+- Its name contains a word such as ``KEY``, ``TOKEN`` or ``DSN``.
 - Its value is a URL or a connection string with a credential in it. Only the credential is secret.
 """
 

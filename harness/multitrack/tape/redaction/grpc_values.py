@@ -1,7 +1,7 @@
 """Redact gRPC's binary values: headers whose names end in ``-bin``, and wire bytes in a JSON body.
 
-A secret is masked with as many asterisks as it has characters, because protobuf writes the length of a field before its
-value.
+Each character of a secret becomes one asterisk, so that the length of a field stays the same: protobuf writes the
+length before the value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def redact_wire_bytes(text: str, mask: Mask) -> str:
 def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callable[[str], str]) -> str:
     """Return the ``value`` of a binary header with its secrets masked.
 
-    Strings in the details of an error are not masked, but redacted like other strings.
+    In the details of an error, strings are first redacted like other strings.
 
     Raises:
         ValueError: ``value`` is not valid base64.

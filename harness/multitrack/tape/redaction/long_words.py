@@ -1,4 +1,4 @@
-"""Find the long words in a string. Every secret is part of a long word, and most strings have few long words."""
+"""Find the long words in a string. Only a long word can contain a secret, and most strings have few long words."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Pseudonyms:
         return frozenset(self._pseudonyms.values())
 
     def learn(self, kind: str, name: str) -> None:
-        """Learn that ``name`` is private. From then on, it is replaced wherever it appears as a word.
+        """Learn that ``name`` is private. From then on, the name is replaced wherever it appears as a word.
 
         A name that could be an ordinary word is replaced only in resource names. ``acme-prod-7`` is replaced even in
         prompts and responses, but a project called ``weather`` is not.
@@ -148,7 +148,7 @@ class Pseudonyms:
 
     @property
     def steps(self) -> tuple[FindChanges, ...]:
-        """The functions that find private names. They run in order, each on the result of the one before."""
+        """The functions that find private names, in order. Each runs on the result of the one before."""
         return (
             self._find_resources,
             self._find_accounts,
@@ -265,7 +265,7 @@ def renumber_pseudonyms(assigned: Collection[str], *texts: str) -> tuple[list[st
     regardless of earlier requests.
 
     If a word looks like a pseudonym but is not ``assigned`` to a name, it is the user's own text and is not changed.
-    A question about ``project-3`` is not a question about ``project-5``.
+    Otherwise, a question about ``project-3`` would match a question about ``project-5``.
 
     Returns:
         The texts, and the pseudonyms that they contain after renumbering.

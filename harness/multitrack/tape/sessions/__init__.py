@@ -1,1 +1,1 @@
-"""A tape's behaviour in each of its modes: one session for each mode."""
+"""The sessions, which define how a tape handles requests in each mode."""

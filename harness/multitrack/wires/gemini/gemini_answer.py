@@ -130,10 +130,10 @@ _REPORTED_REASONS = _FILTER_REASONS | NORMAL_REASONS | LENGTH_LIMITS | {None}
 
 
 def find_failure(finish_reason: str | None, messages: Sequence[str | None]) -> str | None:
-    """Return the finish reason and its message if the reason is a failure, otherwise None.
+    """Return a message if ``finish_reason`` says that the answer failed, otherwise None.
 
-    Every reason except STOP is a failure, including reasons that Google may add later:
-    https://ai.google.dev/api/generate-content#FinishReason
+    STOP is not a failure, and filters and length limits are reported in other fields. Every other reason is a
+    failure, including reasons that Google may add later: https://ai.google.dev/api/generate-content#FinishReason
     """
     if finish_reason in _REPORTED_REASONS:
         return None

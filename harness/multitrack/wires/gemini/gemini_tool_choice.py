@@ -1,7 +1,8 @@
 """Convert ``tool_choice`` in OpenAI's form to Gemini's ``toolConfig``.
 
 The input is described at https://platform.openai.com/docs/api-reference/chat/create#chat_create-tool_choice, and the
-output at https://ai.google.dev/api/caching#FunctionCallingConfig. The form of the Responses API is accepted, too.
+output at https://ai.google.dev/api/caching#FunctionCallingConfig. The input can also have the form of the Responses
+API.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def convert_tool_choice(tool_choice: object, offered: Collection[str]) -> dict[s
 
 
 def check_parallel_tool_calls(parallel_tool_calls: object) -> None:
-    """Check that ``parallel_tool_calls`` allows several calls in one answer. Gemini cannot be limited to one call.
+    """Check that ``parallel_tool_calls`` allows several calls in one answer, because Gemini cannot be limited to one
+    call.
 
     Raises:
         ValueError: If ``parallel_tool_calls`` is False.

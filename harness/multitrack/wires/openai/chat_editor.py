@@ -43,7 +43,7 @@ def edit_completion(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str
 
 
 def _edit_texts(choices: Sequence[_Fields], key: str, text: str | None) -> None:
-    """Change the first text in the choices. If ``text`` is None, delete the text in all choices."""
+    """Replace the text of the first choice that has text. If ``text`` is None, delete the text in all choices."""
     with_text = [choice for choice in choices if read_text(as_object(choice.get("message")).get(key))]
     for choice in with_text if text is None else (with_text or choices)[:1]:
         message = _get_message(choice)
@@ -105,7 +105,7 @@ def _write_calls(message: _Fields, calls: Sequence[tuple[_Fields, ToolCall]]) ->
 
 
 def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
-    """Set ``key``. A new key is inserted after the ``previous`` key, where OpenAI's answers have it."""
+    """Set ``fields[key]``. A new key is inserted after the ``previous`` key, as in OpenAI's answers."""
     if key not in fields and previous in fields:
         for name in list(fields):
             fields[name] = fields.pop(name)
@@ -120,7 +120,7 @@ def _insert_after(fields: _Fields, previous: str, key: str, value: Any) -> None:
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
     """Return the chunks of ``original`` with the calls, text, refusal and finish reason of ``answer``.
 
-    If a call in a choice changes, all calls in the choice are written again, at the position of the first call.
+    If one call of a choice changes, all calls of the choice are rewritten at the position of the first one.
     """
     before = _read_chunks(original)
     stream = _ChatStream(original)
@@ -213,9 +213,9 @@ class _ChatStream:
                 self._insert(index, None, [{}], reason)
 
     def _find_heads(self, index: int, count: int) -> list[_Fields]:
-        """Return the first fragment of each call in a choice.
+        """Return the fragments that open the calls of a choice, because they have an id or a name.
 
-        If there are not exactly ``count`` of these fragments, return ``count`` empty objects instead.
+        If their number is not ``count``, return ``count`` empty objects instead.
         """
         fragments = [fragment for _, _, delta in self._entries(index) for fragment in _list_fragments(delta)]
         heads = [fragment for fragment in fragments if as_text(fragment.get("id")) or read_function(fragment)[0]]
@@ -241,7 +241,9 @@ class _ChatStream:
         self._drop_empty_entries(with_calls)
 
     def _find_calls_or_end(self, index: int) -> int | None:
-        """Return the position of a choice's first chunk with a call or a finish reason, or None."""
+        """Return the position of the first chunk in which the choice has a call or a finish reason. None if there is
+        none.
+        """
         return next(
             (
                 position
@@ -285,7 +287,7 @@ class _ChatStream:
         return StreamChunk({**as_object(document), "choices": [copied], **usage}, frame)
 
     def _drop_empty_entries(self, stripped: Sequence[_Fields]) -> None:
-        """Remove empty choices, and chunks that have no other content."""
+        """Remove choices whose delta has become empty, and chunks that contain nothing else."""
         empty = {id(delta) for delta in stripped if not delta}
         kept = []
         for chunk in self.chunks:

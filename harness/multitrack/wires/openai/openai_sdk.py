@@ -1,4 +1,4 @@
-"""The SDK for all of OpenAI's APIs."""
+"""The SDK that all wire formats of OpenAI's APIs use: the openai package."""
 
 from types import MappingProxyType
 

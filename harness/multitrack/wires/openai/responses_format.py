@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ResponsesFormat(WireFormat):
-    """The Responses API."""
+    """The wire format of OpenAI's Responses API."""
 
     __slots__ = ()
 

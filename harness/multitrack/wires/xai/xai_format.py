@@ -1,7 +1,9 @@
-"""The wire format ``xai``: the gRPC service ``xai_api.Chat``. In a cassette, its messages are protobuf JSON.
+"""The wire format ``xai``: the gRPC service ``xai_api.Chat``. A cassette stores the service's messages as protobuf
+JSON.
 
-https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto. xAI's HTTP API uses OpenAI's and
-Anthropic's formats.
+https://github.com/xai-org/xai-proto/blob/main/proto/xai/api/v1/chat.proto
+
+xAI also has an HTTP API, which uses OpenAI's and Anthropic's formats.
 """
 
 from __future__ import annotations
@@ -106,8 +108,8 @@ class XaiFormat(WireFormat):
     ) -> list[dict[str, Any]]:
         """Return the ``messages`` that continue a conversation: the answer, the results of its calls, and the remark.
 
-        Only calls that the client executes are sent back, because xAI sends the results of other calls in separate
-        messages.
+        The answer contains only the calls that the client executes, because xAI itself sends the results of other
+        calls, in separate messages.
         """
         outputs = as_objects(document.get("outputs"))
         ids = assign_distinct_ids([result.call for result in results])

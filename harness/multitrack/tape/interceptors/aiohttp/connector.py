@@ -164,10 +164,10 @@ class DeferredTransport(asyncio.Transport):
         self.close()
 
     def pause_reading(self) -> None:
-        """Do nothing, because no piece is replayed before the caller waits for it."""
+        """Do nothing, because each piece is replayed only when the caller waits for it."""
 
     def resume_reading(self) -> None:
-        """Do nothing, because no piece is replayed before the caller waits for it."""
+        """Do nothing, because each piece is replayed only when the caller waits for it."""
 
     def get_write_buffer_size(self) -> int:
         """Return 0, because nothing is buffered."""

@@ -11,9 +11,9 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording, GrpcS
 
 
 class RecordingCore:
-    """A wrapper that records a live gRPC call. It replaces the call's core.
+    """A wrapper that records a live gRPC call. The wrapper replaces the call's core.
 
-    ``to_json`` converts the last serialized message to protobuf JSON.
+    ``to_json`` converts the message that was serialized last to protobuf JSON.
     """
 
     def __init__(self, live: Any, recording: GrpcCallRecording, to_json: Callable[[bytes], bytes]) -> None:

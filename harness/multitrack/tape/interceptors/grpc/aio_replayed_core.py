@@ -1,4 +1,4 @@
-"""Replay a recorded call in an asyncio gRPC client. See ``aio_core``."""
+"""Replay a recorded gRPC call on an asyncio channel. ``aio_core`` explains what a call's core is."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from multitrack.tape.interceptors.grpc.grpc_replay import GrpcReplay, Step, Stre
 
 
 class ReplayedCore:
-    """The core of a replayed gRPC call. After ``start_replay`` has been called, it answers from a recording.
+    """The core of a replayed gRPC call. After ``start_replay`` has been called, the core answers from a recording.
+
+    ``aio_core`` explains what a call's core is.
 
     Args:
-        method: The method that is called.
-        to_json: Receives a serialized message, and returns it as protobuf JSON.
+        method: The gRPC method of the call.
+        to_json: Converts a serialized message to protobuf JSON.
         deadline: When the call times out, on the clock of ``time.time``; None for no deadline.
         uses_write: Whether the caller sends requests with ``write`` instead of an iterator.
     """
@@ -157,7 +159,7 @@ class ReplayedCore:
         return response if self.is_ok() else None
 
     async def _next_message(self) -> bytes | None:
-        """Return the next message. None at the end."""
+        """Return the next message of the response. None after the last message."""
         while not self.done():
             step = self._next_step()
             if step is None:
@@ -247,7 +249,7 @@ class ReplayedCore:
 
 
 async def _let_others_run() -> None:
-    """Yield to other tasks, as a live call does. A task that only replays calls would otherwise block the loop."""
+    """Yield to other tasks, as a live call does. A task that only replays calls would otherwise block asyncio."""
     await asyncio.sleep(0)
 
 
