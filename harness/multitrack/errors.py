@@ -7,7 +7,7 @@
         ├── ExtractionError        a response has no valid models, or has invalid calls
         │   ├── NoToolCalls        the response has no tool calls
         │   ├── UnknownTool        the model called a tool that was not offered
-        │   ├── InvalidArguments   the arguments of a call do not match its model
+        │   ├── InvalidArguments   the arguments of a call do not match the tool's model
         │   ├── TruncatedResponse  a length limit truncated the response
         │   ├── Refusal            the model refused, or a filter blocked the response
         │   └── StreamBroken       the stream ended before the response was complete
@@ -28,8 +28,8 @@
         └── LiveCall               a request would have reached the network
             └── ForkedCall         a process that the test forked sent a request (also an Exception)
 
-A ``TapeViolation`` is not an ``Exception``. Otherwise an ``except Exception`` in an application, or the retries of an
-SDK, would turn a missing recording into a connection error. It is only raised while a cassette is open.
+A ``TapeViolation`` is not an ``Exception``. If it were, an ``except Exception`` in an application, or the retries of an
+SDK, would turn a missing recording into a connection error. A violation is only raised while a cassette is open.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class MultitrackError(Exception):
 
 
 class ExtractionError(MultitrackError):
-    """A response that could not be turned completely into valid models.
+    """A response could not be converted completely to valid models.
 
-    The subclass says what is wrong. This class itself is raised for a response with invalid calls of different kinds,
-    and for an error that the provider returned instead of a response.
+    The subclass says what is wrong. ``ExtractionError`` itself is raised if a response has invalid calls of different
+    kinds, or if the provider returned an error instead of a response.
 
     Attributes:
         calls: All tool calls in the response, valid and invalid, in order.
@@ -90,11 +90,11 @@ class UnknownTool(ExtractionError):
 
 
 class InvalidArguments(ExtractionError):
-    """The arguments of a call do not match its model.
+    """The arguments of a tool call do not match the tool's Pydantic model.
 
     Args:
         message: The message of the error.
-        call: The call.
+        call: The tool call.
         details: Pydantic's error dictionaries (``type``, ``loc``, ``msg``, ``input``), described in
             https://docs.pydantic.dev/latest/errors/errors/. Empty if the arguments are not valid JSON.
     """
@@ -112,7 +112,7 @@ class TruncatedResponse(ExtractionError):
 
 
 class Refusal(ExtractionError):
-    """The model refused, or a filter blocked the response. ``text`` is the refusal."""
+    """The model refused, or a filter blocked the response. ``text`` is the text of the refusal."""
 
 
 class StreamBroken(ExtractionError):
@@ -168,14 +168,14 @@ class CassetteCorrupt(MultitrackError):
 
 
 class CassetteNotWritten(MultitrackError):
-    """A recording cannot be written, because the system does not allow it.
+    """A recording cannot be written, because the operating system does not allow it.
 
     Args:
         path: The cassette, or the file for pending recordings.
         error: The error that the system reported.
 
     Attributes:
-        record_hint: The command that repeats the recording.
+        record_hint: The command that records the content again.
     """
 
     def __init__(self, path: Path, error: OSError) -> None:
@@ -223,7 +223,7 @@ class Unplayed(MultitrackError):
 class TapeViolation(BaseException):
     """The code under test did something that its cassette does not allow.
 
-    It is not an ``Exception``, because applications and SDKs catch exceptions and retry the request.
+    A violation is not an ``Exception``, because applications and SDKs catch exceptions and retry the request.
 
     Attributes:
         frames: The frames of the user's code that sent the request, outermost first. Empty if they are unknown.
@@ -249,16 +249,19 @@ class CassetteMiss(TapeViolation):
 
 
 class RoutingError(TapeViolation):
-    """Multitrack or one of the project's hooks failed to handle a request. ``__cause__`` is the original error."""
+    """Multitrack or one of the project's hooks failed to handle a request. ``__cause__`` is the underlying error."""
 
 
 class LiveCall(TapeViolation):
-    """A request would have reached the network: through a client without an interceptor, or with a stand-in key."""
+    """A request was stopped before it reached the network.
+
+    For example, Multitrack does not intercept the client that sent the request, or the request has a stand-in key.
+    """
 
 
 class ForkedCall(LiveCall, Exception):
     """A process that the test forked sent a request.
 
-    It is also an ``Exception``, because a process pool waits forever for a worker that ends with another kind of
-    ``BaseException``.
+    ``ForkedCall`` is also an ``Exception``, unlike other violations. If a worker of a process pool ends with an error
+    that is only a ``BaseException``, the pool waits for this worker forever.
     """

@@ -2,7 +2,7 @@
 
 The lock for a file is another file, in the system's temporary folder. The lock file is removed when the lock is
 released. On Windows, filelock implements the locks. On other systems, filelock is not used, because it would leave
-its files behind.
+its lock files behind.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def lock_name(path: Path) -> str:
 
 @contextmanager
 def lock(name: str) -> Iterator[None]:
-    """Wait until no other process or thread holds the lock ``name``, and hold it within the block.
+    """Hold the lock ``name`` within the block. If another process or thread holds the lock, wait for it first.
 
     ``lock_name`` returns the name of the lock for a file.
     """
@@ -89,7 +89,10 @@ else:
 
     @contextmanager
     def _hold(path: Path, *, wait: bool) -> Iterator[bool]:
-        """Hold the lock at ``path`` within the block. Yields False if another process or thread holds it."""
+        """Hold the lock at ``path`` within the block, and yield True.
+
+        If ``wait`` is False and another process or thread holds the lock, yield False instead.
+        """
         descriptor = _acquire(path, wait=wait)
         if descriptor is None:
             yield False

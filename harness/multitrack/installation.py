@@ -1,4 +1,4 @@
-"""The command that installs missing packages."""
+"""Build the command that installs missing packages."""
 
 from __future__ import annotations
 

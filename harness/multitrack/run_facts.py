@@ -1,8 +1,8 @@
 """Facts about the last run of pytest, for later commands such as ``multitrack prune``.
 
-The facts are in one file in pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes it at the end of each
-run that used a cassette, after it has merged the results from all pytest-xdist processes. All text is redacted.
-``read_facts`` returns the facts; paths are relative to ``RunFacts.root``, with forward slashes.
+The facts are in one file in pytest's cache, ``.pytest_cache/v/multitrack/run``. The plugin writes this file at the
+end of each run that used a cassette, after it has merged the results from all pytest-xdist processes. All text is
+redacted. ``read_facts`` returns the facts; paths are relative to ``RunFacts.root``, with forward slashes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class UsedCassette:
     Args:
         digest: The digest of the file at the end of the run, as ``digest_file`` returns it.
         played: The positions of the interactions that were replayed, from 1.
-        is_open: Whether another run may replay more of the cassette, because a test that uses it was skipped or is an
-            xfail.
+        is_open: Whether another run can replay more of the cassette, because a test that uses the cassette was
+            skipped or is an xfail.
     """
 
     digest: str
@@ -82,7 +82,7 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChangedRequest:
-    """A request that differs from all recordings. It was found by a miss or by an audit.
+    """A request that differs from all recordings, found by a miss or by an audit.
 
     Args:
         test: The node id of the test that sent it, or the name of the fixture. Empty if neither sent it.
@@ -94,8 +94,8 @@ class ChangedRequest:
         is_only_wording: Whether the wording is the only difference between the request and that recording, so that
             ``multitrack rebind`` can keep the answer.
         pseudonyms: The pseudonyms in the request.
-        moved_from: The arguments for ``multitrack mv``: the earlier and the new name of the test. They are set if the
-            cassette with the earlier name contains the request, otherwise None.
+        moved_from: The arguments for ``multitrack mv``: the earlier and the new name of the test. None unless the
+            cassette with the earlier name contains the request.
     """
 
     test: str
@@ -175,8 +175,8 @@ class RunFacts:
     Args:
         root: pytest's root folder. All paths and node ids are relative to it.
         is_full: Whether the run included all of the project's tests.
-        limit: Why the run does not show which recordings are unused, as the rest of a sentence that begins with "this
-            run". None if all tests ran, replayed and passed.
+        limit: Why the run does not show which recordings are unused: the end of a sentence that begins with "this
+            run", such as "was limited to the given paths". None if all tests ran, replayed and passed.
         cassettes: The cassettes that the run used, by their path.
         collected: The cassettes of all collected tests.
         misses: The requests without a recording, in the order of their tests.
@@ -275,7 +275,10 @@ def digest_file(path: Path) -> str | None:
 
 
 def find_root(folder: Path) -> Path | None:
-    """Return the nearest folder with facts, from ``folder`` upwards in the same repository. None if there is none."""
+    """Return the nearest folder with facts about a run. None if there is none.
+
+    The search starts in ``folder`` and goes upwards within the repository.
+    """
     for parent in (folder, *folder.parents):
         if (parent / _FILE).is_file():
             return parent

@@ -16,7 +16,7 @@ _project = pytest.StashKey[project.Project]()
 
 
 def load_project(config: pytest.Config) -> project.Project:
-    """Return the settings in the project's pyproject.toml, which is read once.
+    """Return the settings in the project's pyproject.toml. The file is read only once.
 
     Raises:
         BadOption: A setting is invalid.
@@ -70,7 +70,7 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 
 
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
-    """Return the name under which the recordings of a fixture are stored. The fixture's scope is wider than a test.
+    """Return the name under which the recordings of a class-, module-, package- or session-scoped fixture are stored.
 
     A fixture can override another fixture and also request it. Both fixtures then share a cassette, so their names
     must differ.

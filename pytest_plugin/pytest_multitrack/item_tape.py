@@ -1,4 +1,4 @@
-"""A test's tape, open from the test's setup to the end of its teardown."""
+"""A test's tape, which is open from the setup of the test to the end of its teardown."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class ItemTape:
         """Activate ``tape``.
 
         Args:
-            tape: The tape.
+            tape: The test's tape.
             test: The test.
-            lets_fixtures_go_live: Whether a fixture with a wider scope sends live requests if it has no cassette.
-                With pytest-recording, all such fixtures do, because it has no cassettes for fixtures.
+            lets_fixtures_go_live: Whether a fixture with a wider scope sends live requests if the fixture has no
+                cassette. True for tests with the ``vcr`` marker, because pytest-recording has no cassettes for
+                fixtures.
         """
         self.tape = tape
         self.test = test
@@ -44,7 +45,7 @@ class ItemTape:
         self.test.add_tape(self.tape)
 
     def replace_tape(self, open_tape: Callable[[], Tape]) -> None:
-        """Use another tape from now on. Fail the test if it has already sent a request."""
+        """Use another tape from now on. Fail the test if its current tape has already received a request."""
         if self.tape.sent and self.tape.mode != "live":
             pytest.fail(
                 "cassette_options takes effect too late: a fixture that it depends on has already sent a request; send "
@@ -58,10 +59,10 @@ class ItemTape:
 
     @contextmanager
     def closing(self, *, failure: str | None) -> Iterator[None]:
-        """Close the tape after the block. The block tears down the test.
+        """Run the teardown of the test in the block, then close the tape.
 
         Args:
-            failure: Why an earlier phase failed; None if the test passed so far.
+            failure: Why an earlier phase of the test failed; None if all earlier phases passed.
         """
         try:
             yield
@@ -93,7 +94,7 @@ class ItemTape:
 
 
 def open_item_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
-    """Open the tape of ``item``. Its recordings belong to ``test``.
+    """Open the tape of ``item``. The recordings of this tape belong to ``test``.
 
     If the tape's options or cassette are invalid, the test fails without a traceback.
     """
@@ -158,7 +159,8 @@ def _create_tape(item: pytest.Item, test: RecordingScope, options: ResolvedOptio
 def describe_teardown_failure(error: BaseException) -> str | None:
     """Return why a test's teardown failed. None if the failure does not affect the test's recording.
 
-    An example is inline-snapshot. It fails a test that has no inline value yet, even when it writes that value.
+    For example, inline-snapshot fails the teardown of a test that has no inline value yet, even if it writes the
+    value.
     """
     if isinstance(error, pytest.fail.Exception) and str(error).startswith("your snapshot is missing "):
         return None

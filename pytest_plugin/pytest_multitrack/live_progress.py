@@ -1,8 +1,8 @@
 """The progress of runs that take long: recording, comparing with live responses, and auditing.
 
-In a terminal, a bar is shown below the line that pytest writes its results on. Before pytest writes again, the bar is
-erased and the cursor returns to that line. The remaining output is the same as without the bar. Without a terminal,
-or without rich, a line is printed every ten seconds.
+In a terminal, a bar is shown below the line on which pytest writes its results. Before pytest writes again, the bar
+is erased and the cursor returns to that line. The remaining output is the same as without the bar. Without a
+terminal, or without rich, a line is printed every ten seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Remove secrets from the output of pytest and from the reports that plugins write.
 
-``OutputRedactor`` is the only place that does this. ``output_hooks`` calls it with the objects that pytest passes to
-its hooks: reports, warnings, and pytest's own errors. The redactor changes these objects.
+``output_hooks`` passes the objects that pytest's hooks receive to ``OutputRedactor``: reports, warnings, and pytest's
+own errors. The redactor removes the secrets from these objects.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _MAX_CHARACTERS = 200_000
 class OutputRedactor:
     """The redactor that removes secrets from the output of one process of a run.
 
-    It recognizes secrets by their value or by their shape. Project and region names are replaced only in the output
-    of tests with a tape.
+    The redactor recognizes secrets by their value or by their shape. Project and region names are replaced only in
+    the output of tests with a tape.
     """
 
     def __init__(self, config: pytest.Config, *, has_options: bool) -> None:
@@ -96,7 +96,7 @@ class OutputRedactor:
         """Return ``text`` without secrets.
 
         Args:
-            may_be_cut: Whether pytest has shortened the values in ``text``.
+            may_be_cut: Whether pytest can have shortened the values in ``text``.
         """
         if len(text) < _MIN_LENGTH:
             return text
@@ -157,7 +157,7 @@ class OutputRedactor:
             self._check_longrepr(report)
 
     def _check_longrepr(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        """If two values look equal because of redaction, add an explanation.
+        """Add an explanation if two values look equal because of redaction.
 
         Otherwise, redact the representation of the failure, if another plugin created it.
         """
@@ -173,7 +173,8 @@ class OutputRedactor:
     def redact_value(self, value: Any, *, may_be_cut: bool = False) -> Any:
         """Return ``value`` without secrets.
 
-        Representations are changed in place. If ``value`` has no secrets, it is returned unchanged.
+        pytest's representations of errors are changed in place. If ``value`` has no secrets, it is returned
+        unchanged.
 
         Args:
             value: A string, a container of strings, or pytest's representation of an error.
@@ -212,7 +213,7 @@ class OutputRedactor:
     # everything else
 
     def redact_junit(self) -> None:
-        """Remove secrets from the attributes that the latest test has added to its ``--junit-xml`` element."""
+        """Remove secrets from the attributes that the test has added to its ``--junit-xml`` element."""
         attributes = pytest_internals.find_junit_attributes(self._config)
         for name, value in attributes.items():
             attributes[name] = self.redact_text(value)

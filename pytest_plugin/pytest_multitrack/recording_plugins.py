@@ -25,7 +25,7 @@ def detect(config: pytest.Config) -> bool:
 
 
 def has_other(config: pytest.Config) -> bool:
-    """Return whether another plugin of the run handles ``@pytest.mark.vcr``. Call ``detect`` first."""
+    """Return whether another plugin in this run handles ``@pytest.mark.vcr``. Call ``detect`` first."""
     return config.stash.get(_has_other, False)
 
 

@@ -19,7 +19,7 @@ class ResolvedOptions:
     Args:
         settings: The merged settings.
         path: The path of the cassette; None if it follows from the test's name.
-        additional_paths: More cassettes to replay. They are never written.
+        additional_paths: More cassettes, which are replayed but never written.
         filters: vcrpy's request and response filters, if the test configures any.
         mode: The tape's mode; None if the run's flags decide.
         matchers: The project's own comparisons of requests.

@@ -64,7 +64,7 @@ class SecretSearch:
         self._grams: dict[str, list[tuple[str, int]]] = {}
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Add ``secrets`` to the search. Each secret must be written as it was sent or set."""
+        """Add ``secrets`` to the search. Pass each secret as it was sent or set, without any escapes."""
         new = set(secrets) - self._known
         if not new:
             return
@@ -126,7 +126,10 @@ def _is_word(text: str) -> bool:
 
 
 def _may_contain(text: str, wanted: str) -> bool:
-    """Return whether ``text`` contains any of four parts of ``wanted``. This is faster than a full search."""
+    """Return whether ``text`` contains at least one of four short samples of ``wanted``.
+
+    Looking for the samples is faster than a full search.
+    """
     step = (len(wanted) - 4) // 3
     return any(wanted[start : start + 4] in text for start in range(0, len(wanted) - 3, step))
 
@@ -171,8 +174,8 @@ class _Letters:
 def _replace(text: str, spans: Iterable[tuple[int, int]], secret: str = "") -> str:
     """Replace ``spans`` with a placeholder.
 
-    A secret may start or end with punctuation, which the spans do not include. The placeholder also replaces this
-    punctuation wherever it is next to a span. The spans must be sorted.
+    ``spans`` never include the punctuation at the start and the end of ``secret``. Where this punctuation is next to
+    a span, the placeholder replaces it, too. The spans must be sorted.
     """
     found = list(spans)
     if not found:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ViolationGuard:
     """A guard that watches the phases of ``test`` for violations. The test need not have a tape of its own.
 
-    ``violation`` is the ``TapeViolation`` that failed the latest phase, or None.
+    ``violation`` is the ``TapeViolation`` that failed the most recent phase, or None.
     """
 
     def __init__(self, test: RecordingScope) -> None:
@@ -26,7 +26,8 @@ class ViolationGuard:
     def collect_violation(self, error: BaseException | None) -> TapeViolation | None:
         """Set ``violation`` to the first violation in the phase that ended with ``error``, and return it.
 
-        The violation takes precedence over ``error``, which usually follows from it and becomes its ``__cause__``.
+        The violation is raised instead of ``error``, which is usually its consequence. ``error`` becomes the
+        ``__cause__`` of the violation.
         """
         new = self.test.take_new_violations()
         if new:
@@ -43,7 +44,7 @@ class ViolationGuard:
 
     @contextmanager
     def phase(self) -> Iterator[None]:
-        """Run a phase of the test. At the end, raise its first violation, even if the code under test caught it."""
+        """Run a phase of the test in the block. Then raise its first violation, even if it was caught."""
         try:
             yield
         except (KeyboardInterrupt, pytest.exit.Exception):

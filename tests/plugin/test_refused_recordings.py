@@ -50,8 +50,8 @@ def test_failed_requests_are_refused_and_the_rest_is_accepted(project, status, n
     assert finished.stdout.splitlines() == [f"accepted cassettes/{'shared' if name else 'test_it/test_ask[good]'}.yaml"]
     first, *advice = finished.stderr.splitlines()
     assert re.match(
-        rf"multitrack: {re.escape(cassette)}\.pending\.yaml: not accepted: test_it\.py::test_ask\[bad\]: a request "
-        rf"failed: {status} .*: no, thanks ",
+        rf"multitrack: {re.escape(cassette)}\.pending\.yaml: not accepted, because a request of "
+        rf"test_it\.py::test_ask\[bad\] failed: {status} .*: no, thanks ",
         first,
     )
     assert advice == [

@@ -248,8 +248,8 @@ def test_a_decorated_function_opens_the_cassette_for_each_call(provider, path):
 
 @pytest.mark.parametrize(
     ("option", "advice"),
-    [("record_mode", "mode='replay', 'record' or 'record-missing'"), ("filter_headers", "nothing")],
+    [("record_mode", "pass mode='replay', 'record' or 'record-missing'"), ("filter_headers", "omit it")],
 )
 def test_an_option_of_vcrpy_is_refused_by_name(path, option, advice):
-    with pytest.raises(BadOption, match=f"'{option}' is an option of vcrpy; pass {advice}"):
+    with pytest.raises(BadOption, match=f"'{option}' is an option of vcrpy; {advice}"):
         use_cassette(path, **{option: "once"})

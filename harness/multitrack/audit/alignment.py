@@ -47,10 +47,10 @@ class AlignedDifference:
         labels: For each step of the path, the label of the list item, such as "system" or "get_weather". Empty for
             the keys of objects and for items without a label.
         recorded: The recorded value. ``ABSENT`` if there is none; ``ORDER`` if only the order of the items changed.
-        sent: The live value. ``ABSENT`` if there is none. If only the order changed, two lists instead: the labels of
-            the items in the old order and in the new order.
-        inner: The path within a JSON document that is stored as a string, such as the arguments of a call. Empty if the
-            difference is not in such a document.
+        sent: The live value. ``ABSENT`` if there is none. If only the order changed, a pair of lists: the labels of
+            the items in the old order, and in the new order.
+        inner: The path within a JSON document that is stored as a string, such as the arguments of a call. Empty if
+            the difference is not in such a document.
     """
 
     recorded_path: Path
@@ -213,7 +213,7 @@ def find_name(item: Mapping[str, Any]) -> str:
 
 
 def _pair_items(recorded: Sequence[Any], sent: Sequence[Any]) -> list[tuple[int, int]]:
-    """Return pairs of the positions of items that belong together: first equal items, then similar items."""
+    """Return the positions of the items that belong together, in pairs: first of equal items, then of similar items."""
     before, after = ([_mask(item) for item in items] for items in (recorded, sent))
     pairs = [
         (block.a + offset, block.b + offset)

@@ -47,10 +47,9 @@ class Change:
         title: What changed, in one line, without the values if they vary.
         recorded: The recorded value. ``ABSENT`` if there is none.
         sent: The live value. ``ABSENT`` if there is none.
-        path: The path of the value in the body. Empty if it has none.
+        path: The path of the value in the body. Empty if the value has no path.
         parts: The parts of two texts that stayed the same, were removed or were added. Empty for other values.
-        explanation: What changed in the tools, in the same words as in the message of a miss. Empty if this is
-            unknown.
+        explanation: What changed in the tools, in the same words as in the message of a miss. Empty if unknown.
         noise: The kinds of values in the difference that change in each run, such as ``uuid``.
         is_whole: Whether the whole value changes in each run. False if only a part of a longer text does.
         is_consequence: Whether the value comes from an earlier answer in the conversation, or from the result of an

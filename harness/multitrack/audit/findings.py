@@ -27,7 +27,7 @@ class Place:
 
     Args:
         change: The change in one of these requests, as an example.
-        requests: The requests, without those that differ only as a result of an earlier request's difference.
+        requests: The requests, without those that differ only because an earlier request differs.
         values: The number of requests for each pair of a recorded and a live value.
         paths: The paths of the value in the bodies.
         formats: The formats of the live bodies, such as JSON.
@@ -77,9 +77,9 @@ class Finding:
 
     @property
     def ignore(self) -> str | None:
-        """The line for ``[tool.multitrack]`` that ignores the changed values.
+        """The line for ``[tool.multitrack]`` that makes Multitrack ignore the changed values.
 
-        None if no path covers them, or if the path would also hide other changes.
+        None if no path leads to these values, or if ignoring them would also hide other changes.
         """
         paths = [path for place in self.places if _may_be_ignored(place) and (path := place.ignore_path) is not None]
         return format_ignore(paths) if paths else None

@@ -33,9 +33,9 @@ def accept_recordings(
     Args:
         files: The files with pending recordings.
         settings: The project's settings.
-        commands: Builds the commands in the problems.
+        commands: Builds the commands that the descriptions of problems show.
         keep_errors: Whether to accept recordings in which a request failed.
-        dry_run: Whether to change nothing.
+        dry_run: Whether to leave all files unchanged.
     """
     adopt = make_foreign_redactor(settings)
     refuse: storage.Refuse = (lambda *_: None) if keep_errors or settings.keep_errors else explain_refusal
@@ -56,9 +56,9 @@ def accept_recordings(
 
 def _explain_refusal(file: Path, test: str | None, reason: str, commands: ShellCommands) -> str:
     command = commands.record([] if test is None else [test])
-    owner = "" if test is None else f"{test}: "
+    owner = "" if test is None else f" of {test}"
     return (
-        f"{file}: not accepted: {owner}a request failed: {reason}\n"
+        f"{file}: not accepted, because a request{owner} failed: {reason}\n"
         f"  to record it again: {command}\n"
         f"  if the test expects this failure: multitrack accept --keep-errors {shlex.quote(str(file))}"
     )

@@ -1,4 +1,4 @@
-"""Print the output of the commands. A cassette may contain secrets, for example if another recorder wrote it."""
+"""Print the output of the commands without secrets, which can come from a cassette that another recorder wrote."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def echo(text: str, *, bold: bool = False, err: bool = False) -> None:
 
 
 def redact_output(text: str) -> str:
-    """Return ``text`` without the secrets that the environment holds, and without those that have a known shape.
+    """Return ``text`` without secrets from environment variables and without text that looks like a secret.
 
-    Names of projects and regions stay, because a command in ``text`` may contain them in a path.
+    Names of projects and regions are kept, because a command in ``text`` may contain them in a path.
     """
     return _create_redactor(Path.cwd(), tuple(os.environ.items())).redact_secrets(text)
 

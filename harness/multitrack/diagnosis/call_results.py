@@ -1,4 +1,4 @@
-"""The results of validating recorded tool calls with the models that this process has imported."""
+"""Validate recorded tool calls with the Pydantic models that this process has imported."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class CallResult:
     """The result of validating a call.
 
     Args:
-        call: The call.
-        model: The model of the called tool. None if the model is unknown.
-        outcome: The instance of the model, or the error. None if the model is unknown. An error that is not a
-            ``MultitrackError`` was raised by a validator.
+        call: The tool call.
+        model: The Pydantic model of the called tool. None if the model is unknown.
+        outcome: The instance of the model, or the error. None if the model is unknown. If the error is not a
+            ``MultitrackError``, a validator raised it.
     """
 
     call: ToolCall
@@ -78,10 +78,10 @@ def parse_answer(body: bytes) -> WireAnswer | None:
 
 
 def find_models(interaction: Interaction, paths: ModelPaths, find: ImportPathLookup = find_loaded) -> Models:
-    """Return a mapping from the name of each tool in a request to the tool's model.
+    """Return a dictionary from the name of each tool in a request to the tool's Pydantic model.
 
-    These are the models that this process offers with the request. If the process offers none, the models are found
-    by the import paths in the project's settings or in the cassette. The settings have priority.
+    If this process offered models with the request, these are returned. Otherwise, the models are found by their
+    import paths. A path in the project's settings has priority over a path in the cassette.
     """
     if interaction.offered_models:
         return interaction.offered_models
@@ -99,9 +99,9 @@ def validate_calls(answer: WireAnswer, models: Models, *, offered: bool) -> list
 
     Args:
         answer: The model's answer.
-        models: The model of each tool, keyed by the tool's name.
-        offered: Whether ``models`` contains the model of every offered tool. If true, a call to any other tool is an
-            error. If false, the result of such a call is unknown.
+        models: The Pydantic model of each tool, keyed by the tool's name.
+        offered: Whether ``models`` has a model for every offered tool. If true, a call to a tool without a model is
+            an error. If false, the result of this call is unknown.
     """
     of = len(answer.calls)
     return [
@@ -118,7 +118,9 @@ def _validate(call: ToolCall, of: int, models: Models) -> BaseModel | Exception:
 
 
 class ResponseValidator:
-    """A validator that checks recorded responses with models that are already imported. It imports nothing itself.
+    """A validator that checks recorded responses with Pydantic models that are already imported.
+
+    The validator itself imports nothing.
 
     Args:
         paths: The import paths of models that are used with clients other than Multitrack's.
@@ -130,7 +132,8 @@ class ResponseValidator:
     def validate(self, interaction: Interaction) -> list[CallResult] | None:
         """Validate each call in a response.
 
-        Returns ``None`` if the response is not a model's answer, or if no tool's model is known.
+        Returns ``None`` if the response has no answer from a language model, or if the Pydantic model of every tool
+        is unknown.
         """
         answer = parse_answer(interaction.response.body)
         if answer is None:
@@ -143,8 +146,8 @@ class ResponseValidator:
     def result_fingerprints(self, interaction: Interaction) -> tuple[str, ...] | None:
         """Validate each call in a response, and return the fingerprints of the results.
 
-        Each call is validated twice. If the results differ (for example, because a default is the current time), the
-        fingerprint is ``UNKNOWN``.
+        Each call is validated twice. The fingerprint is ``UNKNOWN`` if the two results differ, for example because a
+        default is the current time.
         """
         first = self.validate(interaction)
         if first is None:

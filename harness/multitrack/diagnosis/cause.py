@@ -1,4 +1,4 @@
-"""The cause of a failed test: the request, the reply, the models or the test changed.
+"""Find out why a test failed: whether the request, the reply, the Pydantic models or the test changed.
 
 Each request, reply and model is compared with its fingerprint in the snapshot. If the snapshot has no fingerprints,
 the fingerprints in the cassette are used. Nothing is guessed: if the cause is unknown, the message says what did not
@@ -49,7 +49,7 @@ def current_fingerprints(
 def find_cause(
     tapes: Sequence[Tape], validator: ResponseValidator, compared: FailedAssertion | None = None
 ) -> Diagnosis | None:
-    """Return the cause of a failed test. Its text is one line.
+    """Return the cause of a test's failure, described in one line.
 
     Args:
         tapes: The test's tapes. None of them had a miss.
@@ -107,10 +107,10 @@ class _CauseSearch:
         return self._compare_recorded_calls() or self._describe_unknown()
 
     def _have_models_changed(self, then: ExchangeFingerprint, now: ExchangeFingerprint) -> bool:
-        """Return whether it is certain that the current models return a different result for the same reply.
+        """Return True only if the current Pydantic models certainly return a different result for the same reply.
 
-        The results of the calls are stored in the cassette. The known results are compared even if others are
-        unknown.
+        If a fingerprint of the models is missing, the results in the cassette are compared with the current results.
+        Unknown results are left out.
         """
         if None not in (then.models, now.models):
             return then.models != now.models
@@ -132,15 +132,17 @@ class _CauseSearch:
         """True if a test that uses the recordings has passed."""
         return all(any(interaction.results for interaction in _recorded_interactions(tape)) for tape in self.tapes)
 
-    def _describe_request_change(self, gone: int, new: int) -> Diagnosis:
-        if gone and new:
+    def _describe_request_change(self, removed_count: int, added_count: int) -> Diagnosis:
+        if removed_count and added_count:
             return Diagnosis("request-changed", f"the request changed and was recorded again after {self.since}")
-        if new:
+        if added_count:
             return Diagnosis(
-                "requests-added", f"the number of requests changed after {self.since}: the test now sends {new} more"
+                "requests-added",
+                f"the number of requests changed after {self.since}: the test now sends {added_count} more",
             )
         return Diagnosis(
-            "requests-removed", f"the number of requests changed after {self.since}: the test now sends {gone} fewer"
+            "requests-removed",
+            f"the number of requests changed after {self.since}: the test now sends {removed_count} fewer",
         )
 
     def _describe_reply_change(self, *, is_live: bool) -> Diagnosis:
@@ -303,8 +305,8 @@ def _locate_errors(result: CallResult) -> Iterator[str]:
 def _locate_changes(result: CallResult, before: str) -> Iterator[str]:
     """Yield the fields whose values changed.
 
-    The earlier values are known only if the recorded result was equal to the arguments of the call. Otherwise, yield
-    the name of the class instead.
+    The earlier values are known only if the recorded result was equal to the arguments of the call. If they are
+    unknown, yield the name of the class instead.
     """
     if not isinstance(result.outcome, BaseModel):
         return

@@ -1,4 +1,4 @@
-"""The location of a validation error: the class, the field, and the JSON path in the arguments."""
+"""Locate a validation error: its class, its field, and its JSON path in the arguments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ErrorLocation:
     """The location of a validation error.
 
     Args:
-        owner: The name of the class that declares the field. It can be a nested class.
+        owner: The name of the class that declares the field. The class can be nested in the model.
         field: The name of the field. Empty if the error concerns the whole class.
         path: The JSON path in the arguments, such as ``$.stops[1].city``.
     """

@@ -15,8 +15,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Extraction(Sequence[T_co]):
     """The validated models of one response, in call order.
 
-    An immutable sequence that can be read any number of times. It is equal to a list, a tuple
-    or another ``Extraction`` if their models are equal.
+    An immutable sequence that can be read any number of times. An extraction is equal to a list, a tuple or another
+    extraction with equal models.
 
     Attributes:
         calls: All tool calls in the response, valid and invalid, in order.
@@ -24,7 +24,7 @@ class Extraction(Sequence[T_co]):
             without ``on_error="collect"``.
         raw: The SDK's response object; None if the calls were passed to ``Toolset.parse``.
         usage: The SDK's usage object; None if the provider sent none.
-        text: The text next to the calls; None if there was none.
+        text: The text that the response has besides the calls; None if there was none.
         attempts: The errors of earlier responses, oldest first, if the model was asked again (``max_retries``).
     """
 
@@ -64,20 +64,19 @@ class Extraction(Sequence[T_co]):
     ) -> list[Any]:
         """Return the messages that continue the conversation: the response and the results of its calls.
 
-        Append the returned messages to the messages of the request, and send the request again. They have the format
-        of the SDK that returned the response, and contain the call ids and the thought signatures.
+        Append the returned messages to the messages of the request, and send the request again. The messages have the
+        format of the SDK that returned the response, and contain the call ids and the thought signatures.
 
         Args:
             results: The results of your functions: a list with one result for each valid call, in order, or a
                 dictionary. The keys of the dictionary are the ids of the valid calls, or the ``ToolCall`` objects if
                 the provider sends no ids. A string is sent unchanged. An exception is sent as a failure. Any other
-                result is sent as JSON. For a call in ``errors``, its error is sent if the dictionary has no result
-                for the call.
+                result is sent as JSON. If the dictionary has no result for an invalid call, the call's error is sent.
 
         Returns:
             Messages for ``messages`` (chat completions and Anthropic), items for ``input`` (Responses API), or
-            contents for ``contents`` (Google's SDKs). If the model was asked again, they include its earlier
-            responses. You can pass them to the SDK or to ``create`` of Multitrack's clients.
+            contents for ``contents`` (Google's SDKs). If the model was asked again, the messages include the model's
+            earlier responses. You can pass the messages to the SDK or to ``create()`` of Multitrack's clients.
 
         Raises:
             ValueError: If a valid call has no result, if a result is for an unknown call, or if the extraction is not

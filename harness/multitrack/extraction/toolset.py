@@ -28,11 +28,11 @@ class Toolset(Generic[T]):
     A tool's description is the docstring of its model. A ``description`` in the ``json_schema_extra`` of the model's
     ``model_config`` replaces the docstring.
 
-    A tool's name is the name of its model. A ``title`` in the model's own ``model_config`` replaces it if the title
-    is a valid tool name for every provider: at most 64 letters, digits, underscores and dashes, with a letter or an
-    underscore at the beginning. Models with the same name get numbered tools: ``Weather``, ``Weather_2``.
+    A tool's name is the name of its model. A ``title`` in the model's own ``model_config`` replaces this name if
+    every provider accepts the title as a tool name: at most 64 letters, digits, underscores and dashes, with a letter
+    or an underscore at the beginning. Models with the same name get numbered tools: ``Weather``, ``Weather_2``.
 
-    Schemas are cached per sequence of models.
+    The schemas are cached for each sequence of models.
 
     Args:
         response_model: ``Iterable``, ``Sequence``, ``list`` or ``tuple[..., ...]`` of a Pydantic model or of a union
@@ -87,16 +87,17 @@ class Toolset(Generic[T]):
 
         Args:
             calls: The tool calls in one response, in order.
-            on_error: ``"raise"`` raises an error for invalid calls; ``"collect"`` stores it in the result's ``errors``.
+            on_error: ``"raise"`` raises an error for invalid calls; ``"collect"`` stores the errors in the result's
+                ``errors``.
             allow_empty: Whether to accept a response without tool calls.
-            context: Passed to the models' validators as ``info.context``.
+            context: Passed to the validators of the Pydantic models as ``info.context``.
 
         Returns:
-            The models of the valid calls, in call order.
+            The Pydantic models of the valid calls, in call order.
 
         Raises:
-            UnknownTool: If the model called a tool that is not in this toolset.
-            InvalidArguments: If the arguments of a call do not match its model.
+            UnknownTool: If a call is to a tool that is not in this toolset.
+            InvalidArguments: If the arguments of a call do not match the tool's Pydantic model.
             ExtractionError: If some calls are to unknown tools, and others have invalid arguments.
             NoToolCalls: If there are no calls and ``allow_empty`` is False.
             TypeError: If ``on_error`` has any other value.

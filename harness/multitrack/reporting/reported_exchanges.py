@@ -1,4 +1,4 @@
-"""Requests, answers, cassettes and misses as data for a run's report."""
+"""Convert requests, answers, cassettes and misses to data for a run's report."""
 
 from __future__ import annotations
 

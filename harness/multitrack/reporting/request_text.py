@@ -1,4 +1,4 @@
-"""A recorded request as text: the model, the tools and the messages, for ``multitrack show --request``."""
+"""Format a recorded request as text: the model, the tools and the messages, for ``multitrack show --request``."""
 
 from __future__ import annotations
 

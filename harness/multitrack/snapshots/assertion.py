@@ -32,8 +32,8 @@ def assert_calls(
 
     Raises:
         AssertionError: The calls differ. The message lists the differences call by call.
-        BadOption: An option has a value that it does not accept. Also raised if there are no expected calls and
-            neither ``only`` nor ``never`` is passed.
+        BadOption: An option has a value that it does not accept. Also raised if ``expected``, ``only`` and ``never``
+            are all missing, because there is then nothing to check.
         TypeError: A value is not a call, or cannot be compared. The message contains its path.
     """
     __tracebackhide__ = True

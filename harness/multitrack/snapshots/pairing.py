@@ -1,4 +1,4 @@
-"""Pair the expected calls with the received ones."""
+"""Pair the expected calls with the received calls."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class _TolerantCall:
     """An expected call whose values can have tolerances or matchers.
 
     Attributes:
-        ranges: A dictionary from the path of a number to the least and the greatest number that count as equal.
+        ranges: A dictionary from the path of a number to the smallest and the largest accepted number.
         matchers: A dictionary from the path of a value to its matcher.
         count: The number of ranges and matchers together.
         fixed: A dictionary from a path to the string or number that has to be equal.

@@ -1,4 +1,4 @@
-"""A local stand-in provider for demos and tests. It speaks real wire formats and answers from a script.
+"""A local stand-in provider for demos and tests: it speaks real wire formats, and its answers come from a script.
 
 ``python -m multitrack.standin`` starts it from a shell; ``StandIn`` starts it in a test::
 
@@ -11,8 +11,8 @@
 An unmodified application can use the providers' own host names: with the environment variables in
 ``StandIn.environment``, its requests reach the stand-in. An answer comes from recorded responses
 (``multitrack.standin.recorded_responses``) or from a script (``multitrack.standin.script``). If neither has an
-answer, the stand-in calls each offered tool once, with arguments that are valid for the tool's schema. It does not
-understand prompts.
+answer, the stand-in calls each offered tool once, with arguments that are valid for the tool's schema. The stand-in
+does not understand prompts.
 """
 
 from importlib import import_module

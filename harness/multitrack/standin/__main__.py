@@ -66,9 +66,9 @@ def run(
             )
         lines = format_exports(standin.environment)
         sys.stdout.write(
-            "# With this environment, applications reach the stand-in under the providers' own host names:\n"
+            "# With these variables, applications reach the stand-in under the providers' own host names:\n"
             f"{lines}"
-            "# OpenAI's and Anthropic's clients can also reach it with one of these variables alone:\n"
+            "# OpenAI's and Anthropic's clients can also reach it with one of the following variables alone:\n"
             f"# export OPENAI_BASE_URL={standin.openai_base_url}\n"
             f"# export ANTHROPIC_BASE_URL={standin.anthropic_base_url}\n"
             "# Serving; press Ctrl-C to stop.\n"

@@ -1,7 +1,7 @@
 """The stand-in's logic, without sockets: log each request, and find the reply to it.
 
-A recorded response has priority. Otherwise the path selects the wire format, which asks the script for an answer. The
-host does not matter, so that every base URL works.
+A recorded response has priority. If there is none, the path of the request selects the wire format, and the script
+supplies the answer. The host is ignored, so that every base URL works.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Recorded responses that the stand-in sends again.
+"""Read recorded responses from a file, so that the stand-in can send them.
 
-The file has one JSON object per line, with these keys: ``method``, ``uri``, ``request_body`` (parsed JSON, null
-for none), ``status``, ``response_headers`` and ``response_body`` (decoded text). Other keys are ignored. A request
-gets the first unused response that has the same method, the same path and an equal body. For a gRPC call, the path
-is the full method name and the body is the message as protobuf JSON.
+The file has one JSON object per line, with these keys: ``method``, ``uri``, ``request_body`` (parsed JSON, null for
+none), ``status``, ``response_headers`` and ``response_body`` (decoded text). Other keys are ignored. A request gets
+the first unused response that has the same method, the same path and an equal body. For a gRPC call, the path is the
+full method name and the body is the message as protobuf JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEYS = ("method", "uri", "status", "request_body", "response_headers", "respons
 
 @dataclass(frozen=True, slots=True)
 class RecordedResponse:
-    """One recorded response: a line of the file."""
+    """A recorded response, from one line of the file."""
 
     method: str
     uri: str
@@ -40,7 +40,7 @@ class RecordedResponse:
 
 
 class RecordedResponses:
-    """Recorded responses from a file. Each is used once. Thread-safe."""
+    """The recorded responses in a file. Each response is used once. Thread-safe."""
 
     def __init__(self, responses: list[RecordedResponse]) -> None:
         self._unused: dict[tuple[str, str], list[RecordedResponse]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Gates in answers: a streamed answer waits at a gate until a test opens it."""
+"""Gates in streamed answers: at each gate, the answer waits until a test opens the gate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StreamGates:
         self._changed = Condition()
 
     def open(self, name: str) -> None:
-        """Release the answer that is waiting at the gate. If no answer is waiting, the next one does not wait."""
+        """Release the answer that is waiting at the gate. If there is none, the next answer does not wait."""
         with self._changed:
             self._openings[name] += 1
             self._changed.notify_all()

@@ -1,1 +1,1 @@
-"""Tapes: a tape holds a cassette's content, finds the recording for a request, and writes new recordings."""
+"""The tape: it holds the content of a cassette, finds the recording for a request, and writes new recordings."""

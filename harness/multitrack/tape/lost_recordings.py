@@ -184,7 +184,7 @@ class RecordingSearch:
         Args:
             path: The cassette.
             owner: The node id of the test that recorded it.
-            is_module: Whether to return the names of the test files.
+            is_module: Whether to return the names of test files instead of tests.
         """
         files = OwnedFiles.of_project(self.folder)
         if self.test is None or "::" not in owner or owner == self.test or files.root != self.root:
@@ -217,11 +217,10 @@ class RecordingSearch:
         return self._memory.read(key, stat.st_size, lambda: _read_other(path, self.settings, self.filter_request))
 
     def _list_candidates(self) -> Iterator[Path]:
-        """Yield the project's other cassettes, the most likely ones first.
+        """Yield the project's other cassettes. Those that most likely contain the recording come first.
 
-        Cassettes with the file name of this cassette come first. The others follow in this order: cassettes in the
-        same folder, cassettes in sibling folders, and all others in the project. Within each group, similar names
-        come first.
+        First come cassettes with the same file name as this cassette, then the others in the same folder, in sibling
+        folders, and in the rest of the project. Each of these groups is sorted by the similarity of the names.
         """
         own = self.path.parent
         found = [
@@ -320,10 +319,9 @@ class RecordingSearch:
 
 
 def _has_snapshot(files: OwnedFiles, test: NodeId) -> bool:
-    """Return whether ``test`` already has a snapshot. If it does, ``multitrack mv`` cannot rename another test to
-    ``test``.
+    """Return whether ``test`` has a snapshot, so that ``multitrack mv`` cannot rename another test to ``test``.
 
-    If ``test`` is not in a class, any snapshot in its file is enough.
+    For a test outside of a class, the result is True if there is any snapshot for its file.
     """
     file = files.snapshot_file(test.module)
     if not test.classes:
@@ -411,7 +409,7 @@ class _OtherCassette:
     """The positions, from 0, of pending recordings that are appended to the cassette. The others replace recordings."""
 
     def has_recording(self, key: MatchingKey, *, played: int = 0) -> bool:
-        """Return whether a request with ``key`` can be replayed.
+        """Return whether a recording can answer a request with ``key``.
 
         Args:
             key: The matching key of the request.

@@ -1,7 +1,7 @@
-"""The import paths of the models behind tools, from cassettes and from a project's settings.
+"""The import paths of the Pydantic models behind tools, from cassettes and from a project's settings.
 
-Anyone may have written a cassette. Therefore, a model in a cassette is imported only if the project lists its
-package.
+A cassette can come from an untrusted source. Therefore, a model that is named in a cassette is imported only if the
+project's settings list its package.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EXPECTED = "must have packages = ['trip.models'] and tools = {Weather = 'trip.m
 
 @dataclass(frozen=True, slots=True)
 class ModelPaths:
-    """The ``[tool.multitrack.models]`` table in pyproject.toml."""
+    """The settings in the ``[tool.multitrack.models]`` table of pyproject.toml."""
 
     packages: tuple[str, ...] = ()
     """The packages from which models named in cassettes may be imported."""

@@ -23,7 +23,7 @@ def remove_remaining_secrets(
 ) -> tuple[list[Interaction], str | None]:
     """Return the ``interactions`` without secrets, and a message that says where the secrets were.
 
-    The message shows the places, but not the values. It is ``None`` if there were no secrets.
+    The message does not contain the secrets. If there were none, the message is ``None``.
     """
     clean: list[Interaction] = []
     locations: list[str] = []

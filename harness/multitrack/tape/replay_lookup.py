@@ -18,9 +18,10 @@ from multitrack.tape.temporary_errors import are_final
 
 
 class ReplayLookup:
-    """The recordings of a tape.
+    """A lookup that finds the recording for a request.
 
-    Each recording is found only once, unless repeats are allowed. Equal recordings are found in order.
+    Each recording is found only once, unless repeats are allowed. Equal recordings are found in the order of the
+    cassette.
     """
 
     def __init__(
@@ -43,7 +44,8 @@ class ReplayLookup:
             find_mismatch: Called with a sent and a recorded request. Returns the reason why the project's matchers
                 reject the recorded request, or ``None`` if they accept it. Leave ``find_mismatch`` out if the project
                 has no matchers.
-            allow_repeats: Whether the last of several equal recordings is found again for all further equal requests.
+            allow_repeats: Whether to find the last recording again for a request that is sent more often than it was
+                recorded.
         """
         self.state = ReplayState(index)
         self._make_key = make_key
@@ -128,7 +130,7 @@ class ReplayLookup:
         return candidates.choose(candidates.unplayed[0])
 
     def skip_replaced_errors(self) -> None:
-        """Skip temporary errors that a later response replaced, because a live run might not get the same errors."""
+        """Skip temporary errors before a final response, because a live run might not get the same errors."""
         finals = are_final([entry.interaction for entry in self.index.entries])
         for entry, is_final in zip(self.index.entries, finals, strict=True):
             if not is_final:

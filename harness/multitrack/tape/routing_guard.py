@@ -28,7 +28,7 @@ class RoutingGuard:
         Args:
             violations: The tape's violations.
             redact: Removes secrets from a message.
-            shown_path: The path of the cassette, in the form to show in messages.
+            shown_path: The path of the cassette as messages show it.
         """
         self._violations = violations
         self._redact = redact
@@ -77,6 +77,6 @@ def _describe_failure(request: Request, error: Exception) -> str:
     url = request.url.partition("?")[0]
     return (
         f"{request.method} {url} could not be routed: {type(error).__name__}: {error}\n"
-        f"  the traceback shows whether the error comes from a function or a setting of the project\n"
-        f"  if not, it is a bug in Multitrack: report it at https://github.com/multitrack/multitrack/issues"
+        f"  if the traceback shows a function or a setting of the project, correct it\n"
+        f"  otherwise, the error is a bug in Multitrack: report it at https://github.com/multitrack/multitrack/issues"
     )

@@ -1,4 +1,4 @@
-"""The tape: an open cassette. It is the only interface that interceptors, the plugin and tests use."""
+"""The tape: an open cassette. Interceptors, the plugin and tests access the cassette only through its tape."""
 
 from __future__ import annotations
 
@@ -44,10 +44,9 @@ if TYPE_CHECKING:
 
 
 class Tape:
-    """One open cassette. Threads may share a tape.
+    """An open cassette, and the violations of the test that uses it. Threads can share a tape.
 
-    The tape also holds the violations of its test. The session for the tape's mode decides how to proceed with each
-    request.
+    A session, which depends on the tape's mode, decides how to proceed with each request.
     """
 
     def __init__(
@@ -97,10 +96,10 @@ class Tape:
             answers: Answers all requests. The cassette is then not read, and ``path`` is only used in messages.
                 Requires ``replay`` mode.
             rebinding: If set, ``replay`` mode also accepts a recording whose request differs only in its wording.
-                ``save`` then stores the new request with the recorded answer. It does so within the context manager
-                that this function returns for the cassette's path. Default: only an equal request is answered.
-            rebind_hint: Returns the command that keeps the recorded answer after a miss. Its result is None if there
-                is no such command.
+                ``save`` then stores the new request with the recorded answer, within the context manager that
+                ``rebinding`` returns for the cassette's path. Default: only an equal request is answered.
+            rebind_hint: Returns the command that keeps the recorded answer after a miss, or None if there is no such
+                command.
 
         Raises:
             CassetteCorrupt: A cassette cannot be read.
@@ -160,7 +159,7 @@ class Tape:
 
         Raises:
             CassetteMiss: No recording matches.
-            LiveCall: The request would send a stand-in for a credential.
+            LiveCall: The request would be sent to the provider with a stand-in instead of a credential.
             RoutingError: Multitrack or one of the project's functions failed. Like a miss, this error fails the test
                 even if it is caught.
         """
@@ -176,8 +175,8 @@ class Tape:
         """Decide how to proceed with a streaming ``request`` before its first message is sent.
 
         Raises:
-            CassetteMiss: No recording of this method is left.
-            LiveCall: The request would send a stand-in for a credential.
+            CassetteMiss: No unused recording of this method is left.
+            LiveCall: The request would be sent to the provider with a stand-in instead of a credential.
             RoutingError: Multitrack or one of the project's functions failed. Like a miss, this error fails the test
                 even if it is caught.
         """
@@ -204,7 +203,7 @@ class Tape:
 
     @property
     def redactor(self) -> Redactor:
-        """The redactor. It knows the credentials that were sent."""
+        """The redactor, which also removes the credentials that were sent."""
         return self._normalizer.redactor
 
     # violations
@@ -332,7 +331,7 @@ class Tape:
     def is_own(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` belongs to this test alone.
 
-        In a cassette that is not shared, an interaction without the name of a test also belongs to this test.
+        If the cassette is not shared, interactions that contain no test name also belong to this test.
         """
         return self._cassette.is_own(entry)
 

@@ -79,7 +79,7 @@ def assemble_parts(
     rebinds: bool,
     rebind_hint: Callable[[], str | None],
 ) -> TapeParts:
-    """Return the parts of the tape for the cassette at ``path``. The arguments are those of ``Tape``.
+    """Return the parts of the tape for the cassette at ``path``. ``Tape`` describes the arguments.
 
     Raises:
         CassetteCorrupt: A cassette cannot be read.

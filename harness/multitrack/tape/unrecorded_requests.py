@@ -1,6 +1,6 @@
 """Handle requests that are neither recorded nor matched.
 
-These are token exchanges, telemetry, and requests to ignored or mocked hosts.
+The requests are token exchanges, telemetry, and requests to ignored or mocked hosts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from multitrack.tape.settings import Settings
 
 
 class UnrecordedRequests:
-    """The handler for those requests of one tape that need no cassette. It answers or forwards them."""
+    """The handler that answers or forwards the requests for which a tape needs no cassette."""
 
     def __init__(self, settings: Settings, gate: LiveGate, *, is_offline: bool, drops_telemetry: bool) -> None:
         """Create the handler.

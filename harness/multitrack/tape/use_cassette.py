@@ -19,28 +19,28 @@ from multitrack.tape.tape import Tape
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS_OF_VCRPY = {
-    "allow_playback_repeats": "allow_repeats=True",
-    "before_record": "placeholders={...} and keep_headers=[...]",
-    "before_record_request": "placeholders={...}",
-    "before_record_response": "nothing, because credentials are always removed",
-    "cassette_library_dir": "a path that includes the folder",
-    "decode_compressed_response": "nothing, because bodies are always stored without compression",
-    "filter_headers": "nothing, because only known headers are stored; to store more, pass keep_headers=[...]",
-    "filter_post_data_parameters": "ignore=['$.name']",
-    "filter_query_parameters": "placeholders={...}",
-    "ignore_localhost": "ignore_hosts=['localhost', '127.0.0.1']",
-    "path_transformer": "the complete path",
-    "record_mode": "mode='replay', 'record' or 'record-missing'",
-    "serializer": "nothing, because the format is recognized, and recordings are YAML",
+    "allow_playback_repeats": "pass allow_repeats=True",
+    "before_record": "pass placeholders={...} and keep_headers=[...]",
+    "before_record_request": "pass placeholders={...}",
+    "before_record_response": "omit it, because credentials are always removed",
+    "cassette_library_dir": "pass a path that includes the folder",
+    "decode_compressed_response": "omit it, because bodies are always stored without compression",
+    "filter_headers": "omit it, because only a few headers are stored; to store more, pass keep_headers=[...]",
+    "filter_post_data_parameters": "pass ignore=['$.name']",
+    "filter_query_parameters": "pass placeholders={...}",
+    "ignore_localhost": "pass ignore_hosts=['localhost', '127.0.0.1']",
+    "path_transformer": "pass the complete path",
+    "record_mode": "pass mode='replay', 'record' or 'record-missing'",
+    "serializer": "omit it, because each cassette's format is recognized, and new recordings are YAML",
 }
-"""vcrpy's options that ``use_cassette`` does not have, and what to pass instead."""
+"""vcrpy's options that ``use_cassette`` does not have, and what to do instead."""
 
 
 class use_cassette:  # noqa: N801 - a function to its users
     """Replay or record a cassette within a ``with`` or ``async with`` block. The block receives the open ``Tape``.
 
-    As a decorator, it opens the cassette each time the decorated function is called. Coroutine functions and
-    generator functions can be decorated, too.
+    As a decorator, ``use_cassette`` opens the cassette each time the decorated function is called. Coroutine
+    functions and generator functions can be decorated, too.
 
     In ``record`` mode, the cassette is written when the block ends without an error. If the block raises, the
     recording stays pending, in ``<name>.pending.yaml``. If the mode comes from a test, the cassette is written when
@@ -50,14 +50,14 @@ class use_cassette:  # noqa: N801 - a function to its users
         path: The cassette.
         mode: ``replay``, ``record``, ``record-missing`` or ``live``. Default: the mode of the surrounding tape,
             otherwise the mode that pytest's flags set, otherwise ``replay``.
-        options: Options of ``Settings``. They override those in the project's pyproject.toml, and pytest's command
-            line overrides them.
+        options: Options of ``Settings``. They override the project's pyproject.toml. Options on pytest's command line
+            override both.
 
     Raises:
         BadOption: The mode or an option is unknown, or a value has the wrong type.
         CassetteCorrupt: The cassette is damaged.
-        CassetteMiss: No recording matches a request. Raised within the block. If the block catches it, it is raised
-            again at the end of the block.
+        CassetteMiss: No recording matches a request. Raised within the block. If the block catches the error, it is
+            raised again at the end of the block.
         CassetteExpired: With ``on_expiry="fail"``, the block ended without an error, but the cassette is older than
             ``max_age``.
         Unplayed: With ``strict=True``, the block ended without an error, but did not replay all interactions.
@@ -67,8 +67,8 @@ class use_cassette:  # noqa: N801 - a function to its users
         if mode is not None and mode not in MODES:
             raise BadOption(f"use_cassette: unknown mode {mode!r}; known modes: {', '.join(MODES)}")
         for name in options:
-            if (replacement := _OPTIONS_OF_VCRPY.get(name)) is not None:
-                raise BadOption(f"use_cassette: {name!r} is an option of vcrpy; pass {replacement}")
+            if (advice := _OPTIONS_OF_VCRPY.get(name)) is not None:
+                raise BadOption(f"use_cassette: {name!r} is an option of vcrpy; {advice}")
         self._arguments = (path, mode, options)
         self._path = Path(path)
         self._mode = mode

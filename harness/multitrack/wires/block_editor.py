@@ -133,9 +133,9 @@ def edit_text(syntax: BlockSyntax, content: list[Any], text: str | None) -> list
 def edit_calls(
     syntax: BlockSyntax, content: list[Any], recorded: Sequence[ToolCall], calls: Sequence[ToolCall]
 ) -> list[Any]:
-    """Write ``calls`` in place of the ``recorded`` calls.
+    """Replace the ``recorded`` calls with ``calls``.
 
-    Each new call is inserted after the call that precedes it in ``calls``.
+    A new call is inserted after the call that precedes it in ``calls``.
     """
     slots = [block for block in as_objects(content) if syntax.is_call(block)]
     new: list[_NewBlocks[Fields]] = [_NewBlocks() for _ in slots]
@@ -253,9 +253,9 @@ class EventList:
         return [place for document in documents for place in self._syntax.find_event_texts(document)]
 
     def edit_calls(self, recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> None:
-        """Write ``calls`` in place of the ``recorded`` calls.
+        """Replace the ``recorded`` calls with ``calls``.
 
-        Each new call is inserted after the call that precedes it in ``calls``.
+        A new call is inserted after the call that precedes it in ``calls``.
         """
         slots = [block for block in self._list_blocks() if self._syntax.is_call(block.fields)]
         new: list[_NewBlocks[_RecordedBlock]] = [_NewBlocks() for _ in slots]
@@ -289,7 +289,7 @@ class EventList:
         return sorted(self._blocks, key=lambda block: block.order)
 
     def _create(self, events: Sequence[Fields], source: _RecordedBlock | None) -> _RecordedBlock:
-        """Return a block with ``events``. Each event gets the frame of the event with the same name in ``source``."""
+        """Return a new block with ``events``. Frames are taken from the events of the same kind in ``source``."""
         read_kind = self._syntax.read_kind
         frames = {read_kind(as_object(chunk.document)): chunk.frame for chunk in (source.chunks if source else [])}
         start = self._syntax.read_event(events[0])
@@ -311,7 +311,7 @@ class EventList:
         """Replace blocks of the stream. The events of a new block follow the events of the block before it.
 
         Args:
-            replacements: Maps the ``id()`` of each replaced block to the blocks that replace it.
+            replacements: A dictionary from the ``id()`` of a block to the blocks that replace this block.
         """
         blocks: list[_RecordedBlock] = []
         for block in self._list_blocks():

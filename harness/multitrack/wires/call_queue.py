@@ -1,4 +1,4 @@
-"""The calls in a streamed answer, released one by one in the order of the answer."""
+"""Release the calls in a streamed answer, one by one and in the order of the answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ C = TypeVar("C", bound=StreamedCall)
 
 
 class CallQueue(Generic[C]):
-    """A queue of calls. It releases a call as soon as this call and all calls before it are complete.
+    """A queue that releases a call as soon as this call and all calls before it are complete.
 
     A call is released only once and never changes after that. The released calls of a stream are always the first
     calls of its answer.

@@ -1,6 +1,6 @@
 """Split a streamed answer into frames: server-sent events, items of a JSON array, one JSON document, or AWS's events.
 
-The framing depends on the response, and not only on the endpoint. Gemini streams server-sent events if the request
+The format of the frames depends on the endpoint and on the response. Gemini streams server-sent events if the request
 has ``alt=sse``, and a JSON array otherwise. Providers send an error as a plain JSON document even if the request
 asked for a stream.
 """

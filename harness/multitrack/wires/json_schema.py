@@ -70,7 +70,8 @@ def map_subschemas(schema: Schema, rewrite: Callable[[Schema], dict[str, Any]]) 
 def has_arbitrary_keys(schema: Schema) -> bool:
     """Return whether ``schema`` describes an object with arbitrary keys, such as a dictionary.
 
-    A model that has fields and permits extra fields does not count, because it works without the extra fields.
+    The result is False for a model that has fields and permits extra fields, because such a model works without the
+    extra fields.
     """
     additional = schema.get("additionalProperties", "properties" not in schema)
     if isinstance(additional, Mapping) and additional:

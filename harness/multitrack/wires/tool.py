@@ -27,7 +27,7 @@ class ToolResult(NamedTuple):
 
 
 class RequestSummary(NamedTuple):
-    """The names of the model and of the tools in a request. The model is None if the body does not contain its name."""
+    """The names of the language model and of the tools in a request. ``model`` is None if the body has none."""
 
     model: str | None
     tools: tuple[str, ...]

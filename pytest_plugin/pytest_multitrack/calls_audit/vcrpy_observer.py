@@ -1,8 +1,8 @@
 """Observe which recorded request vcrpy chooses for each live request.
 
-The observer changes nothing that a test can see. While a test runs, it only keeps references. It opens no files, does
-not ask for the current directory, and waits for no lock, because some applications forbid these operations in their
-event loop. A client would turn the resulting error into a failed connection.
+The observer changes nothing that a test can see. While a test runs, the observer only keeps references. In
+particular, it opens no files, does not ask for the current directory, and waits for no lock. Some applications forbid
+these operations in their event loop, and a client would turn the resulting error into a failed connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from multitrack.tape.patching import Patch, PatchSet
 
 @dataclass(slots=True)
 class _OpenCassette:
-    """A vcrpy cassette object, and the tests that used it. ``requests`` has the recordings that the file contained."""
+    """A vcrpy cassette object, and the tests that used it. ``requests`` contains the requests that were in the file."""
 
     path: str
     requests: list[Any]
@@ -48,7 +48,7 @@ class VcrpyObserver:
     """An observer of vcrpy's cassettes in this process."""
 
     def __init__(self, show_path: Callable[[str], str]) -> None:
-        """Create an observer, which starts to observe when ``start`` is called. ``show_path`` formats paths."""
+        """Create an observer. It observes nothing before ``start`` is called. ``show_path`` formats paths."""
         self._show_path = show_path
         self.test = ""
         """The running test. Requests are assigned to it, and so are the cassettes that it opens."""
@@ -149,7 +149,7 @@ class VcrpyObserver:
     # after a test
 
     def take_pairs(self) -> list[ObservedPair]:
-        """Return the pairs of requests that were observed after the last call of this method, in sending order."""
+        """Return the pairs of requests that were observed since the previous call of this method, in sending order."""
         plays, self._plays = self._plays, []
         self._merge_loaded()
         return [
@@ -165,7 +165,10 @@ class VcrpyObserver:
         ]
 
     def _merge_loaded(self) -> None:
-        """Merge all cassette objects of the same file, but keep open objects, because later tests can use them."""
+        """Merge all cassette objects of the same file.
+
+        Open objects stay in ``_loaded``, because later tests can use them.
+        """
         still_open = {id(opened) for _, opened in self._open.values()}
         remaining = []
         for opened in self._loaded:

@@ -1,4 +1,4 @@
-"""The hook that projects use to configure vcrpy."""
+"""The hook with which projects change the settings of vcrpy."""
 
 from __future__ import annotations
 

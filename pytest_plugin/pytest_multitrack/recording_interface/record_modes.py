@@ -17,7 +17,7 @@ from pytest_multitrack.recording_interface.command_line import RECORD_MODES
 
 
 def read_record_mode(value: Any, source: str) -> str:
-    """Return the name of the record mode ``value``, which may be a vcrpy enum member.
+    """Return the name of the record mode ``value``: a string, or a member of vcrpy's enum.
 
     Raises:
         BadOption: ``value`` is not a record mode. The message begins with ``source``, the place where it was set.

@@ -1,4 +1,4 @@
-"""Anthropic's error bodies: for scripted errors, and for requests that Anthropic would reject.
+"""Build Anthropic's error bodies, for scripted errors and for requests that Anthropic would reject.
 
 https://platform.claude.com/docs/en/api/errors
 """

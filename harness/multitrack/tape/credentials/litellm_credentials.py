@@ -1,7 +1,7 @@
 """Stand-ins for the keys that LiteLLM reads from the environment for each request.
 
-LiteLLM passes these keys to its own HTTP clients. A key for OpenAI or Azure goes to OpenAI's SDK instead, which has a
-stand-in of its own.
+LiteLLM passes these keys to its own HTTP clients. A key for OpenAI or Azure goes to OpenAI's SDK instead, for which
+Multitrack has another stand-in.
 """
 
 from __future__ import annotations

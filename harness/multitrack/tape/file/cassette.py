@@ -1,4 +1,4 @@
-"""The cassette: interactions, and metadata about how they were recorded."""
+"""The content of a cassette: interactions, and metadata about how they were recorded."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Cassette:
 
     @property
     def recorded_at(self) -> datetime | None:
-        """The time of the last recording. None if the metadata does not contain it."""
+        """The time of the most recent recording. None if the metadata does not contain this time."""
         try:
             recorded = datetime.fromisoformat(str(self.metadata.get("recorded_at")))
         except ValueError:
@@ -99,9 +99,9 @@ class Cassette:
         return index
 
     def reuse_keys(self, earlier: Cassette) -> None:
-        """Take over matching keys from ``earlier``, an earlier version of the cassette.
+        """Reuse the matching keys of ``earlier``, an earlier version of this cassette.
 
-        The keys of interactions that are the same objects in both versions are not computed again.
+        If both versions contain the same interaction object, the key of this interaction is not computed again.
         """
         for arguments, index in earlier._indexes.items():
             # the interactions are kept, because their ids are only unique while they exist

@@ -1,7 +1,7 @@
 """Remember the text of each interaction in a cassette to which this process writes recordings.
 
 If many tests record into one cassette, the file is read and written for each test. Without this module, all
-interactions of the file would be parsed and formatted again each time.
+interactions in the file would be parsed and formatted again for each test.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class KnownTexts:
     def read_all(
         self, texts: list[bytes], pieces: Mapping[str, str], read: Callable[[bytes], Interaction]
     ) -> list[Interaction]:
-        """Return one interaction for each of the ``texts`` in a file. Call ``read`` only for new texts.
+        """Return one interaction for each of the ``texts`` in a file. Call ``read`` only for unknown texts.
 
         Args:
             texts: The YAML texts of the interactions.
@@ -60,7 +60,7 @@ class KnownTexts:
         return [self._interactions[text] for text in texts]
 
     def find_text(self, interaction: Interaction) -> InteractionText | None:
-        """Return the text of ``interaction``, or ``None`` if it is not known."""
+        """Return the text that is remembered for ``interaction``, or ``None`` if there is none."""
         # by identity: comparing two interactions would compare their bodies
         _, text = self._texts.get(id(interaction), (None, None))
         return text
@@ -82,5 +82,5 @@ class KnownTexts:
         self._recordings[entry] = recordings
 
     def find_recordings(self, entry: bytes) -> Sequence[Recording] | None:
-        """Return the recordings in the journal's ``entry``, or ``None`` if they are not known."""
+        """Return the recordings that are remembered for the journal's ``entry``, or ``None`` if there are none."""
         return self._recordings.get(entry)

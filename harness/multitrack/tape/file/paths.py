@@ -1,4 +1,4 @@
-"""The path of a test's cassette: stable, free of collisions, and valid in every file system."""
+"""Choose the path of a test's cassette: stable, free of collisions, and valid in every file system."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def file_name(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def earlier_file_name(name: str) -> str:
-    """Return what ``file_name`` returned in earlier versions: the name with non-ASCII characters percent-encoded."""
+    """Return the file name that earlier versions used for ``name``: non-ASCII characters are percent-encoded."""
     return _shorten("".join(map(_escape, name)), name)
 
 
@@ -66,7 +66,7 @@ def _shorten(encoded: str, name: str) -> str:
 def test_cassette_path(folder: Path, module: str, qualified_name: str, *, readable_name: str) -> Path:
     """Return the path of a test's cassette.
 
-    A cassette that an earlier version recorded keeps its all-ASCII name.
+    If an earlier version of Multitrack has recorded the cassette under an all-ASCII name, that path is returned.
 
     Args:
         folder: The folder of the cassettes.

@@ -1,4 +1,4 @@
-"""The summary of an interaction, for the comment above it in a cassette and for the output of ``multitrack show``."""
+"""Summarize an interaction, for the comment above it in a cassette and for the output of ``multitrack show``."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 These clients use ``http.client``: requests, urllib3 1 and 2, urllib.request, httplib2, google-auth and botocore.
 
-Instead of a socket, a connection gets a ``_DeferredSocket``. This object receives the request, asks the tape how to
-route it, and connects only if the request must be sent to the network. All of the client's code above the socket runs
-unchanged.
+Instead of a socket, a connection gets a ``_DeferredSocket``. The deferred socket receives the request, asks the tape
+how to route it, and connects only if the request must be sent to the network. All of the client's code above the
+socket runs unchanged.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def _wrap_putrequest(original: Callable[..., Any], current_tape: CurrentTape) ->
 class _DeferredSocket:
     """A substitute for the socket of a connection during one request.
 
-    It collects the parts of the request. When the request is complete, the tape decides how to route it. When the
-    client is about to read the response, the connection gets its real socket, if there is one. From then on, the
-    substitute is not used.
+    The substitute collects the parts of the request. When the request is complete, the tape decides how to route it.
+    When the client is about to read the response, the connection gets its real socket, if there is one. From then on,
+    the substitute is not used.
     """
 
     def __init__(self, connection: Connection, current_tape: CurrentTape) -> None:
@@ -150,7 +150,7 @@ class _DeferredSocket:
             end.close()
 
     def settimeout(self, timeout: float | None) -> None:
-        """Set the timeout of the real socket. A replay never waits, so it needs no timeout."""
+        """Set the timeout of the real socket, if there is one. A replay ignores the timeout, because it never waits."""
         if self._real is not None:
             self._real.settimeout(timeout)
 
@@ -266,9 +266,9 @@ class _DeferredSocket:
     def _is_deferred(self, error: BaseException, during: During) -> bool:
         """Return whether to defer ``error`` until the client waits for the response.
 
-        While urllib3 sends a request, it ignores timeouts and closed connections. Without a tape, it would get these
-        errors in the TLS handshake, which is a separate step. If they are deferred, urllib3 handles them in the same
-        way.
+        Without a tape, the TLS handshake is a separate step, and urllib3 handles its errors. With a tape, the
+        handshake happens while urllib3 sends the request and ignores timeouts and closed connections. If these errors
+        are deferred, urllib3 handles them as it does without a tape.
         """
         is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
         # urllib3 1 does not know whether a connection reached its proxy, and blames the proxy for all errors

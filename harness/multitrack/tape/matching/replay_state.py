@@ -15,8 +15,8 @@ AcceptsEntry = Callable[[RecordedEntry], bool]
 class ReplayState:
     """The state of a tape that replays the recordings of an index.
 
-    Each recording is replayed once; equal recordings are replayed in order. The size of the state, and the time to
-    create it, depend only on what the tape has replayed.
+    Each recording is replayed once; equal recordings are replayed in order. The state only stores what was replayed,
+    so its size does not depend on the number of recordings in the cassette.
     """
 
     def __init__(self, index: Index) -> None:
@@ -34,7 +34,7 @@ class ReplayState:
 
     @property
     def positions_since_rewind(self) -> Collection[int]:
-        """The positions of the recordings that cannot be replayed again before the next ``rewind``."""
+        """The positions of the recordings that were replayed since the last ``rewind``."""
         return self._played
 
     def is_played(self, entry: RecordedEntry) -> bool:
@@ -46,7 +46,7 @@ class ReplayState:
         return entry.position in self._played or entry.position in self._played_before_rewind
 
     def take(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
-        """Return the first recording that answers ``key`` and has not been replayed yet, and mark it as replayed.
+        """Return the first unused recording that answers a request with ``key``, and mark it as replayed.
 
         Args:
             key: The key of the request.
@@ -77,7 +77,8 @@ class ReplayState:
 
         Args:
             entry: The recording.
-            key: The key of the request that it answers. ``find_last_played`` then finds it. Default: none.
+            key: The key of the request that ``entry`` answers. ``find_last_played`` then finds ``entry`` for this
+                key. Default: none.
         """
         self._played.add(entry.position)
         if key is not None:
@@ -92,10 +93,10 @@ class ReplayState:
         self._exhausted.clear()
 
     def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
-        """Return the recording that answered the last request with ``key``. ``None`` if there was no such request.
+        """Return the recording that answered the most recent request with ``key``. ``None`` if there was none.
 
-        If ``accepts`` is passed, recordings that it rejects are left out. Of the others, the last in the cassette is
-        returned.
+        With ``accepts``, return instead the replayed recording that comes last in the cassette, matches ``key``, and
+        is accepted by ``accepts``.
         """
         if accepts is not None:
             return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)
@@ -109,8 +110,8 @@ class ReplayState:
     def find_conversations(self, key: MatchingKey, *, allow_repeats: bool = False) -> Sequence[RecordedEntry]:
         """Return the recordings that could answer a streaming request with ``key``.
 
-        Recordings with an equal key come first. With ``allow_repeats``, recordings that were already replayed come
-        last.
+        Recordings with an equal key come first. ``allow_repeats`` adds the recordings that were already replayed, at
+        the end.
         """
         exact = [entry for equal in (key, key.without_origin) for entry in self.index.find_equal(equal)]
         found = {entry.position: entry for entry in (*exact, *self.index.find_similar(key))}

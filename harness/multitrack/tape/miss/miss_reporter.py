@@ -1,4 +1,4 @@
-"""Report a tape's misses. Each miss fails the test, and the first few are explained."""
+"""Report a tape's misses. Each miss fails the test, but only the messages of the first few explain the differences."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class MissContext:
         shown_path: The path of the cassette, as shown in messages.
         record_hint: Returns the command that records the request.
         folder: The current directory when the tape was opened.
-        rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed.
-            Its result is None if there is no such command.
+        rebind_hint: Returns the command that keeps a recording's answer if only the wording of its request changed,
+            or None if there is no such command.
     """
 
     shown_path: Path
@@ -158,7 +158,7 @@ class MissReporter:
         return self._build_miss(sent, self._find_nearest(sent), self._find_lost(sent), interaction.offered_models)
 
     def _find_lost(self, sent: CanonicalRequest) -> LostRecording | None:
-        """Search other cassettes for a recording that matches ``sent``. None if there is none."""
+        """Return a recording in another cassette that matches ``sent``. None if there is none."""
         lookup = self._cassette.lookup
         played = lookup.state.find_played(sent.key) if lookup is not None else ()
         return self._create_search().find(sent.key, played=len(played))
@@ -191,8 +191,8 @@ class MissReporter:
     def list_reworded(self, answered: Iterable[AnsweredRequest]) -> Iterator[MissedRequest]:
         """Yield the answered requests that differ from their recordings only in their wording.
 
-        By default, there are none, because a recording only answers equal requests. There can be some if the tape's
-        settings exclude parts of a request from the comparison.
+        By default, there are no such requests, because a recording only answers equal requests. Such requests are
+        possible if the tape's settings exclude parts of a request from the comparison.
         """
         if (lookup := self._cassette.lookup) is None:
             return

@@ -1,8 +1,8 @@
 """Recognize token exchanges and lookups of the machine's identity, and answer them on replay.
 
-They are never recorded, because everything in them is secret. In addition, they differ between machines, because they
-depend on key files, metadata servers and cached tokens. A cassette from one machine would therefore lack requests
-that another machine sends.
+These requests are never recorded, because everything in them is secret. In addition, different machines send
+different requests, depending on their key files, metadata servers and cached tokens. A cassette from one machine
+would therefore lack requests that another machine sends.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
 def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
     """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``.
 
-    The parts before and after a removed secret are searched separately. Otherwise, the placeholder could complete the
-    shape of another secret.
+    The parts before and after a removed secret are searched separately. Otherwise, the placeholder and the text next
+    to it could look like another secret.
     """
     if REDACTED not in text:
         return _find_in_part(text, allowed)

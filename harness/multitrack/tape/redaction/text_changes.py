@@ -1,4 +1,4 @@
-"""Changes to a string: which spans are replaced, and with what."""
+"""Changes to a string: each change replaces a span with other text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class Change(NamedTuple):
-    """The replacement for the characters from ``start`` to ``end``."""
+    """A change to a string: ``replacement`` replaces the characters from ``start`` to ``end``."""
 
     start: int
     end: int
@@ -28,7 +28,7 @@ def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], st
 
 
 def select_disjoint(changes: Iterable[Change]) -> list[Change]:
-    """Return the changes in the order of the text. If two overlap, the first in ``changes`` wins."""
+    """Return the changes in the order of the text. Of two overlapping changes, keep the first in ``changes``."""
     ordered = sorted((change.start, rank, change) for rank, change in enumerate(changes))
     selected: list[tuple[int, Change]] = []
     for _, rank, change in ordered:

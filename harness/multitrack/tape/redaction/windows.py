@@ -23,8 +23,7 @@ def find_windows(text: str, boundary: re.Pattern[str]) -> Iterator[tuple[int, in
 
 
 def cache_short_texts(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Cache the results of ``function`` for the last two strings, because several searches in a row read the same
-    string.
+    """Cache the results of ``function`` for the two most recent strings. Several searches read each string.
 
     Results for long strings are not cached, because the cache would keep a long string in memory until two more
     strings follow.

@@ -15,10 +15,7 @@ from multitrack.tape.sessions.replay_session import ReplaySession
 
 
 class RebindSession(ReplaySession):
-    """A session that answers requests with recordings.
-
-    It collects the recordings whose requests have been reworded.
-    """
+    """A session that replays recordings, and collects those whose requests have been reworded."""
 
     def __init__(self, *arguments: Any, test: str | None, **options: Any) -> None:
         """Create the session. ``test`` is the test that sends the requests."""

@@ -60,7 +60,7 @@ class Session(ABC):
 
         Raises:
             CassetteMiss: There is no matching recording.
-            LiveCall: The request would send a stand-in for a credential.
+            LiveCall: The request would be sent to the provider with a stand-in instead of a credential.
         """
 
     @abstractmethod

@@ -91,7 +91,7 @@ _SYNTAX = _AnthropicSyntax()
 
 
 def edit_message(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of ``original`` (a response body) with the calls, text, refusal and stop reason of ``answer``."""
+    """Return a copy of ``original``, a response body, with the calls, text, refusal and stop reason of ``answer``."""
     before = read_answer(original)
     document = deepcopy(dict(original))
     content = document.get("content")
@@ -116,7 +116,7 @@ def _edit_refusal(fields: Fields, refusal: str | None) -> None:
 
 
 def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
-    """Return the events of ``original`` with the calls, text, refusal and stop reason of ``answer``."""
+    """Return the recorded events in ``original`` with the calls, text, refusal and stop reason of ``answer``."""
     for position, (document, frame) in enumerate(original):
         if document is not None and document.get("type") == "message":
             # a gateway that does not stream sends the whole answer at once

@@ -67,8 +67,9 @@ def _build_text(text: str | None) -> list[dict[str, Any]]:
 
 
 def _build_closing_text(answer: WireAnswer) -> list[dict[str, Any]]:
-    """Return an empty text block, in a list, if a length limit ended the answer after its last call. Otherwise, return
-    [].
+    """Return an empty text block, in a list, if a length limit ended the answer after its last call.
+
+    Otherwise, return [].
     """
     is_after_calls = answer.calls and answer.finish_reason in LENGTH_LIMITS and not answer.has_cut_off_call
     return [{"type": "text", "text": ""}] if is_after_calls else []
@@ -95,9 +96,9 @@ def write_call(block: Mapping[str, Any], call: ToolCall, *, is_stream: bool = Fa
     """Return ``block`` with the id, the name and the arguments of ``call``.
 
     Args:
-        block: The block of a recorded call; empty for a new one.
+        block: The block of a recorded call; empty for a new call.
         call: The call.
-        is_stream: Whether the input follows in deltas.
+        is_stream: Whether the arguments follow in the deltas of a stream.
     """
     written = dict(block) if block else {"type": "tool_use", "id": None, "name": call.name}
     if not block or as_text(block.get("id")) != call.id:

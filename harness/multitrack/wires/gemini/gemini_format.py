@@ -1,4 +1,4 @@
-"""The wire format ``gemini``: ``generateContent`` of the Gemini API and Vertex AI, over REST or as protobuf JSON.
+"""The ``gemini`` wire format: ``generateContent`` of the Gemini API and Vertex AI, over REST or as protobuf JSON.
 
 https://ai.google.dev/api/generate-content
 """

@@ -1,4 +1,4 @@
-"""The wire format ``ollama``: Ollama's own API, ``/api/chat`` and ``/api/generate``.
+"""The ``ollama`` wire format: Ollama's own API, ``/api/chat`` and ``/api/generate``.
 
 https://docs.ollama.com/api/chat. Ollama's endpoints under ``/v1`` use OpenAI's and Anthropic's formats.
 """

@@ -31,7 +31,7 @@ _Item = Mapping[str, Any]
 
 
 def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of ``original`` that has the calls, text, refusal and finish reason of ``answer``."""
+    """Return a copy of ``original``, a response body, with the calls, text, refusal and finish reason of ``answer``."""
     before = read_answer(original)
     output = edit_output(answer, before, as_objects(original.get("output")))
     return {**original, "output": output, **_edit_status(answer, before)}
@@ -107,9 +107,10 @@ def _edit_calls(answer: WireAnswer, items: Sequence[_Item], recorded: Sequence[T
 
 
 def edit_events(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
-    """Return copies of the events in ``original`` that have the calls, text, refusal and finish reason of ``answer``.
+    """Return copies of the events in ``original``, a recorded stream, with the content and finish reason of ``answer``.
 
-    If an item changes, its events are written again, at the position of the item.
+    The content consists of calls, text and a refusal. If an item changes, its events are written again, at the
+    position of the item.
     """
     decoder = ResponsesStreamDecoder()
     for chunk in original:
@@ -187,7 +188,7 @@ def _renumber(chunk: StreamChunk, old: int, new: int) -> StreamChunk:
 
 
 def _edit_end(chunk: StreamChunk, answer: WireAnswer, before: WireAnswer, edited: Sequence[_Item]) -> StreamChunk:
-    """Write the content and the status of the answer into the last event, which repeats the whole answer."""
+    """Write the content and the status of ``answer`` into ``chunk``, the last event, which repeats the whole answer."""
     document = chunk.document
     if document is None or not _is_end(document):
         return chunk

@@ -29,7 +29,7 @@ class ResponsePlayer:
         self.play_next()
 
     def play_next(self) -> None:
-        """Deliver the next part of the body, because the caller waits for it."""
+        """Deliver the next part of the body to a caller that waits for it."""
         if self._is_scheduled:
             return
         wait, piece = next(self._pieces, (0.0, None))
@@ -43,7 +43,7 @@ class ResponsePlayer:
             loop.call_soon(self._play, piece)
 
     def play_all(self) -> None:
-        """Deliver the rest of the body, because the caller waits for its end without reading it."""
+        """Deliver the rest of the body to a caller that waits for the end of the body without reading it."""
         self._plays_all = True
         self.play_next()
 

@@ -1,9 +1,9 @@
 """The interceptor for gRPC's asyncio channels.
 
-It works at the lowest level. A grpc channel wraps a core object, and this core creates another core object for each
-call. The interceptor replaces the call's core with an object that asks the tape first. Channels, stubs and callables
-that were created earlier are therefore intercepted, too. gRPC interceptors still run, and the caller gets grpc's own
-call objects.
+The interceptor works at the lowest level. A grpc channel wraps a core object, and this core creates another core
+object for each call. The interceptor replaces the call's core with an object that asks the tape first. Channels,
+stubs and callables that were created earlier are therefore intercepted, too. gRPC interceptors still run, and the
+caller gets grpc's own call objects.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def _wrap_intercepted_call(current_tape: CurrentTape) -> Callable[[Init], Init]:
 def _running_loop() -> dict[str, Any]:
     """Return the running loop as a keyword argument for a call.
 
-    Without this argument, the call would use the loop on which the channel was created. If an earlier test created the
-    client, that loop may be closed by now.
+    Without this argument, the call would use the loop on which the channel was created. If an earlier test created
+    the channel, that loop can be closed by now.
     """
     try:
         return {"loop": asyncio.get_running_loop()}
@@ -88,7 +88,7 @@ def _running_loop() -> dict[str, Any]:
 
 
 class _RequestSerializer:
-    """A serializer for requests. It remembers the class of the last request, which ``to_json`` needs."""
+    """A serializer for request messages. It remembers the last message's class, which ``to_json`` needs."""
 
     def __init__(self, serializer: Callable[[Any], bytes] | None) -> None:
         self._serializer = serializer
@@ -99,7 +99,7 @@ class _RequestSerializer:
         return message if self._serializer is None else self._serializer(message)
 
     def to_json(self, wire: bytes | None) -> bytes:
-        """Return the last message as protobuf JSON, given its serialized bytes."""
+        """Convert ``wire``, the serialized bytes of the message that was serialized last, to protobuf JSON."""
         return wire_to_json(_find_sent_bytes(wire), self.message_type).encode()
 
 
@@ -109,7 +109,7 @@ def _find_sent_bytes(wire: bytes | None) -> bytes:
 
 
 class _ChannelCore:
-    """A stand-in for a channel's core while one call is created. It gives the call a ``RoutedCore``."""
+    """A substitute for a channel's core while one call is created. The substitute gives the call a ``RoutedCore``."""
 
     def __init__(
         self, tape: Router, arguments: AioCallArguments, serializer: _RequestSerializer, streams_responses: bool

@@ -27,7 +27,7 @@ SendRequests = Callable[[Callable[[], ReplayedCall | None]], None]
 
 
 class CallStyle(ABC):
-    """A way to make a synchronous call, such as ``future``. Each way is a method of a multi-callable."""
+    """A way to make a synchronous gRPC call, such as ``future``. Each style is a method of grpc's multi-callables."""
 
     call_live: Function | None = None
     """The function that makes the call when it is recorded. None for the original method."""
@@ -39,7 +39,7 @@ class CallStyle(ABC):
     ) -> Any:
         """Replay a call, and return its result.
 
-        ``send`` sends the messages of a streaming request. It is None for other requests.
+        ``send`` sends the messages of a streaming request. For a request with a single message, ``send`` is None.
         """
 
     @abstractmethod
@@ -69,7 +69,7 @@ class ResponseAndCallStyle(CallStyle):
 
 
 class ResponseStyle(ResponseAndCallStyle):
-    """The call style of ``__call__`` for a method with a single response. It returns this response."""
+    """The call style of ``__call__`` for a method with a single response: the call returns this response."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
@@ -94,7 +94,7 @@ class FutureStyle(CallStyle):
 
 
 class StreamStyle(CallStyle):
-    """The call style of ``__call__`` for a method that streams its responses. It returns an iterator."""
+    """The call style of ``__call__`` for a method that streams its responses: the call returns an iterator."""
 
     streams_responses = True
 

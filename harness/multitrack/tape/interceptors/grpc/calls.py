@@ -1,6 +1,6 @@
 """Implement ``grpc.Call`` and ``grpc.Future`` for finished calls, and for calls that delegate to another call.
 
-gRPC interceptors and api_core check calls with ``isinstance``, and call ``.result()``. They treat instances of these
+gRPC interceptors and api_core check calls with ``isinstance``, and call ``.result()``. Both treat instances of these
 classes like calls on a live channel.
 """
 
@@ -22,7 +22,7 @@ else:
 
 
 class FinishedCall(grpc.Call, Future):
-    """A call that ended, with its response."""
+    """A gRPC call that has ended, with its response."""
 
     def __init__(self, status: GrpcStatus, response: Any = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Calls on synchronous channels, answered from a recording."""
+"""Answer calls on synchronous gRPC channels from a recording."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from multitrack.tape.interceptors.grpc.grpc_replay import GrpcReplay, Step, Stre
 
 
 class ReplayedCall(DelegatingCall):
-    """A call that is replayed step by step. Thread-safe.
+    """A gRPC call that is replayed step by step. Thread-safe.
 
     Args:
-        replay: Returns the steps.
+        replay: Returns the steps of the recorded response.
         deserialize: Parses a serialized message.
         deadline: When the call times out, on the clock of ``time.monotonic``; None for no deadline.
     """
@@ -48,7 +48,7 @@ class ReplayedCall(DelegatingCall):
         """Continue the replay after the client has sent more messages."""
 
     def send_message(self, replay: StreamRequestReplay, message: bytes) -> None:
-        """Match the client's next ``message``, which is protobuf JSON."""
+        """Compare the client's next ``message``, which is protobuf JSON, with the recording."""
         self._match(lambda: replay.match_message(message))
 
     def end_requests(self, replay: StreamRequestReplay) -> None:
@@ -56,7 +56,7 @@ class ReplayedCall(DelegatingCall):
         self._match(replay.match_end)
 
     def fail(self, error: BaseException) -> None:
-        """End the call because of ``error``. The client cannot send more messages.
+        """End the call because of ``error``. From then on, the client cannot send messages.
 
         A ``FailedCall`` becomes the status of the call; any other error is raised unchanged.
         """
@@ -162,7 +162,7 @@ class ReplayedCall(DelegatingCall):
 
 
 class ReplayedStream(ReplayedCall):
-    """An iterator over the messages of a recorded response. It ends or raises according to the recorded status."""
+    """An iterator over the messages of a recorded response, which ends or raises according to the recorded status."""
 
     def __iter__(self) -> ReplayedStream:
         return self
@@ -179,7 +179,7 @@ class ReplayedStream(ReplayedCall):
         raise StopIteration
 
     def _await_step(self) -> Step | None:
-        """Return the next step. If the result is None, check whether the call has ended, and try again."""
+        """Return the next step. If it is None, the caller checks whether the call has ended, or tries again."""
         step = self._next_step()
         if step is None and self.is_active():
             self._wait_for_more()
@@ -304,10 +304,10 @@ def send_requests(
     requests: Iterator[Any],
     to_json: Callable[[Any], bytes],
 ) -> None:
-    """Send ``requests`` to a replayed call. Stop early if the call has ended or was dropped.
+    """Send the caller's messages to a replayed call. Stop early if the call has ended or was garbage-collected.
 
     Args:
-        find_call: Returns the call, or None if the call was dropped. May be a weak reference to the call.
+        find_call: Returns the call, or None if the call was garbage-collected. Can be a weak reference to the call.
         replay: The replay of the call.
         requests: The caller's messages.
         to_json: Converts a message to protobuf JSON.
