@@ -1,7 +1,7 @@
 """``multitrack demo``: record the examples from the stand-in provider, replay them offline, and compare the cassettes.
 
-The new cassettes are compared with the committed ones. The replay runs without an API key, without a cloud project
-and, if the operating system permits it, offline.
+The new cassettes are compared with the committed ones. The replay has no API key, no cloud project, and no
+network if the operating system can block it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _run_steps(examples: Path, scratch: Path, console: Console) -> None:
         f"3  compare: the {len(recorded)} new cassettes have the same calls as the committed ones in {committed_folder}"
     )
     if skipped:
-        console.print(f"   not compared, because an SDK is not installed: {', '.join(sorted(skipped))}")
+        modules = ", ".join(sorted(skipped))
+        console.print(f"   the cassettes of these tests were not compared, because an SDK is not installed: {modules}")
     for names, lines in _group_by_calls(committed):
         for line in lines:
             console.print(f"     {escape_line(line)}", markup=False)

@@ -1,5 +1,4 @@
-"""Escape control characters, which a terminal would obey. Text from cassettes, names of tools and messages can contain
-them.
+"""Escape control characters, which a terminal would execute, such as those in a tool's name or in a cassette.
 
 Everything that Multitrack prints goes through one of these functions.
 """

@@ -45,7 +45,7 @@ def fixture_violations_raised_outside(
 ) -> Iterator[None]:
     """Catch violations that a fixture's setup raises within the block, and raise the first violation after the block.
 
-    If the fixture's teardown causes a violation, the test raises it.
+    A violation in the fixture's teardown is not raised here, because the test itself raises it.
     """
     fixture: Any = fixturedef
     function = fixture.func

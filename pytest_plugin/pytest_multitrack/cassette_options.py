@@ -1,6 +1,4 @@
-"""The options of a test's cassette.
-
-They are merged from four sources. Each source overrides those before it:
+"""The options of a test's cassette, which are merged from four sources. Each source overrides those before it:
 
 1. pyproject.toml
 2. the ``cassette_options`` fixture

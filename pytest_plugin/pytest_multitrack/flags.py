@@ -179,7 +179,7 @@ def find_free(flags: Collection[str], parser: pytest.Parser) -> Collection[str]:
 
 
 def is_free(flag: str, parser: pytest.Parser) -> bool:
-    """Return whether the ``flag`` option is free, because no other plugin and no conftest defines it."""
+    """Return whether no other plugin and no conftest defines the option ``flag``."""
     # ask the parser instead of trying to add the option: pytest releases report a conflict at different times and with
     # different errors
     try:
@@ -217,7 +217,7 @@ def mode(config: pytest.Config) -> Mode:
 
 
 def find_long_action(config: pytest.Config) -> str | None:
-    """Return what the run does, if it takes so long that users want to see its progress. Otherwise None."""
+    """Return what the run does if this usually takes so long that its progress is shown. Otherwise None."""
     if config.option.multitrack_audit is not None:
         return "auditing"
     actions = {"record": "recording", "record-missing": "recording", "drift": "comparing with live responses"}
@@ -254,7 +254,7 @@ def may_record(config: pytest.Config) -> bool:
 
 
 def may_write(config: pytest.Config) -> bool:
-    """Return whether the run is allowed to write cassettes. Only runs in CI need a permission.
+    """Return whether the run is allowed to write cassettes. Outside of CI, every run is allowed to.
 
     Raises:
         BadOption: pyproject.toml has an invalid option.
@@ -395,7 +395,7 @@ def separate_audit_option(early_config: pytest.Config, args: list[str]) -> None:
 
 
 class AuditOptions(NamedTuple):
-    """The options of an audit: the files to write, and whether findings fail the run."""
+    """The options of ``--calls-audit``: the report files to write, and whether findings fail the run."""
 
     paths: Sequence[str]
     fails: bool
@@ -414,7 +414,7 @@ def audit_options(config: pytest.Config) -> AuditOptions | None:
     """Return the options of an audit, or None if ``--calls-audit`` is not set.
 
     Raises:
-        pytest.UsageError: ``--calls-audit-fail`` is set alone, or another flag records requests.
+        pytest.UsageError: ``--calls-audit-fail`` is set without ``--calls-audit``, or another flag records requests.
     """
     option = config.option
     if option.multitrack_audit is None:

@@ -21,7 +21,7 @@ _COUNT_FILE = "multitrack_live_tests"
 
 
 class LiveNotice:
-    """A notice of how many tests send requests to the network. Only shown with ``--record``."""
+    """A notice of how many tests send requests to the network. It is only shown with ``--record``."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

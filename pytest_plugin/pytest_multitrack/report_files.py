@@ -30,14 +30,14 @@ _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def resolve_targets(names: Sequence[str], folder: Path) -> list[Path]:
-    """Return the files to write.
+    """Return the paths of the report files to write.
 
     Args:
         names: The values of ``--calls-report``: paths relative to ``folder``, or ``github``.
 
     Raises:
         pytest.UsageError: A path has an unknown suffix or cannot be written, or ``github`` is used outside of GitHub
-            Actions.
+        Actions.
     """
     files = []
     for name in names:

@@ -139,14 +139,20 @@ def test_the_report_has_the_requests_of_the_tests(run):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("test_only_streams", 'the marker is limited to streams; to answer other requests, too, write "openai.chat"'),
-        ("test_other_format_is_not_swallowed", "answers anthropic, but the request has the format openai.chat"),
-        ("test_unknown_format", "but the request is in a wire format that the library does not have; use "),
+        ("test_only_streams", 'the marker is limited to streamed answers; to answer all requests, write "openai.chat"'),
+        ("test_other_format_is_not_swallowed", "format anthropic, but the request has the wire format openai.chat"),
+        (
+            "test_unknown_format",
+            "cannot answer the request: the library has no behaviours in the request's wire format; use ",
+        ),
         ("test_no_invalid_arguments", "the tool find accepts all arguments, so no call can be invalid"),
         ("test_one_argument", 'pass the wire format and the name, such as behaviour("anthropic", "one_call")'),
         ("test_no_parameter", "or pass nothing, and parametrize the test with multitrack.library.behaviours()"),
         ("test_unknown_name", "unknown behaviour 'one_cal'; use one of: one_call, "),
-        ("test_absent", "has no answer in the wire format openai.responses: only Anthropic uses the status 529"),
+        (
+            "test_absent",
+            "has no answer in the wire format openai.responses, because only Anthropic uses the status 529",
+        ),
         ("test_spelling", "@pytest.mark.behavior is an unknown marker, so the test has no behaviour: write "),
     ],
 )

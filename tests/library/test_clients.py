@@ -137,8 +137,9 @@ def test_a_request_of_another_format_is_a_miss(tape):
         httpx.post("https://api.anthropic.com/v1/messages", json={"messages": MESSAGES, "max_tokens": 1})
     [miss] = misses
     assert str(miss).endswith(
-        '@pytest.mark.behaviour("openai.chat", "one_call") answers openai.chat, but the request has the format '
-        'anthropic; write @pytest.mark.behaviour("anthropic", "one_call"), or send the request to openai.chat'
+        '@pytest.mark.behaviour("openai.chat", "one_call") answers only requests in the wire format openai.chat, '
+        'but the request has the wire format anthropic; write @pytest.mark.behaviour("anthropic", "one_call"), '
+        "or send the request in the wire format openai.chat"
     )
 
 

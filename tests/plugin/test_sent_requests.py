@@ -44,7 +44,9 @@ def test_a_multipart_form_has_no_json():
     assert sent.model is None
     assert sent.tools == ()
     assert b"hello" in sent.body
-    message = "the body of <Sent: POST https://api.openai.com/v1/files> is not JSON but multipart/form-data; "
+    message = (
+        "the body of <Sent: POST https://api.openai.com/v1/files> is not JSON (content type: multipart/form-data); "
+    )
     message += "use .body instead"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sent.json  # noqa: B018 - reading it is the test

@@ -341,7 +341,7 @@ def test_a_recording_replaces_the_cassette_of_another_serializer(project, other_
     project.write_test(LOCAL)
     run = project.record()
     assert (
-        "multitrack: delete cassettes/test_it/test_get.json, which is no longer replayed: "
+        "multitrack: delete cassettes/test_it/test_get.json, which is no longer replayed, because "
         "cassettes/test_it/test_get.yaml has replaced it" in run.lines
     )
     assert project.run().counts == {"passed": 1}

@@ -611,7 +611,7 @@ def test_a_change_that_the_original_cannot_express_is_an_error():
 @pytest.mark.parametrize("wire", FORMATS)
 @pytest.mark.parametrize("body", [b"", b"[1]", b"no JSON", b": comment\n\n", b"\xff"])
 def test_an_original_that_is_not_an_answer_is_an_error(wire, body):
-    with pytest.raises(ValueError, match=rf"^the original is not an answer in the wire format {wire}: "):
+    with pytest.raises(ValueError, match=rf"^the original answer is not valid in the wire format {wire}: "):
         encode_answer(WireAnswer(PARALLEL, text="Hi"), wire, body)
 
 

@@ -395,7 +395,7 @@ INVALID_BASE64 = "messages[0].content[0] has data that is not valid base64; enco
         ),
         (
             [{**USER, "name": "Ann"}],
-            "messages[0] has the name 'Ann', but Gemini has no field for the name of a speaker; "
+            "messages[0] has the key 'name' ('Ann'), but Gemini has no field for the name of a speaker; "
             "put the name into the content",
         ),
         *(

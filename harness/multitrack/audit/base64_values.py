@@ -26,7 +26,7 @@ def summarize_base64(value: Any, media_type: str = "") -> Any:
 
     Args:
         value: The document.
-        media_type: The media type in the surrounding object. Empty if there is none.
+        media_type: The media type that is stored next to ``value``. Empty if there is none.
     """
     if isinstance(value, dict):
         named = next((value[key] for key in _TYPE_KEYS if isinstance(value.get(key), str)), media_type)

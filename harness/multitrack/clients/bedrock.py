@@ -33,7 +33,7 @@ _SERVICE = "bedrock-runtime"
 
 
 class BedrockClient:
-    """A client that extracts models through ``client``, a boto3 client."""
+    """A client that extracts Pydantic models from the responses to the boto3 client ``client``."""
 
     def __init__(self, client: Any, mode: Mode | None = None) -> None:
         resolve_mode(mode, Mode.BEDROCK_PARALLEL_TOOLS, function="from_bedrock")
@@ -92,7 +92,7 @@ class BedrockClient:
         **arguments: Any,
     ) -> Extraction[T] | ExtractionStream[T]: ...
     def create(self, *, response_model: Any = None, **arguments: Any) -> Any:
-        """Call ``converse`` or ``converse_stream``; with ``response_model``, extract models from the response.
+        """Call ``converse`` or ``converse_stream``; with ``response_model``, extract Pydantic models from the response.
 
         Args:
             response_model: ``Iterable[A | B]`` of Pydantic models, offered to the model as tools. None, the default,
@@ -100,9 +100,11 @@ class BedrockClient:
             stream: Whether to call ``converse_stream`` and return an ``ExtractionStream``. Default False.
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
-            max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
+            max_retries: How many times to ask the model again if calls are invalid. Default 0; not available with
+                ``stream``.
             strict: Whether to use strict schemas, which Bedrock enforces on some language models. Default False.
-            context: Passed to the models' validators as ``info.context``. ``validation_context`` is the same.
+            context: Passed to the validators of the Pydantic models as ``info.context``. ``validation_context`` is
+                another name for this argument.
             **arguments: The arguments of ``converse``: ``modelId``, ``messages``, ``system``, ``inferenceConfig`` and
                 others. ``toolConfig`` can have a ``toolChoice``. Without it, the model decides whether to call tools.
 
@@ -113,7 +115,8 @@ class BedrockClient:
         Raises:
             TypeError: If an argument above is invalid, if ``toolConfig`` has ``tools``, or if boto3 is too old for
                 ``strict``. No request is sent.
-            ExtractionError: If the response has no valid models; the subclass says why. See ``multitrack.errors``.
+            ExtractionError: If the response does not contain valid Pydantic models; the subclass says why. See
+                ``multitrack.errors``.
             botocore.exceptions.ClientError: boto3's own errors are not changed.
         """
         if response_model is None:
@@ -174,7 +177,7 @@ class BedrockClient:
 
 
 class _BedrockStreamSource(StreamSource):
-    """A streamed boto3 response, whose chunks are events. An exception in the stream is a botocore error."""
+    """A streamed boto3 response, whose chunks are events. An exception in the stream is raised as a botocore error."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(create_stream_decoder("bedrock.stream"))

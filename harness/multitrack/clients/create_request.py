@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """Multitrack's own arguments of ``create``, without ``response_model``."""
+    """Multitrack's own arguments in a call of ``create()``, except ``response_model``."""
 
     on_error: OnError = "raise"
     allow_empty: bool = False
@@ -43,19 +43,19 @@ _DEFAULT_OPTIONS = _Options()
 
 
 class CreateRequest(Generic[T]):
-    """The tools and arguments to send with one call to ``create``, and how to read the response.
+    """One call of ``create()``: the tools and arguments to send, and the methods that read the response.
 
     Args:
         wire: The wire format.
-        response_model: The argument of ``create``.
-        arguments: All other arguments of ``create``. Multitrack's own arguments are removed from this dictionary.
+        response_model: The ``response_model`` argument of ``create()``.
+        arguments: All other arguments of ``create()``. Multitrack's own arguments are removed from this dictionary.
 
     Attributes:
         arguments: The arguments for the provider, without Multitrack's own.
         tools: The tools, in the form of a request's ``tools`` argument.
         wire_format: The wire format.
-        convert_messages: Converts the messages of ``Extraction.tool_results`` to the SDK's objects. None, the default,
-            if the SDK accepts the messages unchanged.
+        convert_messages: Converts the messages of ``Extraction.tool_results`` to the SDK's objects. None, the
+            default, if the SDK accepts the messages unchanged.
         follow_up_messages: The messages that are appended to the caller's conversation when the model is asked again.
 
     Raises:
@@ -119,7 +119,7 @@ class CreateRequest(Generic[T]):
         usage: Any,
         dump: Callable[[Any], Mapping[str, Any]] | None = None,
     ) -> Extraction[T] | None:
-        """Return the result. None if the model must be asked again, with ``follow_up_messages``.
+        """Return the extracted models. None if the model must be asked again, with ``follow_up_messages``.
 
         Args:
             document: The response, which the decoder reads.

@@ -1,4 +1,4 @@
-"""The part that the clients for Google's two SDKs share: ``create`` with messages in OpenAI's format.
+"""The common base of the clients for Google's two SDKs: ``create()`` with messages in OpenAI's format.
 
 A subclass for each SDK sends the request and converts its responses.
 """
@@ -109,8 +109,10 @@ class GeminiClient(ABC, Generic[R]):
             stream: Whether to return an ``ExtractionStream``. Default False.
             on_error: ``"raise"``, the default, raises errors; ``"collect"`` stores them in the result's ``errors``.
             allow_empty: Whether to accept a response without tool calls. Default False.
-            max_retries: How many times to ask again if calls are invalid. Default 0; not available with ``stream``.
-            context: Passed to the models' validators as ``info.context``. ``validation_context`` means the same.
+            max_retries: How many times to ask the model again if calls are invalid. Default 0; not available with
+                ``stream``.
+            context: Passed to the validators of the Pydantic models as ``info.context``. ``validation_context`` is
+                another name for this argument.
             **arguments: ``tool_choice``, in OpenAI's format. All other arguments are passed to the SDK's
                 ``generate_content``.
 
@@ -119,11 +121,11 @@ class GeminiClient(ABC, Generic[R]):
             own result.
 
         Raises:
-            TypeError: If an argument above is invalid, or if the arguments for the SDK contain tools. Raised before any
-                request.
+            TypeError: If an argument above is invalid, or if the arguments for the SDK contain tools. Raised before
+                any request.
             ValueError: If Gemini cannot represent a message or ``tool_choice``. Raised before any request.
-            ExtractionError: If the response has no valid models; the subclass says why. See ``multitrack.errors``.
-                The SDK's own errors are not changed.
+            ExtractionError: If the response does not contain valid Pydantic models; the subclass says why. See
+                ``multitrack.errors``. The SDK's own errors are not changed.
         """
         conversation = convert_messages(
             map(self.dump_content, messages), ids=self.has_call_ids, signatures=self.has_signatures
@@ -231,8 +233,8 @@ class GeminiClient(ABC, Generic[R]):
         """Return the result of ``create``, and the SDK's response from which the result was extracted.
 
         Takes the same arguments and raises the same errors as ``create`` with ``response_model`` and without
-        ``stream``. The response is also the ``raw`` attribute of the result. If the model was asked again, the
-        response is the last one.
+        ``stream``. The response is also the ``raw`` attribute of the result. If the model was asked again, this is
+        the response to the last request.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(
@@ -306,7 +308,7 @@ class GeminiClient(ABC, Generic[R]):
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
         """Return the tools that the caller passed to the SDK.
 
-        These tools cannot be combined with the tools for a ``response_model``.
+        The caller's tools cannot be combined with the tools that Multitrack creates from a ``response_model``.
         """
 
     @staticmethod

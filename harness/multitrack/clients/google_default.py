@@ -1,8 +1,8 @@
 """Replace Google's application default credentials with a stand-in if no credentials file exists.
 
 Google's library looks for the credentials in the file whose path is in an environment variable, in gcloud's file, and
-at the metadata server (https://google.aip.dev/auth/4110). The stand-in prevents the request to the metadata server. A
-replay does not need these credentials, and without a metadata server the request takes three seconds to fail.
+at the metadata server (https://google.aip.dev/auth/4110). With the stand-in, a replay does not ask the metadata
+server. On a machine without such a server, the request would take three seconds to fail.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ PROJECT = "project-0"
 class StandInCredentials(google_credentials.Scoped, google_credentials.CredentialsWithQuotaProject):
     """Credentials that provide a stand-in token during replay.
 
-    When no cassette is being replayed, they use the credentials that Google's own search finds. If the search finds
-    none, they raise ``DefaultCredentialsError``.
+    When no cassette is being replayed, Google's own search for credentials is used. If this search finds none, the
+    stand-in credentials raise ``DefaultCredentialsError``.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,8 @@ class StandInCredentials(google_credentials.Scoped, google_credentials.Credentia
 def patches(module: ModuleType) -> list[Patch]:
     """Patch the three steps of Google's search for credentials, and the functions that create channels.
 
-    ``google.auth.default`` itself is not patched, because a module that has imported the function keeps the original.
+    ``google.auth.default`` itself is not patched, because a module that has already imported the function would use
+    it unpatched.
     """
     if module.__name__ == "google.auth.transport.grpc":
         return [Patch(module, "secure_authorized_channel", _add_guard_to_authorized_channel)]

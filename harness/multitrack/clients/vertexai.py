@@ -26,7 +26,7 @@ def _has_field(message: str, field: str) -> bool:
 
 
 class VertexClient(GeminiClient[GenerationResponse]):
-    """A client that extracts models through a ``GenerativeModel``, with messages in OpenAI's format.
+    """A client that extracts Pydantic models through a ``GenerativeModel``, with messages in OpenAI's format.
 
     ``model`` is the ``GenerativeModel``; it is not changed.
     """

@@ -1,7 +1,8 @@
-"""Recognize misses that are caused by changed models: the models reject a recorded reply, so the client asks again.
+"""Recognize misses that are caused by changed Pydantic models.
 
-Clients such as instructor then send the validation error to the model, together with the conversation so far. No
-recording matches that request, but the cause of the miss is the change to the models.
+If the changed models reject a recorded reply, clients such as instructor send the validation error to the language
+model, together with the conversation so far. No recording matches that request, but the cause of the miss is the
+change to the Pydantic models.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The diagnosis of a violation: a miss, or a request that would have reached the network."""
+"""Find out why a test failed with a violation: which kind of miss it was, or that a request was about to go live."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MISSES: Mapping[MissKind, DiagnosisId] = {
 
 
 def diagnose(violation: TapeViolation) -> Diagnosis:
-    """Return the diagnosis of ``violation``. Its text is the first line of the violation's message."""
+    """Return the diagnosis of ``violation``, whose text is the first line of the violation's message."""
     text = str(violation).partition("\n")[0]
     match violation:
         case CassetteMiss(facts=MissFacts(kind=kind)):

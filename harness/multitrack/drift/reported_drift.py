@@ -1,4 +1,4 @@
-"""The drift of a request as data for a run's report."""
+"""Convert the drift of a request to data for a run's report."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class _SampledField:
         return sum(value == self.recorded for value in self.values)
 
     def __str__(self) -> str:
-        """The values with their counts, the recorded value first."""
+        """The field's values and how often each occurred, the recorded value first."""
         counts = Counter(self.values)
         ordered = sorted({self.recorded, *counts}, key=lambda value: (value != self.recorded, -counts[value], value))
         shown = [f"{_shorten(value)} {_TIMES}{counts[value]}" for value in ordered[:_SHOWN]]

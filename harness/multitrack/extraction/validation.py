@@ -86,7 +86,7 @@ def stream_broken_error(answer: WireAnswer, call_errors: Sequence[CallError], re
 
 
 def combine_errors(answer: WireAnswer, call_errors: Sequence[CallError]) -> ExtractionError:
-    """Combine the ``call_errors`` of a response into one error. There must be at least one.
+    """Combine ``call_errors``, the errors of the calls in a response, into one error. The list must not be empty.
 
     Returns:
         A single error is returned unchanged. Several errors of one class become one error of that class; errors of
@@ -125,11 +125,11 @@ def _refusal_error(answer: WireAnswer) -> Refusal:
 
 
 def _no_tool_calls_error(answer: WireAnswer, models: Models) -> NoToolCalls:
-    missing = "no tool calls" if answer.text else "no tool calls and no text"
-    finish = f" (finish reason {answer.finish_reason!r})" if answer.finish_reason else ""
-    text = f"; its text: {_shorten(answer.text)}" if answer.text else ""
+    no_calls = "no tool calls" if answer.text else "no tool calls and no text"
+    finish_reason = f" (finish reason {answer.finish_reason!r})" if answer.finish_reason else ""
+    its_text = f"; its text: {_shorten(answer.text)}" if answer.text else ""
     return NoToolCalls(
-        f"the response has {missing}{finish}{text}\n"
+        f"the response has {no_calls}{finish_reason}{its_text}\n"
         f"  offered tools: {', '.join(models)}; pass allow_empty=True to accept a response without tool calls"
     )
 

@@ -24,9 +24,9 @@ _AWS_STREAM = re.compile(r"/invoke-with-response-stream$")
 
 
 class BehaviourAnswers:
-    """The answers to a tape's requests, taken from one behaviour.
+    """An ``AnswerSource`` that answers a tape's requests with one behaviour.
 
-    This class implements ``multitrack.tape.sessions.behaviour_session.AnswerSource``.
+    The protocol is defined in ``multitrack.tape.sessions.behaviour_session``.
     """
 
     def __init__(self, wire: str, name: str) -> None:
@@ -46,7 +46,7 @@ class BehaviourAnswers:
             raise BadOption(str(error)) from None
         if not found:
             raise BadOption(
-                f"the behaviour {name} has no answer in the wire format {wire}: {_explain_absence(wire, name)}"
+                f"the behaviour {name} has no answer in the wire format {wire}, because {_explain_absence(wire, name)}"
             )
         self._wire = wire
         self._name = name
@@ -61,7 +61,7 @@ class BehaviourAnswers:
     def answer(self, request: Request) -> Interaction:
         """Return the recorded interaction that answers ``request``.
 
-        Its calls are adapted to the tools that the request offers.
+        The calls in the response are adapted to the tools that ``request`` offers.
         """
         wire = find_wire(request)
         behaviour = self._by_wire.get(wire or "")
@@ -87,21 +87,25 @@ class BehaviourAnswers:
     def _explain_mismatch(self, wire: str | None) -> str:
         mark = f'@pytest.mark.behaviour("{self._wire}", "{self._name}")'
         if wire not in CELLS:
-            found = "is in a wire format that the library does not have" if wire is None else f"has the format {wire}"
-            return f"{mark} answers {self._wire}, but the request {found}; use @pytest.mark.cassette for this test"
+            format_name = "" if wire is None else f" {wire}"
+            return (
+                f"{mark} cannot answer the request: the library has no behaviours in the request's wire format"
+                f"{format_name}; use @pytest.mark.cassette for this test"
+            )
         if wire.removesuffix(".stream") == self._wire.removesuffix(".stream"):
             reason = _explain_absence(wire, self._name)
             kind = "a streamed answer" if wire.endswith(".stream") else "a complete answer"
             if self._wire.endswith(".stream"):
                 reason = (
-                    "the marker is limited to streams; to answer other requests, too, write "
+                    "the marker is limited to streamed answers; to answer all requests, write "
                     f'"{self._wire.removesuffix(".stream")}"'
                 )
             return f"{mark} cannot answer a request for {kind}: {reason}"
-        other = wire.removesuffix(".stream")
+        requested_wire = wire.removesuffix(".stream")
         return (
-            f"{mark} answers {self._wire}, but the request has the format {other}; "
-            f'write @pytest.mark.behaviour("{other}", "{self._name}"), or send the request to {self._wire}'
+            f"{mark} answers only requests in the wire format {self._wire}, but the request has the wire format "
+            f'{requested_wire}; write @pytest.mark.behaviour("{requested_wire}", "{self._name}"), or send the request '
+            f"in the wire format {self._wire}"
         )
 
 

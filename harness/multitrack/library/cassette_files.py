@@ -1,4 +1,4 @@
-"""Find and read the library's cassettes: in a wheel, in a zip file, or in a clone of the repository."""
+"""Find and read the cassettes of the behaviour library: in a wheel, in a zip file, or in a clone of the repository."""
 
 from __future__ import annotations
 

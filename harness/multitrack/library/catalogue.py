@@ -224,10 +224,10 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         description="The provider's safety filter withholds the answer.",
         seen=(_GEMINI, "https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html"),
         absent=_absent(
-            (_both("openai.chat", "openai.responses"), "filtered answers belong to `content_filter`"),
+            (_both("openai.chat", "openai.responses"), "OpenAI's filter ends an answer early: see `content_filter`"),
             (
                 _both("anthropic"),
-                f"an answer that is stopped by a safety classifier belongs to `refusal`: see {_CLAUDE_STOPS}",
+                f"an answer that a safety classifier stops is a refusal: see `refusal` and {_CLAUDE_STOPS}",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""A cassette as text: its tool calls and messages, without values that change with each recording."""
+"""Convert a cassette to text: its tool calls and messages, without values that change with each recording."""
 
 from __future__ import annotations
 

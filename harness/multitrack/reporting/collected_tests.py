@@ -1,7 +1,7 @@
 """Collect a project's tests with pytest in a separate process, without running them.
 
-The node ids of tests cannot be read from the source. Parameter ids are made at run time, and conftest files add and
-remove tests.
+The node ids of tests cannot be read from the source, because parameter ids are made at run time, and conftest files
+add and remove tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class CollectedTests:
-    """The node ids of all ``tests`` in a folder. Each id begins with ``below``, which is empty for the root folder."""
+    """The node ids of all ``tests`` in a folder.
+
+    All ids begin with ``below``, the path from the root folder to this folder. For the root folder, it is empty.
+    """
 
     tests: frozenset[str]
     below: str

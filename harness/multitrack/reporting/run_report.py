@@ -60,7 +60,7 @@ class ReportedPair(_Part):
 
 
 class ReportedComparison(_Part):
-    """Expected calls compared with received ones."""
+    """A comparison of the expected calls with the calls that the test received."""
 
     expected_in: Literal["snapshot", "test", "cassette"]
     """Where the expected calls are from."""
@@ -186,7 +186,7 @@ class ReportedProperty(_Part):
 
 
 class ReportedDriftRequest(_Part):
-    """A live answer compared with the recorded one."""
+    """A comparison of a live answer with the recorded answer."""
 
     run: int
     """The number of the run, from 1. There are several with ``--calls-drift-samples``."""
@@ -240,7 +240,7 @@ Severity = Literal["failed", "drifted", "pending", "passed"]
 
 
 class ReportedTest(_Part):
-    """A test, or a fixture of wider scope, that used a cassette."""
+    """A test that used a cassette, or a fixture of wider scope that did."""
 
     test: str
     """The node id of the test, or the name of the fixture."""
@@ -270,7 +270,7 @@ class ReportedTest(_Part):
 
     @property
     def group(self) -> str:
-        """A short title of the cause, which tests with the same kind of problem share."""
+        """The title under which a report lists all tests with the same kind of problem."""
         match self.severity:
             case "failed" if self.diagnosis is not None:
                 return TITLES[self.diagnosis.id]
@@ -297,7 +297,7 @@ class ReportedTest(_Part):
 
     @property
     def tools(self) -> Sequence[str]:
-        """The tools offered by the test or called by the model."""
+        """The names of the tools that the test offered or that the model called."""
         names = [name for request in self.requests for name in request.tools]
         for cassette in self.cassettes:
             names += [call.tool for exchange in cassette.exchanges for call in exchange.answer.calls]
@@ -339,7 +339,7 @@ class RunReport(_Part):
 
     @property
     def worst_first(self) -> Sequence[ReportedTest]:
-        """The tests, with failures first, then drift. Tests with the same cause follow each other."""
+        """The tests: failures first, then drift, with tests that have the same cause next to each other."""
         groups = [*TITLES.values()]
         ranks: tuple[Severity, ...] = ("failed", "drifted", "pending", "passed")
 

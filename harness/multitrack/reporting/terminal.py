@@ -18,23 +18,22 @@ class TapeSummary:
     """The summary of one tape in one test.
 
     Args:
-        test: The test or the fixture. Empty if neither is known.
-        is_test: Whether ``test`` is a test, and not a fixture.
+        test: The name of the test or the fixture that opened the tape. Empty if it is unknown.
+        is_test: Whether a test, and not a fixture, opened the tape.
         mode: The mode of the tape.
         tape: The path of the cassette, in the form to show in reports.
         played: The number of interactions that were replayed.
         recorded: The number of interactions that were recorded.
-        pending: The file of the pending recording. Empty if there is none.
+        pending: The path of the file with the pending recording. Empty if no recording is pending.
         reason: Why the recording is pending.
         unplayed: The positions of the interactions that were not replayed although the test passed.
-        failed_request: The failed request that makes the recording useless. Empty if no request failed.
+        failed_request: The request whose failure makes the recording useless. Empty if no request failed.
         record_hint: The command that records the test again. Empty if no request failed.
         days: The age of the cassette in days if it is older than ``max_age``.
         replaced: The cassettes in other formats that this recording has replaced.
         short_variables: The environment variables whose passwords are too short to be removed.
         rebound: Lines that show how each rebound request differs from the recorded request.
-        tokens: The number of tokens in the replayed requests and answers. Answers without token counts are not
-            included.
+        tokens: The number of tokens in the replayed requests and answers. Answers without token counts count as 0.
         seconds: The recorded times of the replayed answers.
     """
 
@@ -69,7 +68,7 @@ PLAIN_FIELDS = _REQUIRED | {"days", "unplayed"}
 
 
 def format_violation(error: TapeViolation) -> str:
-    """Return the failure message for ``error``. It ends with the first line of the error's cause, if any."""
+    """Return the failure message for ``error``. The last line is the first line of the error's cause, if it has one."""
     text = f"{type(error).__name__}: {error}"
     if error.__cause__ is not None:
         first_line = (str(error.__cause__).splitlines() or [""])[0]
@@ -132,7 +131,7 @@ def pending_advice_lines(pending: Sequence[str], rerun_hint: str) -> Iterator[st
     """Yield lines that explain how to accept the ``pending`` recordings of a failed test.
 
     Args:
-        pending: The files.
+        pending: The paths of the files with the pending recordings.
         rerun_hint: The command that runs the test again, and updates its snapshots if it has any.
     """
     cassettes = "cassette is" if len(pending) == 1 else "cassettes are"
@@ -169,8 +168,8 @@ def summary_lines(facts: Sequence[TapeSummary], *, is_quiet: bool = False) -> It
     ]
     positions = sum(len(fact.unplayed) for fact in facts)
     yield from _list_cassettes("not replayed", f"{count_noun(positions, 'interaction')} in", unplayed)
-    for replaced, tape in {replaced: fact.tape for fact in facts for replaced in fact.replaced}.items():
-        yield f"multitrack: delete {replaced}, which is no longer replayed: {tape} has replaced it"
+    for old_file, new_file in {replaced: fact.tape for fact in facts for replaced in fact.replaced}.items():
+        yield f"multitrack: delete {old_file}, which is no longer replayed, because {new_file} has replaced it"
     if short := sorted({variable for fact in facts for variable in fact.short_variables}):
         values = "the value of {} is" if len(short) == 1 else "the values of {} are"
         yield (
@@ -235,7 +234,7 @@ def finding_lines(tests: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield the lines for problems that several tests have in common.
 
     Args:
-        tests: The tests that fail because of each problem, by the description of the problem.
+        tests: A dictionary from the description of a problem to the tests that fail because of it.
     """
     for finding, names in tests.items():
         if len(names) == 1:
@@ -296,7 +295,8 @@ def unused_lines(unused: Mapping[str, Sequence[int]]) -> Iterator[str]:
     """Yield the lines about recordings that a full run did not use.
 
     Args:
-        unused: The positions of the unused interactions, by cassette. An empty sequence means the whole cassette.
+        unused: A dictionary from each cassette to the positions of its unused interactions. An empty sequence means
+            that the whole cassette is unused.
     """
     if not unused:
         yield "multitrack: this run used every recording"

@@ -12,7 +12,7 @@ The file has the layout of syrupy's amber files::
 The comment below an entry's calls is its note. Notes are not compared.
 
 A file is written completely or not at all. Processes that write the same file wait for each other. A file that cannot
-be read completely is an error, and is never overwritten.
+be read completely causes an error, and is never overwritten.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def read_entries(path: Path) -> dict[str, str]:
 
 
 def merge_entries(path: Path, entries: Mapping[str, str]) -> None:
-    """Write the entries to the file. They replace stored entries with the same names.
+    """Add ``entries`` to the file, and replace the stored entries with the same names.
 
     Raises:
         DamagedCallsFile: The file cannot be read completely.

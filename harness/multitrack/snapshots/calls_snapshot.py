@@ -55,16 +55,16 @@ def make_calls_snapshot(
     accept_command: Callable[[], str] | None = None,
     note_change: NoteChange | None = None,
 ) -> CallsSnapshot:
-    """Return the value of the ``calls_snapshot`` fixture for one test. Fails the test if syrupy's plugin is not active.
+    """Return the value of the ``calls_snapshot`` fixture for one test. Fail the test if syrupy's plugin is not active.
 
     Args:
         request: The fixture's request.
-        redact_text: Applied to every string in a value before it is compared or written.
+        redact_text: A function that is applied to every string in a value before it is compared or written.
         record: Whether to write missing snapshots if the test passes, and to update the notes of existing snapshots.
             A changed snapshot still requires ``--snapshot-update``.
         ignored_paths: Paths of values that are not compared, in addition to those in the ``ignore`` option.
         make_note: Returns the comment to write below an entry.
-        update_command: The command that writes the snapshot, for messages.
+        update_command: The command that writes the snapshot, to show in messages.
         accept_command: Returns the command that stores the received calls as the snapshot (default: the
             ``update_command``).
         note_change: Called with each difference before it is reported.
@@ -212,7 +212,7 @@ class CallsSnapshot(SnapshotAssertion):
 
 
 class _SnapshotWrites:
-    """syrupy's session for one assertion. It can defer writes until the test has passed.
+    """A wrapper around syrupy's session for one assertion, which can defer writes until the test has passed.
 
     Attributes:
         is_deferred: Whether writes wait for ``write`` or ``discard``.

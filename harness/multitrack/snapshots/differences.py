@@ -124,7 +124,10 @@ class CallDiffer:
         new: list[Expression] | tuple[Expression, ...],
         path: str,
     ) -> Iterator[FieldChange]:
-        """Compare lists of different lengths: report the added or removed items, not every later item."""
+        """Compare lists of different lengths.
+
+        Report only the items that were added or removed, although each later item has moved to a different position.
+        """
         before, after = [canonical_text(item) for item in old], [canonical_text(item) for item in new]
         for operation, start, end, new_start, new_end in SequenceMatcher(
             None, before, after, autojunk=False

@@ -15,7 +15,9 @@ from inline_snapshot.plugin import customize
 
 @customize
 def extraction_as_list(value: Any) -> Any:
-    """Return the models of an ``Extraction`` as a list, which inline-snapshot can write; ``None`` for other values."""
+    """Return the models of an ``Extraction`` as a list, which inline-snapshot can write, or ``None`` if ``value`` is
+    not an ``Extraction``.
+    """
     # if there is an Extraction, its module is already imported; a run without one need not import the module
     extraction = sys.modules.get("multitrack.extraction")
     if extraction is not None and isinstance(value, extraction.Extraction):

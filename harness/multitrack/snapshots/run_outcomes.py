@@ -48,7 +48,7 @@ class RunOutcomes:
         return nodeid in self._passed
 
     def add_pending(self, nodeid: str, pending: PendingSnapshots) -> None:
-        """Keep the snapshots until the test has ended. They are written if it passes, and discarded otherwise."""
+        """Keep the snapshots until the test has ended. Write them if the test passes, and discard them otherwise."""
         self._pending[nodeid].append(pending)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:

@@ -35,8 +35,8 @@ class HttpReply:
     """A reply over HTTP.
 
     Attributes:
-        streamed: Whether to use the chunked transfer encoding, with one transfer chunk for each chunk. Otherwise a
-            ``content-length`` is sent.
+        streamed: Whether to use the chunked transfer encoding, with one transfer chunk for each chunk. If false, a
+            ``content-length`` header is sent instead.
         delay: Seconds between the request and the reply.
         chunk_delay: Seconds between two chunks.
         closes_after: The number of chunks after which the connection is closed; None if all are sent.
@@ -115,7 +115,7 @@ def end_with_error(parts: Sequence[AnswerPart], answer: ScriptedAnswer, error: b
 
 
 def add_gates(parts: Iterable[AnswerPart], answer: ScriptedAnswer, *, streamed: bool) -> tuple[Chunk, ...]:
-    """Return ``parts`` as chunks. Where ``answer`` has a gate, the chunk waits for it.
+    """Return ``parts`` as chunks. Where ``answer`` has a gate, the chunk waits for this gate.
 
     A gate can be set before each call and before the end. If the answer is not streamed, its first chunk waits for
     all gates.

@@ -1,4 +1,4 @@
-"""Token counts that the stand-in reports. They are estimated from the length of the text, without a tokenizer."""
+"""Estimate the token counts that the stand-in reports from the length of the text, without a tokenizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frames of the user's code that sent a request."""
+"""Find the frames of the user's code that sent a request."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def is_user_frame(frame: FrameType) -> bool:
 
 
 def find_user_frames() -> Sequence[FrameSummary]:
-    """Return the frames of the current call stack that belong to the user's code, outermost first.
+    """Return the frames of the user's code in the current call stack, outermost first.
 
-    Empty if the request is sent by a thread or a task that a library started.
+    The result is empty in a thread or a task that a library started.
     """
     found: list[FrameSummary] = []
     frame: FrameType | None = sys._getframe(1)

@@ -44,7 +44,7 @@ Shorter waits are due to the network. The limit for gRPC is lower, because its c
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """The differences between a body's chunks and its events. Events are counted from 1."""
+    """The chunks of a body: where their ends differ from those of the body's events. Events are counted from 1."""
 
     joined: tuple[int, ...] = ()
     """The events that arrived in the same chunk as the next event."""
@@ -195,7 +195,9 @@ def _is_named_json(content_type: str | None) -> bool:
 
 
 def _is_grpc(content_type: str | None) -> bool:
-    """Return whether the body comes from a gRPC call. Its streamed messages are then stored as a JSON array."""
+    """Return whether the body comes from a gRPC call. The messages of a streamed gRPC response are stored as a JSON
+    array.
+    """
     return (content_type or "").startswith("application/grpc")
 
 

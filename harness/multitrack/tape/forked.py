@@ -1,4 +1,4 @@
-"""The tape in a forked process: a copy whose recordings and violations never reach the test."""
+"""Replace the tape in a forked process, whose recordings and violations would never reach the test."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ForkedTape:
         )
 
     def route_stream(self, request: Request) -> Passthrough:
-        """Route a streaming ``request`` in the same way as ``route``."""
+        """Route a streaming ``request`` in the way that ``route`` does."""
         return self.route(request)
 
     def allows_connection(self, host: str, port: int) -> bool:
@@ -53,6 +53,7 @@ class ForkedTape:
         return self._tape.allows_connection(host, port)
 
     def add_violation(self, violation: TapeViolation) -> None:
-        """Do nothing, because the test cannot see the violations of a forked process. Raising ``violation`` ends the
-        process.
+        """Do nothing, because the test cannot see the violations of a forked process.
+
+        The caller also raises ``violation``, which ends the process.
         """

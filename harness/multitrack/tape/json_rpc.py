@@ -16,9 +16,9 @@ _DATA = re.compile(rb"^data:(.*)$", re.MULTILINE)
 
 
 def is_answered(request: bytes, events: bytes) -> bool:
-    """Return whether ``events``, an event stream, answers all calls in ``request``.
+    """Return whether the event stream ``events`` answers all calls in ``request``.
 
-    After the last answer, the client closes the stream and does not wait for its end.
+    If it does, the client closes the stream without waiting for its end.
     """
     calls = {_make_key(message["id"]) for message in _read_messages(request) if "method" in message and "id" in message}
     if not calls or not _EVENT_END.search(events):

@@ -63,8 +63,8 @@ def is_json(text: str | bytes) -> bool:
 def replace_in_tokens(text: str, replace: Callable[[str], str]) -> str:
     """Return the JSON document ``text`` with ``replace`` applied to each string's content and to each other scalar.
 
-    If ``replace`` changes a number, ``true``, ``false`` or ``null``, the new text is kept if it is valid JSON.
-    Otherwise, it becomes a string.
+    If ``replace`` changes a number, ``true``, ``false`` or ``null``, and the new text is not valid JSON, the new text
+    becomes a string.
     """
 
     def replace_token(match: re.Match[str]) -> str:

@@ -33,7 +33,7 @@ class _HiddenText(str):
 
 @dataclass(frozen=True, repr=False)
 class Sent:
-    """One request as it left the client, without redaction. It is kept only in memory.
+    """A request in the form in which the client sent it, without redaction. The request is kept only in memory.
 
     Credentials in the headers and in the URL can be compared, but their ``repr`` hides them.
     """
@@ -52,7 +52,10 @@ class Sent:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers by lower-case name. For gRPC, the call's metadata. If a header is repeated, its last value."""
+        """A dictionary from the lower-case names of the headers to their values. For gRPC, the call's metadata.
+
+        If a header is repeated, the dictionary contains its last value.
+        """
         credentials = secrets.credential_headers()
         return {name: _HiddenText(value) if name in credentials else value for name, value in self.request.headers}
 
@@ -67,8 +70,10 @@ class Sent:
         try:
             return json.loads(self.body)
         except ValueError as error:
-            kind = self.headers.get("content-type", "no content type").partition(";")[0]
-            raise ValueError(f"the body of {self} is not JSON but {kind}; use .body instead") from error
+            content_type = self.headers.get("content-type", "none").partition(";")[0]
+            raise ValueError(
+                f"the body of {self} is not JSON (content type: {content_type}); use .body instead"
+            ) from error
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Temporary errors, which do not make a cassette invalid and are not drift."""
+"""Recognize temporary errors, which neither make a cassette invalid nor count as drift."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _TEMPORARY_GRPC = {"2", "4", "7", "8", "13", "14", "16"}
 
 
 def find_temporary_error(interactions: Sequence[Interaction]) -> str | None:
-    """Describe the first temporary error after which no equal request was sent.
+    """Describe the first temporary error that was not followed by an equal request.
 
     Returns ``None`` if there is no such error.
     """
     for interaction, is_final in zip(interactions, are_final(interactions), strict=True):
-        if is_final and (error := describe_temporary_error(interaction.response)):
+        if is_final and (verb_phrase := describe_temporary_error(interaction.response)):
             request = interaction.request
-            return f"{request.method} {request.url} {error} (to store this response, set keep_errors=True)"
+            return f"{request.method} {request.url} {verb_phrase} (to store this response, set keep_errors=True)"
     return None
 
 
 def are_final(interactions: Sequence[Interaction]) -> list[bool]:
     """Return, for each of ``interactions``, whether its response is final.
 
-    A temporary error is not final if an equal request was sent again later.
+    A temporary error is not final if an equal request was sent after it.
     """
     temporary = [describe_temporary_error(interaction.response) is not None for interaction in interactions]
     if not any(temporary):

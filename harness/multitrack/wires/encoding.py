@@ -86,13 +86,13 @@ def _parse_stream(original: bytes, name: str) -> StreamText:
 
 def _build_original_error(name: str, reason: str) -> ValueError:
     return ValueError(
-        f"the original is not an answer in the wire format {name}: {reason}; "
-        f"pass its recorded body without changes, or encode the answer without an original"
+        f"the original answer is not valid in the wire format {name}: {reason}; "
+        f"pass the body of a recorded answer without changes, or omit original="
     )
 
 
 def have_same_calls(one: Sequence[ToolCall], other: Sequence[ToolCall]) -> bool:
-    """Return whether the calls are the same. Their indices are not compared."""
+    """Return whether both lists contain the same calls in the same order. The ``index`` of a call is not compared."""
     return [*map(read_fields, one)] == [*map(read_fields, other)]
 
 
@@ -139,7 +139,7 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
         # In a stream, the calls after a cut-off call are released before it, so the order is not compared.
         calls, expected = sorted(calls), sorted(expected)
     # An answer without a finish reason is encoded with the provider's default. A finish reason may imply a refusal.
-    for what, is_encoded in (
+    for part, is_encoded in (
         ("calls", calls == expected),
         ("text", (encoded.text or None) == (answer.text or None)),
         ("refusal", (answer.refusal or None) in (None, encoded.refusal)),
@@ -147,9 +147,8 @@ def _check(encoded: WireAnswer, answer: WireAnswer, name: str) -> None:
     ):
         if not is_encoded:
             raise ValueError(
-                f"the wire format {name} cannot express the {what} of this answer together with its other parts: "
-                f"after encoding and decoding, the answer is {encoded}; change the answer, or encode it without an "
-                f"original"
+                f"the wire format {name} cannot express the {part} of this answer together with its other parts: "
+                f"after encoding and decoding, the answer is {encoded}; change the answer, or omit original="
             )
 
 
@@ -168,7 +167,7 @@ def _canonicalize_arguments(call: ToolCall) -> str | None:
 def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list[int | None]:
     """For each of ``calls``, return the position of the recorded call that it comes from, or None for a new call.
 
-    Each recorded call is used at most once. The recorded calls are searched in this order:
+    Each recorded call is used at most once. To find the recorded call, these are tried in order:
 
     - an equal call
     - a call with the same id
@@ -210,19 +209,19 @@ def place_calls(
     Args:
         recorded: The recorded calls.
         calls: The calls that replace the recorded calls.
-        slots: Where the recorded calls are in the original: one slot for each call.
+        slots: Where the recorded calls are in the original answer: one slot for each call.
 
     Returns:
         For each call, its place, its source and the call itself.
 
     Raises:
-        ValueError: If the numbers of slots and recorded calls differ, because the events of the original contradict
-            each other.
+        ValueError: If the numbers of slots and recorded calls differ, because the events of the original answer
+            contradict each other.
     """
     if len(slots) != len(recorded):
         raise ValueError(
-            f"the original has {len(recorded)} calls, but {len(slots)} places where a call can be changed, "
-            f"so its events contradict each other; encode the answer without an original"
+            f"the original answer has {len(recorded)} calls, but {len(slots)} places where a call can be changed, "
+            f"so its events contradict each other; encode the new answer without original="
         )
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0
@@ -264,7 +263,8 @@ def order_deltas(calls: Sequence[Sequence[T]], *, is_interleaved: bool) -> Itera
         is_interleaved: Whether the calls take turns: one delta of each call, then the next delta of each call.
 
     Yields:
-        Each delta, with the position of its call if it is the first delta of the call, otherwise None.
+        Pairs of a position and a delta. With the first delta of a call, the position is that of the call; otherwise
+        it is None.
     """
     numbered = [
         [(None if number else position, delta) for number, delta in enumerate(deltas)]

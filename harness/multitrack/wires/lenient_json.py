@@ -12,9 +12,7 @@ from multitrack.tool_call import ToolCall
 
 
 def as_object(value: object) -> Mapping[str, Any]:
-    """Return the JSON object ``value``, which can be a dictionary or a Pydantic object. For other values, return an
-    empty object.
-    """
+    """Return ``value`` as a JSON object if it is a dictionary or a Pydantic object. Otherwise, an empty object."""
     return value if type(value) is dict else _read_fields(value) or {}
 
 

@@ -105,14 +105,15 @@ class WireFormat(ABC):
         """Decode the parsed body of an answer."""
 
     def find_call(self, value: Any) -> tuple[object, object] | None:  # noqa: ARG002
-        """Return the name and the arguments of ``value``, or None if it is not a call in the provider's form.
+        """Return the name and the arguments of the call ``value``, or None if it is not a call in the provider's form.
 
         Args:
-            value: Any object, such as an object of the provider's SDK or an equivalent dictionary. The caller itself
-                recognizes a dictionary with ``name`` and ``arguments``, ``args`` or ``input``.
+            value: Any object, such as an object of the provider's SDK or an equivalent dictionary. This method need
+                not recognize a dictionary with ``name`` and ``arguments``, ``args`` or ``input``, because its caller
+                does.
 
         Returns:
-            The name, and the arguments as JSON or as a dictionary. Their types are not checked.
+            The name, and the arguments as JSON or as a dictionary. The types of both are not checked.
         """
         return None
 
@@ -130,9 +131,9 @@ class WireFormat(ABC):
 
         Args:
             answer: The answer. Its finish reason is never None. Its text is None or not empty.
-            original: The parsed body of another answer, which must not be changed in place. Everything except calls,
-                text, refusal and finish reason stays unchanged. None to write an answer from scratch, with the model
-                and usage of ``answer``.
+            original: The parsed body of a recorded answer. The result is a copy of this body, in which only calls,
+                text, refusal and finish reason can differ. None to write an answer from scratch, with the model and
+                usage of ``answer``.
 
         Raises:
             ValueError: If the format cannot express the answer.
@@ -234,7 +235,7 @@ class WireFormat(ABC):
 
     @abstractmethod
     def write_tools(self, tools: Sequence[ToolDefinition], *, strict: bool = False) -> list[dict[str, Any]]:
-        """Return the value of ``tools`` in a request.
+        """Return the value of a request's ``tools`` field.
 
         Args:
             tools: The tools to offer.

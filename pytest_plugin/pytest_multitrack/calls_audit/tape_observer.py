@@ -1,7 +1,6 @@
-"""Observe which recorded request Multitrack's own replay chooses for each live request.
+"""Observe, for an audit, which recorded request Multitrack's own replay chooses for each request of a test.
 
-By default, Multitrack chooses only a request with an equal body. With ``match_on``, or for tests that follow vcrpy's
-rules, the bodies can differ.
+The bodies of the two requests are equal, unless ``match_on`` is set or the test follows vcrpy's rules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""pytest-recording's command line options, with the same names and values."""
+"""Provide the command line options of pytest-recording, with their names and values unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add the options of pytest-recording. An option is left out if another plugin already has its name."""
+    """Add the options of pytest-recording. An option is left out if another plugin already has an option with that
+    name.
+    """
     group = parser.getgroup("multitrack")
     for name in flags.find_free(_OPTIONS, parser):
         group.addoption(name, **_OPTIONS[name])

@@ -1,4 +1,4 @@
-"""The ``vcr.VCR`` of a test, which the project has configured with the ``pytest_recording_configure`` hook."""
+"""The ``vcr.VCR`` of a test: create it, and configure it with the project's ``pytest_recording_configure`` hook."""
 
 from __future__ import annotations
 

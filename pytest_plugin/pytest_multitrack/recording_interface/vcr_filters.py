@@ -39,7 +39,9 @@ class VcrFilters:
         return None if filtered is None else vcr_requests.from_vcr_response(filtered, response)
 
     def filter_stored_response(self, response: Response) -> Response | None:
-        """Filter a ``response`` from another recorder's cassette. vcrpy also filters the responses that it loads."""
+        """Filter a ``response`` from another recorder's cassette, because vcrpy also filters the responses that it
+        loads from cassettes.
+        """
         if not self.changes_responses:
             return response
         stored = vcr_requests.to_vcr_response(response)

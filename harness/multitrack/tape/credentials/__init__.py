@@ -1,14 +1,14 @@
 """Stand-in credentials, so that a replay needs no real credentials.
 
-Patches for the SDK or the framework in a top-level package are registered in one of two places. An SDK's patches are
-in ``multitrack/clients/<package>_credentials.py``, and a framework's are in this folder. When the package is
-imported, the plugin imports the files with its patches (``module_level_clients``).
+To use a stand-in, an SDK or a framework is patched. The patches for an SDK are registered in
+``multitrack/clients/<package>_credentials.py``, and those for a framework in ``<package>_credentials.py`` in this
+folder. When the package is imported, the plugin imports these files (``module_level_clients``).
 
 A stand-in is used if a ``stand_in`` block is open and the SDK finds no real credential. Stand-ins are never added to
-the environment, because some tests are skipped if they find no key there.
+the environment, because some tests are skipped only if they find no key there.
 
-A client that was created with a stand-in can outlive the block. It works while a cassette is being replayed. At any
-other time, its first request raises the SDK's own error for the missing credential.
+A client that was created with a stand-in can outlive the block. The client works while a cassette is being replayed.
+At any other time, its first request raises the SDK's own error for the missing credential.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def register(trigger: str, patches: PatchFactory) -> None:
 
     Args:
         trigger: The module whose import triggers the patches.
-        patches: Returns the patches. It is called with the module, and can import what the patches need. The patched
-            functions should use a stand-in only while ``is_active`` returns True.
+        patches: A function that returns the patches. It is called with the module, and can import what the patches
+            need. The patched functions should use a stand-in only while ``is_active`` returns True.
     """
     _blocks.register(trigger, patches)
 
@@ -67,7 +67,7 @@ def stand_in(*, live: bool = False, keep_patches: bool = False) -> Iterator[None
             Cloud machine then gets that machine's project. Asking takes three seconds if there is no such server.
             Default False.
         keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins.
-            Outside a block, they have no effect. Default False.
+            Outside a block, the patches have no effect. Default False.
     """
     _register_all()
     with _blocks.open_block(_StandInBlock(live), keep_patches=keep_patches):
@@ -85,7 +85,7 @@ def may_go_live() -> bool:
 
 
 def is_replaying() -> bool:
-    """Return whether the next request will be answered from a cassette, so that a stand-in can be used."""
+    """Return whether a cassette will answer the next request, so that a stand-in credential is enough."""
     return getattr(active.current_tape(), "mode", None) == "replay"
 
 

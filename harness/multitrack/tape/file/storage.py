@@ -42,7 +42,7 @@ class RecordingCache(Protocol):
 
 
 class _NoCache:
-    """A replacement for the cache, for a cassette that no other test will use."""
+    """A substitute for ``RecordingCache`` that caches nothing, for a cassette that no other test will use."""
 
     def read_file(self, path: Path) -> Cassette | None:
         return _load(path)
@@ -61,7 +61,7 @@ def read(path: Path) -> Cassette | None:
 
     Raises:
         CassetteCorrupt: The file cannot be read. A damaged cassette is never treated as a missing one.
-        CassetteNotWritten: The cassette has a journal, and the system does not allow writing the cassette.
+        CassetteNotWritten: The cassette has a journal, and the system does not allow merging it into the cassette.
     """
     merge_journal(path)
     return _load(path)
@@ -71,8 +71,8 @@ def read_content(path: Path) -> bytes | None:
     """Return the bytes of the cassette at ``path``, or ``None`` if the file does not exist.
 
     Raises:
-        CassetteCorrupt: The path does not lead to a regular file, or the system does not allow reading the file.
-        CassetteNotWritten: The cassette has a journal, and the system does not allow writing the cassette.
+        CassetteCorrupt: The path is not that of a regular file, or the system does not allow reading the file.
+        CassetteNotWritten: The cassette has a journal, and the system does not allow merging it into the cassette.
     """
     merge_journal(path)
     return read_file(path)
@@ -82,7 +82,7 @@ def merge_journal(path: Path, cache: RecordingCache | None = None) -> None:
     """Merge the journal of the cassette at ``path`` into the cassette. Do nothing if there is no journal.
 
     If the cassette was replaced with a cassette from another recorder, the recordings stay in the journal, because
-    only a tape can redact such a cassette. The next recording merges them.
+    only a tape can redact such a cassette. The next recording to this cassette merges them.
 
     Raises the same errors as ``read_content``.
     """
@@ -142,7 +142,7 @@ def read_file(path: Path) -> bytes | None:
         raise CassetteCorrupt(path, str(error.strerror), advice=advice) from error
 
 
-_MOVE = "move it away, or give the cassette another name"
+_MOVE = "move the existing file or folder, or give the cassette another name"
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -177,9 +177,9 @@ def save_recording(
     *,
     cache: RecordingCache,
 ) -> None:
-    """Merge ``recording`` into the cassette at ``path``, and drop an older pending recording from the same test.
+    """Merge ``recording`` into the cassette at ``path``, and delete an older pending recording of the same test.
 
-    If the cassette is large, the recording can be appended to its journal instead. It is then merged later.
+    If the cassette is large, the recording can be appended to the cassette's journal, which is merged later.
 
     Raises the same errors as ``read`` and ``write``.
     """
@@ -268,7 +268,7 @@ def accept_pending(
     Args:
         path: The file with the pending recordings. Refused recordings stay in it.
         redact_foreign: Redacts another recorder's cassette before the merge.
-        refuse: Returns why a recording is refused.
+        refuse: A function that returns the reason to refuse a recording, or None.
         dry_run: Whether to change nothing. Default False.
 
     Raises:

@@ -1,1 +1,3 @@
-"""Google's formats: protobuf messages, transport-independent errors and calls, and token exchanges."""
+"""Convert and normalize data in Google's formats: protobuf messages, and the errors, the calls and the token exchanges
+of Google's APIs.
+"""

@@ -195,10 +195,10 @@ def _correct_length(replay: Replay, request: Any) -> Headers:
 
 
 def _create_error(module: ModuleType, failure: Failure, request: Any) -> Exception:
-    """Return the exception of ``module`` for ``failure``.
+    """Return the exception of ``module`` (httpx or httpx2) for ``failure``.
 
-    If httpx raised the recorded exception, the result is that exception. If another client raised it, the result is the
-    nearest equivalent in ``module``.
+    If the recorded exception is one of httpx, the result has the same class. If another client raised it, the result
+    is the nearest equivalent in ``module``.
     """
     cause = failure.to_system_error()
     kind = getattr(module, failure.error, None)

@@ -1,4 +1,4 @@
-"""Parse bodies into documents. A difference between documents can be named by form field, part, line or JSON path."""
+"""Parse bodies of requests into documents, in which a difference is located by form field, part, line or JSON path."""
 
 from __future__ import annotations
 

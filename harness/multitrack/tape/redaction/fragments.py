@@ -56,9 +56,9 @@ def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
 
 
 class _Place:
-    """A place in the documents of a stream. ``pieces`` has the string that each document has there, in order.
+    """A place in the documents of a stream. ``pieces`` has the strings at this place, in the order of the documents.
 
-    Places form a tree. Its edges are object keys and list positions.
+    Places form a tree, whose edges are object keys and list positions.
     """
 
     __slots__ = ("children", "pieces", "positions")

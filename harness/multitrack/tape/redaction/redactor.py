@@ -1,4 +1,4 @@
-"""Redact everything that is matched, written or printed."""
+"""Redact everything that Multitrack matches, writes or prints."""
 
 from __future__ import annotations
 
@@ -87,9 +87,8 @@ def _has_ordinary_shape(url: str) -> bool:
 class Redactor:
     """A redactor that removes secrets and private names from requests, responses and strings.
 
-    A redactor learns credentials from the environment and from each request. It learns them before the request is
-    matched, so that the live request and the recording are redacted in the same way. Redaction is idempotent.
-    Thread-safe.
+    A redactor learns credentials from the environment and, before a request is matched, from that request. The live
+    request and the recording are therefore redacted in the same way. Redaction is idempotent. Thread-safe.
     """
 
     def __init__(
@@ -241,7 +240,7 @@ class Redactor:
         return body if text == decoded else text.encode("utf-8", "surrogateescape")
 
     def redact_request(self, request: Request) -> Request:
-        """Return the redacted ``request``, without headers that are not recorded."""
+        """Return ``request`` redacted, and without the headers that a cassette does not store."""
         return self._redact_message(
             lambda: replace(
                 request,

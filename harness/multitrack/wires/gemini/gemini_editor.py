@@ -35,7 +35,7 @@ def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, 
 
 
 def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[StreamChunk]:
-    """Return the chunks of a stream with the calls, text, refusal and finish reason of ``answer``.
+    """Return copies of the chunks in ``original`` that have the calls, text, refusal and finish reason of ``answer``.
 
     Raises:
         ValueError: If the arguments of a new or changed call are not a JSON object.
@@ -90,7 +90,9 @@ def _edit(
 
 
 def _edit_text(candidates: Sequence[Sequence[_Fields]], text: str | None) -> None:
-    """Distribute ``text`` over the text parts of the first candidate with text. If it is None, delete all text."""
+    """Distribute ``text`` over the text parts of the first candidate that has text. If ``text`` is None, delete all
+    text.
+    """
     found = [
         [(parts, part) for entry in entries for parts in [_get_parts(entry)] for part in _list_text_parts(parts)]
         for entries in candidates
@@ -176,7 +178,9 @@ def _get_parts(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def _add_parts(entries: Sequence[_Fields]) -> list[Any]:
-    """Return the last list of parts in ``entries``. If they have none, add an empty list to the last entry."""
+    """Return the last list of parts in ``entries``. If no entry has one, add an empty list to the last entry, and
+    return it.
+    """
     content = entries[-1].get("content")
     if not isinstance(content, dict):
         content = entries[-1]["content"] = {"role": "model"}

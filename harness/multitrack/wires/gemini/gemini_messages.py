@@ -102,7 +102,7 @@ def _to_plain(value: Any) -> Any:
 def _convert_message(message: Mapping[str, Any], location: str, role: str) -> list[dict[str, Any]]:
     if name := as_text(message.get("name")):
         raise ValueError(
-            f"{location} has the name {name!r}, but Gemini has no field for the name of a speaker; "
+            f"{location} has the key 'name' ({name!r}), but Gemini has no field for the name of a speaker; "
             f"put the name into the content"
         )
     parts = convert_content(message.get("content"), location, role)

@@ -42,8 +42,9 @@ def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` in Gemini's subset of JSON Schema, or an empty dictionary if it has none.
 
     Raises:
-        TypeError: If the subset cannot express a type: a recursive type, a tuple of several types, a dictionary, an
-            object without fields, or a value of any type. The error shows the tool and the path in its schema.
+        TypeError: If the subset cannot express a type, such as a recursive type, a tuple of several types, a
+            dictionary, an object without fields, or a value of any type. The error shows the tool and the path in its
+            schema.
     """
     if not tool.parameters.get("properties") and not has_arbitrary_keys(tool.parameters):
         return {}

@@ -46,10 +46,10 @@ def read_answer(document: Mapping[str, Any]) -> WireAnswer:
 
 
 def find_message(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
-    """Return the object that holds the content of an answer or a chunk, and the key of the object's text.
+    """Return the object that holds the content of an answer or a chunk, and the key of the text in this object.
 
-    This object also has the thoughts and the calls. ``/api/generate`` has no ``message``, but puts these fields into
-    the answer itself.
+    The object also holds the thoughts and the calls. For ``/api/generate``, it is the answer itself, which has no
+    ``message``.
     """
     message = document.get("message")
     return (document, "response") if message is None else (as_object(message), "content")
@@ -76,7 +76,8 @@ def read_usage(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
 class OllamaStreamDecoder(StreamDecoder):
     """A decoder that joins the chunks of a stream. Each chunk has new text, new thoughts, or whole calls.
 
-    The calls stay in the order of their arrival, because some releases send the same ``index`` with every call.
+    The calls are returned in the order in which they arrive, and not sorted by ``index``, because some releases of
+    Ollama send the same ``index`` with every call.
     """
 
     def __init__(self) -> None:

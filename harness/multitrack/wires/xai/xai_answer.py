@@ -78,10 +78,10 @@ def read_index(output: Mapping[str, Any]) -> int:
 
 
 def find_texts(outputs: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
-    """Return the outputs that have text. Each is paired with the messages that contain pieces of its text.
+    """Return the outputs that have text, each with the messages that contain pieces of its text.
 
-    Some outputs precede the results of a tool that xAI executes. These outputs have no finish reason. They are left
-    out if another output with text has a finish reason.
+    Outputs without a finish reason are left out if another output with text has one: they precede the results of a
+    tool that xAI executes.
     """
     found: dict[int, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     ended: set[int] = set()

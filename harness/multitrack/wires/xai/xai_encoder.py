@@ -95,7 +95,7 @@ def write_call(entry: Mapping[str, Any], call: ToolCall) -> dict[str, Any]:
 
 
 def edit_response(answer: WireAnswer, original: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of ``original`` (a response message) that has the calls, text and finish reason of ``answer``."""
+    """Return a copy of the response message ``original`` that has the calls, text and finish reason of ``answer``."""
     document = deepcopy(dict(original))
     _edit_documents([document], read_answer(original), answer, "message")
     return document

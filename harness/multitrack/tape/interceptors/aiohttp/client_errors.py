@@ -24,7 +24,7 @@ _NOT_RECREATABLE = (aiohttp.ClientResponseError, aiohttp.ServerFingerprintMismat
 
 
 def during_connecting(error: BaseException) -> During | None:
-    """Return the phase in which aiohttp failed to connect. None if a replay could not raise the same error."""
+    """Return the phase in which aiohttp failed to connect, or None if a replay could not raise the same error."""
     if isinstance(error, aiohttp.ClientSSLError):
         return "handshake"
     return "connect" if _is_recreatable(error) else None

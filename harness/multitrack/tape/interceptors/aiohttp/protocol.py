@@ -1,4 +1,7 @@
-"""aiohttp's protocol for one connection, and all uses of private names of aiohttp's connectors."""
+"""aiohttp's protocol for a connection that is opened only if a request must be sent to the network.
+
+Only this module uses private names of aiohttp's connectors.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from multitrack.tape.interceptors.http1_listener import HttpResponseListener
 
 
 class HandlerEvents(Protocol):
-    """Callbacks of a ``DeferredResponseHandler`` that has no real connection yet."""
+    """The callbacks that a ``DeferredResponseHandler`` calls until it has a real connection."""
 
     def on_request_sent(self) -> None:
         """Called when the request has been written, or will be written at the end of this event loop iteration."""
@@ -57,7 +60,7 @@ class DeferredResponseHandler(ResponseHandler):
             acquired.add(self)
 
     def take_over(self, connection: Connection, listener: HttpResponseListener | None) -> Transport:
-        """Replace the transport with the transport of ``connection``. The connection cannot be used afterwards.
+        """Replace this handler's transport with the transport of ``connection``, which cannot be used afterwards.
 
         Args:
             connection: The real connection.
@@ -160,7 +163,7 @@ class DeferredResponseHandler(ResponseHandler):
 
 
 class _ReadTimer(BaseTimerContext):
-    """The time limit of a request. aiohttp enters this context manager when the caller waits for the body."""
+    """The time limit of a request. aiohttp enters this context manager whenever the caller waits for the body."""
 
     def __init__(self, handler: DeferredResponseHandler, time_limit: BaseTimerContext) -> None:
         self._handler = handler

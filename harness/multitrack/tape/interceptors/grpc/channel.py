@@ -1,8 +1,8 @@
-"""The interceptor for gRPC's synchronous channels. It patches the classes of their multi-callables.
+"""The interceptor for gRPC's synchronous channels, which patches the classes of gRPC's multi-callables.
 
-Channels, stubs and callables created earlier are intercepted, too. gRPC interceptors run above this one. Each
-streamed request is sent and matched when the caller produces it, because a caller can wait for a response before it
-produces the next request.
+Channels, stubs and callables that exist already are intercepted, too. The interceptors that a project passes to gRPC
+see a call before this interceptor does. Each streamed request is sent and matched when the caller produces it,
+because a caller can wait for a response before it produces the next request.
 """
 
 from __future__ import annotations

@@ -51,11 +51,11 @@ class GrpcCall(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GrpcMethod:
-    """A remote method, and what its client reveals about it.
+    """A gRPC method, with what Multitrack learned about it from the client that calls it.
 
     Attributes:
         url: The URL of the method, see ``method_url``.
-        response_type: The class of response messages. None if the client does not reveal the class.
+        response_type: The class of the response messages. None if it is unknown.
         streams_responses: Whether the method returns a stream of messages.
     """
 
@@ -71,7 +71,7 @@ class GrpcMethod:
         return Request("POST", self.url, to_headers(metadata), body.encode())
 
     def create_stream_request(self, metadata: Pairs | None) -> Request:
-        """Return a request that will stream its messages. It contains no messages yet."""
+        """Return a request that will stream its messages, and contains none yet."""
         return Request("POST", self.url, to_headers(metadata), b"[]", [])
 
     def serialize_messages(self, response: Response) -> list[bytes]:
@@ -171,13 +171,13 @@ class GrpcCallRecording:
             self.abandon()
 
     def add_message(self, wire: bytes) -> None:
-        """Keep a serialized response message. It is recorded by ``record_messages``, or at the end of the call."""
+        """Keep a serialized response message until ``record_messages`` or the end of the call records it."""
         self._unrecorded.append(wire)
 
     def record_messages(self, initial_metadata: Pairs | None) -> None:
-        """Record the messages that were added after the last call to this method.
+        """Record the messages that were added since this method last ran.
 
-        The first call also records the initial metadata.
+        The first time, also record the initial metadata.
         """
         with self._lock:
             if self._has_ended:
