@@ -87,7 +87,7 @@ class _DriftingTest:
 
 
 class DriftRun:
-    """The plugin for a drift run."""
+    """The pytest plugin for ``--calls-drift``."""
 
     def __init__(self, options: DriftOptions) -> None:
         self._samples = options.samples

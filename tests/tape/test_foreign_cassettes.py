@@ -80,7 +80,7 @@ def test_a_body_whose_library_is_missing_names_what_to_install(recorded, monkeyp
     write_vcrpy_cassette(recorded.path, b"(\xb5/\xfd\x04\x00", encoding)
     with pytest.raises(CassetteCorrupt) as refused:
         storage.read(recorded.path)
-    assert refused.value.reason == f"interaction 1: a body in {encoding} requires another package"
+    assert refused.value.reason == f"interaction 1: the content encoding {encoding} requires another package"
     assert refused.value.advice == f"to read it: pip install {package}"
     # a body that was decoded when it was recorded requires no library
     write_vcrpy_cassette(recorded.path, ANSWER.decode(), encoding)

@@ -47,7 +47,7 @@ def test_a_miss_names_the_package_that_decodes_the_body(recorded, monkeypatch):
     recorded.put((request(b'{"n": 1}'), "answer"))
     with pytest.raises(CassetteMiss) as miss:
         recorded.play(request(b"\x00", headers=(*JSON, ("content-encoding", "br"))))
-    assert "a body in br requires another package: pip install brotli\n" in str(miss.value)
+    assert "the content encoding br requires another package: pip install brotli\n" in str(miss.value)
 
 
 def _refuse_import(name):

@@ -37,7 +37,7 @@ def is_only_noise(text: str) -> bool:
 
 
 def find_common_noise(recorded: str, sent: str) -> tuple[str, ...]:
-    """Return the kinds of changing values that differ between two texts, such as ``uuid``.
+    """Return the kinds of values, such as ``uuid``, that change in each run and differ between two texts.
 
     Returns an empty tuple if the texts do not have the same number of values of each kind.
     """

@@ -1,4 +1,4 @@
-"""The data that observers of a run collect: requests, with the recordings that answered them."""
+"""The data that is collected during a run for an audit: live requests, and the recordings that answered them."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def move_file(source: Path, target: Path, before: bytes, after: bytes) -> list[F
 
 
 def list_shown(changes: Sequence[FileChange]) -> list[FileChange]:
-    """Return the changes to print. A move counts as one change."""
+    """Return the changes to print. A moved file appears once, although two changes move it."""
     return [change for change in changes if change.moved_to is None]
 
 

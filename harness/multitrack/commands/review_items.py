@@ -1,8 +1,8 @@
 """The items that ``multitrack review`` lists: everything that needs a decision. Each item has an id.
 
 The items are the project's pending recordings, and what the last run of pytest reported: changed snapshots, misses,
-drift, and the findings of an audit. No request is sent. An item that can be settled only by a live request has the
-command that sends this request.
+drift, and the findings of an audit. ``review`` itself sends no request: an item that can be settled only by a live
+request contains the command that sends it.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class CatalogueEntry:
     """A provider behaviour in the catalogue.
 
     Attributes:
-        name: The name, the same for all wire formats.
+        name: The name of the behaviour, which is the same for all wire formats.
         description: What the provider does, in one sentence.
         seen: Where the behaviour is described or was seen: provider pages, and issues.
         arguments: How the arguments are adapted to a test's tools.
@@ -194,8 +194,8 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         seen=("https://github.com/huggingface/smolagents/pull/2605", _CHAT_STREAM),
         absent=_absent(
             (WIRES, _NO_DELTAS),
-            (_stream("anthropic"), f"a block ends before the next one starts: see {_CLAUDE_STREAM}"),
-            (_stream("bedrock"), f"a block ends before the next one starts: see {_CONVERSE_STREAM}"),
+            (_stream("anthropic"), f"a block ends before the next block starts: see {_CLAUDE_STREAM}"),
+            (_stream("bedrock"), f"a block ends before the next block starts: see {_CONVERSE_STREAM}"),
             (_stream(*_GOOGLE), _COMPLETE_PARTS),
         ),
     ),

@@ -96,7 +96,7 @@ def to_snapshot_calls(value: object, *, redact_text: RedactText = unchanged_text
 
 
 class _CallCollector:
-    """A converter for one call. ``root`` is the path of the call, such as ``[1]``."""
+    """A converter for one call. ``root`` is the path of the call in the iterable, such as ``[1]``."""
 
     def __init__(self, options: ComparisonOptions, redact_text: RedactText, is_expected: bool, root: str) -> None:
         self.options, self.redact_text, self.is_expected, self.root = options, redact_text, is_expected, root

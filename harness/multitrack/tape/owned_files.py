@@ -92,7 +92,7 @@ class OwnedFiles:
         """Return the path of a test file or a folder relative to the root. Node ids start with such a path.
 
         Args:
-            path: Relative to the current directory or to the root.
+            path: A path relative to the current directory or to the root.
         """
         here = Path.cwd() / path
         if (self.root / path).exists() and not here.exists():

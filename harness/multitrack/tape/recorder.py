@@ -80,8 +80,8 @@ class Recorder:
     def interactions(self, *, include_unanswered: bool = False) -> list[Interaction]:
         """Return the interactions recorded so far: redacted, and filtered by the project's functions.
 
-        Empty if the project's redaction function fails, because diagnoses and advice must not raise its error.
-        ``interactions_to_save`` raises it when the recording is saved.
+        Empty if the project's redaction function fails, because diagnoses and advice must not raise its error. Saving
+        the recording raises the error (see ``interactions_to_save``).
 
         Args:
             include_unanswered: Whether to include requests that have no response to store.

@@ -181,7 +181,7 @@ def _format_event(event: Mapping[str, Any], numbers: Iterator[int]) -> bytes:
 
 
 class _ResponseBuilder:
-    """A builder for a response: the completed object and the events of its stream."""
+    """A builder that creates the completed response object and the events of its stream."""
 
     def __init__(
         self, answer: ScriptedAnswer, request: ModelRequest, body: Mapping[str, Any], ids: ResponseIds

@@ -89,7 +89,7 @@ def read(document: Mapping[str, Any]) -> Cassette:
                 times += _find_times(item)
                 continue
             except DecoderNotInstalled as error:
-                reason = f"a body in {error.encoding} requires another package"
+                reason = f"the content encoding {error.encoding} requires another package"
                 advice = f"to read it: {error.command}"
             except KeyError as error:
                 reason = f"it has no {error}"

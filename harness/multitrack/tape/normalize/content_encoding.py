@@ -20,17 +20,17 @@ def largest_decoded_size(size: int) -> int:
 
 
 class DecodedTooLarge(ValueError):
-    """The body is a compression bomb: it would have more bytes than ``largest_decoded_size`` when decoded."""
+    """Raised for a compression bomb: a body that would have more bytes than ``largest_decoded_size`` when decoded."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__(f"the {encoding} data is compressed so much that it cannot come from a real server")
 
 
 class DecoderNotInstalled(ValueError):
-    """The library for ``encoding`` is not installed. ``command`` installs it."""
+    """Raised if the library for ``encoding`` is not installed. ``command`` installs it."""
 
     def __init__(self, encoding: str, package: str) -> None:
-        super().__init__(f"a body in {encoding} requires another package: pip install {package}")
+        super().__init__(f"the content encoding {encoding} requires another package: pip install {package}")
         self.encoding = encoding
         self.command = f"pip install {package}"
 

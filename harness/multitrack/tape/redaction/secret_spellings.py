@@ -184,7 +184,7 @@ class SecretSpellings:
 
 
 class _Form:
-    """The secret itself, or one of its base64 forms."""
+    """One form of a secret: the secret itself, or one of its base64 forms."""
 
     def __init__(self, value: str, *, is_base64: bool = False) -> None:
         self._value = value

@@ -44,7 +44,7 @@ def build_answer(answer: WireAnswer) -> dict[str, Any]:
 def build_chunks(answer: WireAnswer, *, piece_size: int = PIECE_SIZE) -> Iterator[dict[str, Any]]:
     """Yield the chunks of a stream, with ``piece_size`` characters of text in each.
 
-    If the answer is incomplete, the last chunk is left out.
+    If the answer is incomplete, the chunk that ends the stream is left out.
     """
     for piece in split_text(answer.text or "", piece_size):
         yield _build_chunk(answer, {"content": piece})

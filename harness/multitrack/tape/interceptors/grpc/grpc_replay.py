@@ -124,9 +124,9 @@ class GrpcReplay(Protocol):
         """The final status of the call. None if the client must first send more messages."""
 
     def next_step(self) -> Step | None:
-        """Return the next step. None if the client must first send more messages.
+        """Return the next step of the replay. None if the client must first send more messages.
 
-        Raises ``CassetteMiss`` on a mismatch.
+        Raises ``CassetteMiss`` if no recording matches.
         """
 
     def abandon(self) -> None:
@@ -140,7 +140,7 @@ class GrpcReplay(Protocol):
 
 
 class UnaryRequestReplay:
-    """The replay of a call that sent one message."""
+    """The replay of a call in which the client sends a single message."""
 
     def __init__(self, response: RecordedGrpcResponse) -> None:
         self.response = response
