@@ -25,10 +25,10 @@ _fixture_cassettes = pytest.StashKey[dict[str, tuple[Path, str]]]()
 class FixtureTape:
     """A tape that is active during the setup of a fixture and during each of its finalizers.
 
-    The recording is saved after the last finalizer; it is pending if the fixture failed.
+    The recording is saved after the last finalizer, as a pending recording if the fixture failed.
 
     Args:
-        scope: The scope of the fixture, for which the tape records.
+        scope: The recording scope of the fixture.
         test: The first test that uses the fixture.
     """
 

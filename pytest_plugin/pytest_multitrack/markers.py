@@ -29,7 +29,10 @@ def register(config: pytest.Config) -> None:
 
 
 def uses_behaviour(item: pytest.Item) -> bool:
-    """Return whether a recorded behaviour answers the requests of ``item``. Such a test uses no cassette."""
+    """Return whether a recorded behaviour answers the requests of ``item``.
+
+    A test that uses a behaviour does not use a cassette.
+    """
     return item.get_closest_marker(_BEHAVIOUR) is not None
 
 

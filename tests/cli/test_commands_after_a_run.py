@@ -156,7 +156,9 @@ def test_mv_finds_only_what_can_move(run):
 def test_nothing_to_move(run):
     done = run.multitrack("mv", "--find")
     assert done.returncode == 0
-    assert done.stdout.startswith("no renamed test found: the requests that missed in the last run")
+    assert done.stdout.startswith(
+        "no renamed test found: no cassette of a removed test contains the requests that missed"
+    )
 
 
 @pytest.mark.parametrize("arguments", [("mv",), ("mv", PLAN), ("mv", "--find", PLAN)])

@@ -229,7 +229,7 @@ def test_new():
         test_it.py::test_new: no cassette at cassettes/test_it/test_new.yaml
           to record it: pytest --record test_it.py::test_new
         test_it.py::test_prompt, request 1: request changed
-          reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place
+          reason: changed: the nearest recording, interaction 1 of 1, differs in 1 place
             $.messages[0].content
               recorded: "plan"
               sent: "other"

@@ -56,7 +56,7 @@ def test_a_long_prompt_is_shown_around_its_first_difference(project):
     )
     miss = miss_of(run)
     assert miss == [
-        "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place",
+        "  reason: changed: the nearest recording, interaction 1 of 1, differs in 1 place",
         "    $.messages[0].content",
         '      recorded: ..."any city of the world. Answer in one sentence. Never guess."',
         "                                                     ^^^^^^^^^^^^",
@@ -486,7 +486,7 @@ def test_tests_that_miss_for_the_same_reason_are_one_finding(project, workers):
     assert run.counts == {"failed": 6}
     start = next(i for i, line in enumerate(run.lines) if line.startswith("multitrack: 5 tests failed for the same"))
     assert run.lines[start : start + 4] == [
-        "multitrack: 5 tests failed for the same reason: changed; it differs in 1 place",
+        "multitrack: 5 tests failed for the same reason: changed: the nearest recording differs in 1 place",
         "  $.messages[0].content",
         '    recorded: "Be brief."',
         '    sent: "Be quick."',

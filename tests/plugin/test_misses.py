@@ -44,7 +44,7 @@ def test_a_changed_prompt_is_a_miss(project):
     assert miss_of(run) == [
         f"CassetteMiss: POST {project.provider.url}/v1/chat/completions (gpt-4o-mini) has no recording",
         "  cassette: cassettes/test_it/test_ask.yaml",
-        "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place",
+        "  reason: changed: the nearest recording, interaction 1 of 1, differs in 1 place",
         "    $.messages[0].content",
         '      recorded: "what is the weather?"',
         '      sent: "what is the time?"',
@@ -105,7 +105,7 @@ def test_the_nearest_recording_is_shown_and_unplayed_ones_take_precedence(projec
     )
     run = project.run()
     assert miss_of(run)[2:] == [
-        "  reason: changed: interaction 2 of 3 is the nearest; it differs in 1 place",
+        "  reason: changed: the nearest recording, interaction 2 of 3, differs in 1 place",
         "    $.temperature",
         "      recorded: 0",
         "      sent: 1",
@@ -128,7 +128,7 @@ def test_a_different_url_is_shown_next_to_the_recorded_one(project):
     test.write_text(test.read_text().replace("page=1", "page=2").replace('"n": 1', '"n": 2'))
     run = project.run()
     assert miss_of(run)[2:] == [
-        "  reason: changed: interaction 1 of 1 is the nearest; it differs in 2 places",
+        "  reason: changed: the nearest recording, interaction 1 of 1, differs in 2 places",
         "    url",
         f"      recorded: {project.provider.url}/v1/items?page=1",
         f"      sent: {project.provider.url}/v1/items?page=2",
@@ -203,7 +203,7 @@ def test_a_changed_tool_is_shown_with_its_model_and_field(project, change, diffe
     run = project.run()
     assert run.counts == {"failed": 1}
     miss = miss_of(run)
-    assert "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place" in miss
+    assert "  reason: changed: the nearest recording, interaction 1 of 1, differs in 1 place" in miss
     assert [line for line in miss if "`" in line] == differences
     assert "(gpt-4o-mini; tools Weather" in miss[0]
 

@@ -143,7 +143,7 @@ def test_the_recording_of_a_failed_test_is_pending(project, body, counts):
     assert f"  to accept it: multitrack accept {pending}" in run.lines
     # a pending recording is never replayed
     run = project.run()
-    assert "reason: changed: interaction 1 of 1 is the nearest" in run.out
+    assert "reason: changed: the nearest recording, interaction 1 of 1," in run.out
     # and it is removed when the test passes while recording
     project.write_test(ASK.format(prompt="newer"))
     run = project.record()

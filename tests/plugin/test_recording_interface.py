@@ -201,7 +201,7 @@ def test_the_hook_configures_vcrpy(project):
     passed = {"test_matcher", "test_nothing_but_the_matcher", "test_replaced_matcher_and_setting", "test_serializer"}
     assert {name for name in passed if f"PASSED test_hook.py::{name}" in run.out} == passed, run.out
     assert run.counts == {"passed": 4, "failed": 1, "errors": 2}
-    start = "interaction 1 of 3 is the nearest; the matcher 'same_body' rejects this recording"
+    start = "the nearest recording is interaction 1 of 3, but the matcher 'same_body' rejects this recording"
     assert f"  reason: rejected: {start}: the bodies start differently" in run.lines
     assert "the matcher 'wrong' in match_on is neither part of vcrpy nor registered" in run.out
     assert "record_mode must be one of none, once, new_episodes, all, rewrite, not 'sometimes'" in run.out

@@ -102,6 +102,6 @@ def test_private_values_are_neither_stored_nor_printed(project, monkeypatch):
     project.write_test(body.format(change=" + ', please'", hole="x", holes=0, end=""))
     missed = project.run("--tb=short")
     assert missed.counts == {"failed": 1}
-    assert "reason: changed: interaction 1 of 1 is the nearest" in missed.out
+    assert "reason: changed: the nearest recording, interaction 1 of 1," in missed.out
     private.remove(PRIVATE["organisation"])  # only in a response header, which cassettes do not store
     assert_clean(missed)

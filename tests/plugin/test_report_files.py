@@ -170,7 +170,7 @@ def check_miss(entry):
         }
     ]
     assert entry["next_steps"] == [{"action": "record", "command": "pytest --record test_it.py::test_prompt"}]
-    assert entry["cause"].startswith("reason: changed; it differs in 1 place")
+    assert entry["cause"].startswith("reason: changed: the nearest recording differs in 1 place")
 
 
 def check_comparison(entry):

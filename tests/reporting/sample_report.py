@@ -119,7 +119,7 @@ def missed_request(name="test_prompt", city="Paris"):
         outcome="failed",
         seconds=0.012,
         diagnosis=ReportedDiagnosis(id="miss-changed", text=line),
-        cause=f"reason: changed: it differs in 2 places: {city}",
+        cause=f"reason: changed: the nearest recording differs in 2 places: {city}",
         error=ReportedError(line=line, text=f"{line}\n  cassette: cassettes/test_trip/{name}.yaml"),
         misses=[
             ReportedMiss(

@@ -152,7 +152,7 @@ def test_json_scalars_are_compared_as_json(recorded, stored, sent):
     if stored == sent or equal:
         assert recorded.play(request(sent)) == ["answer"]
         return
-    with pytest.raises(CassetteMiss, match=r"interaction 1 of 1 is the nearest; it differs in 1 place"):
+    with pytest.raises(CassetteMiss, match=r"the nearest recording, interaction 1 of 1, differs in 1 place"):
         tape.route(request(sent))
 
 

@@ -225,7 +225,7 @@ def test_a_miss_compares_calls_over_different_transports_in_one_form(recorded):
     schema = {"type": 5, "minItems": 3, "items": {"type": 1}}
     sent = {"contents": CONTENTS, "generation_config": {"temperature": 0.5, "responseSchema": schema}}
     assert why_missed(recorded, rest(sent, query=AS_NUMBERS, model=MODEL + "-pro")) == (
-        "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 2 places\n"
+        "reason: changed: the nearest recording, interaction 1 of 1 (over gRPC), differs in 2 places\n"
         "  url\n"
         f"    recorded: https://location-0-aiplatform.googleapis.com/{REDACTED_MODEL}:generateContent\n"
         f"    sent: https://location-0-aiplatform.googleapis.com/{REDACTED_MODEL}-pro:generateContent\n"
@@ -240,7 +240,7 @@ def test_a_grpc_miss_names_the_rest_recording_and_leaves_out_ignored_values(reco
     body = {"contents": [{"role": "user", "parts": [{"text": "When?"}]}], "generationConfig": {"temperature": 1}}
     ignoring = Settings(ignore=("$.generationConfig",))
     assert why_missed(recorded, rpc(body), settings=ignoring) == (
-        "reason: changed: interaction 1 of 1 is the nearest, over REST; it differs in 1 place\n"
+        "reason: changed: the nearest recording, interaction 1 of 1 (over REST), differs in 1 place\n"
         "  $.contents[0].parts[0].text\n"
         '    recorded: "Where?"\n'
         '    sent: "When?"'
@@ -305,7 +305,7 @@ def test_a_miss_is_as_exact_without_message_classes(recorded):
     recorded.put((rpc(), by_rpc(candidate("There."))))
     other = {**BODY, "contents": [{"role": "user", "parts": [{"text": "When?"}]}]}
     assert why_missed(recorded, rest(other)) == (
-        "reason: changed: interaction 1 of 1 is the nearest, over gRPC; it differs in 1 place\n"
+        "reason: changed: the nearest recording, interaction 1 of 1 (over gRPC), differs in 1 place\n"
         "  $.contents[0].parts[0].text\n"
         '    recorded: "Where?"\n'
         '    sent: "When?"'
@@ -431,8 +431,8 @@ def test_an_incomplete_stream_only_replays_over_its_own_transport(recorded):
     recording.record_end("left")
     assert tape.save().state == "written"
     assert why_missed(recorded, STREAMS["events"][0]) == (
-        "reason: interaction 1 of 1 is the same call over gRPC; "
-        "its response was cut off, so it is only replayed over gRPC"
+        "reason: interaction 1 of 1 is the same call over gRPC, but it is only replayed over gRPC, "
+        "because its response was cut off"
     )
     assert json.loads(replies(recorded, sent)[0].body) == [candidate("a"), candidate("b")]
 

@@ -111,7 +111,7 @@ def test_the_address_of_a_local_server_is_not_compared(recorded, url, headers, l
 def test_a_recording_of_a_provider_only_answers_requests_to_that_provider(recorded):
     text = recorded.put((request("{}"), "answer"))
     assert "provenance: live" in text
-    with pytest.raises(CassetteMiss, match=r"it differs in 1 place\n    url\n"):
+    with pytest.raises(CassetteMiss, match=r"differs in 1 place\n    url\n"):
         recorded.play(request("{}", url="http://127.0.0.1:1/v1/chat"))
 
 

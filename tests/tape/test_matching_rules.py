@@ -72,7 +72,7 @@ def test_a_miss_does_not_show_ignored_values(recorded):
     with pytest.raises(CassetteMiss) as missed:
         recorded.play(request(json.dumps(edited(metadata={"run": "x"}, nested=None))), settings=settings)
     assert "metadata" not in str(missed.value)
-    assert "it differs in 1 place\n    $.nested\n" in str(missed.value)
+    assert "differs in 1 place\n    $.nested\n" in str(missed.value)
 
 
 SENT = request('{"a": 1}', url="https://a.example:8443/v1/chat?x=1", method="POST")
@@ -120,7 +120,7 @@ def test_uri_includes_all_parts_of_the_url(recorded):
     assert recorded.play(OTHERS["body"], settings=settings) == ["answer"]
     with pytest.raises(CassetteMiss) as missed:
         recorded.play(OTHERS["path"], settings=settings)
-    assert "it differs in 1 place\n    url\n" in str(missed.value)
+    assert "differs in 1 place\n    url\n" in str(missed.value)
 
 
 def test_placeholders_replace_values_that_change_from_run_to_run(recorded):

@@ -60,7 +60,7 @@ def test_characters_that_look_the_same_are_escaped_in_an_excerpt(tmp_path, provi
 )
 def test_the_format_of_the_body_is_shown_if_only_that_differs(tmp_path, provider, recorded, sent, names):
     assert find_miss(tmp_path / "c.yaml", provider.url, recorded, sent) == [
-        "  reason: changed: interaction 1 of 1 is the nearest; it differs in 1 place",
+        "  reason: changed: the nearest recording, interaction 1 of 1, differs in 1 place",
         "    body",
         f"      recorded: {names[0]}",
         f"      sent: {names[1]}",

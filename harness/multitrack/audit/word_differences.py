@@ -1,4 +1,4 @@
-"""The words in which two strings differ."""
+"""Find the words in which two strings differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _QUOTES = str.maketrans("\u2018\u2019\u201c\u201d\u2010\u2011\u2012\u2013\u2014\
 
 @dataclass(frozen=True, slots=True)
 class WordChange:
-    """A stretch of words that was replaced, added or removed. If it was only added or removed, one side is empty."""
+    """A stretch of words that was replaced, added or removed.
+
+    ``removed`` is empty if words were only added, and ``added`` is empty if words were only removed.
+    """
 
     removed: str
     added: str

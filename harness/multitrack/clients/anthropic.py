@@ -1,6 +1,6 @@
 """Add extraction to Anthropic's clients, sync and async, including those for Amazon Bedrock and Vertex AI.
 
-Imported when a client is passed to ``from_anthropic``, so that other users do not need the SDK.
+This module is imported only when a client is passed to ``from_anthropic``, because it imports the SDK.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stand-ins for the key of an Anthropic client, and for the credentials of the SDK's clients for other platforms.
 
-A client for Anthropic's own API is constructed without a key, and raises the SDK's error at its first request. The
+A client for Anthropic's own API can be created without a key; it raises the SDK's error at its first request. The
 clients for other platforms look for credentials at their first request, which takes seconds if there are none.
 """
 
@@ -20,7 +20,7 @@ Init = Callable[..., None]
 
 
 class _StandInName(str):
-    """A pseudonym that a client uses if it was created without a project or region. It matches any recorded name."""
+    """The pseudonym of a project or region that a client was created without. It matches any recorded name."""
 
 
 _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
@@ -32,11 +32,9 @@ class _Platform(NamedTuple):
     """Stand-ins for the arguments that one platform's client requires.
 
     Attributes:
-        defaults: Stand-ins for missing arguments. Each key is a word in the SDK's error about these missing
-            arguments.
+        defaults: Maps a word in the SDK's error about missing arguments to the stand-ins for these arguments.
         credentials: Groups of arguments. A client with all arguments of one group does not look for credentials.
-        names: Stand-ins for attributes of the client. The SDK requires these attributes at the first request, not
-            earlier.
+        names: Stand-ins for attributes of the client that the SDK requires at the first request, but not earlier.
     """
 
     defaults: Mapping[str, Mapping[str, Any]]
@@ -107,7 +105,7 @@ def _is_for_own_api(client: object) -> bool:
 
 
 def _find_missing(client: Any) -> TypeError | None:
-    """Return the error that the SDK raises at the first request without a credential. None if there is a credential."""
+    """Return the error that the SDK raises at the first request of ``client``. None if it has a credential."""
     if client.api_key or client.auth_token:
         return None
     headers = client.default_headers
@@ -165,9 +163,9 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
 def _guard(client: Any, platform: _Platform, missing: Exception | None) -> None:
     """Keep ``client`` from signing requests while a cassette is being replayed.
 
-    If credentials are missing, a request that is sent at any other time raises ``missing``.
+    At any other time, a request raises ``missing``, unless it is None.
 
-    The guards are set on the client itself, because the client may outlive the block in which it was created.
+    The guards are set on the client itself, because the client can outlive the block in which it was created.
     """
     # the methods of the class, because a copy of a guarded client has the guards of the original as attributes
     prepare_options = type(client)._prepare_options.__get__(client)

@@ -1,4 +1,4 @@
-"""The streamed responses of Google's two SDKs."""
+"""Read the streamed responses of Google's two SDKs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AnyR = TypeVar("AnyR", contravariant=True)
 
 
 class ResponseConverter(Protocol[AnyR]):
-    """A converter for the responses of an SDK."""
+    """An object that converts the responses of an SDK."""
 
     def dump_response(self, raw: AnyR) -> Mapping[str, Any]:
         """Convert ``raw`` to JSON in the wire format."""
@@ -45,7 +45,10 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     def begin(cls, converter: ResponseConverter[R], generator: Generator[R]) -> GeminiStreamSource[R]:
-        """Read the first response. This is when the SDKs send the request, and raise its errors."""
+        """Read the first response.
+
+        Only this makes the SDKs send the request, and raise the errors of the request.
+        """
         first = list(islice(generator, 1))
         return cls(converter, generator, chain(first, generator))
 
@@ -99,8 +102,8 @@ class _PrependedChunk(AsyncIterator[R]):
 async def _close_generators(generator: AsyncGenerator[Any]) -> None:
     """Close ``generator`` and all generators that it reads from, down to the connection.
 
-    ``aclose`` would close only the outermost generator, and leave the others open until garbage collection.
-    Cancelling a read closes all of them.
+    The function cancels a read, which closes all of them. ``aclose`` would close only the outermost generator, and
+    leave the others open until garbage collection.
     """
     while True:
         reading = asyncio.ensure_future(anext(generator, _END))

@@ -1,4 +1,4 @@
-"""Advice for code that moves from instructor to Multitrack and still uses a name from instructor."""
+"""Give advice if code that moves from instructor to Multitrack still uses a name from instructor."""
 
 from __future__ import annotations
 
@@ -104,10 +104,10 @@ def explain_module_name(name: str, public_names: Iterable[str]) -> str | None:
 
 
 def look_up_attribute(instance: object, name: str) -> Any:
-    """Raise an ``AttributeError`` that helps users of instructor. For ``__getattr__`` of Multitrack's objects.
+    """Raise an ``AttributeError`` that helps users of instructor. Used in ``__getattr__`` methods.
 
-    If instructor's clients have a ``name`` attribute, the error says what to use instead. Otherwise, the attribute
-    is looked up again: if it is a property that raised an error, that error appears.
+    If instructor's clients have a ``name`` attribute, the error says what to use instead. Otherwise, the attribute is
+    looked up again: if it is a property that raised an error, that error appears.
     """
     if name in CLIENT_NAMES:
         message = f"Multitrack does not offer {name}: {CLIENT_NAMES[name]}"

@@ -1,6 +1,6 @@
 """Add extraction to OpenAI's clients, sync and async.
 
-Imported when a client is passed to ``from_openai`` or ``patch``, so that other users do not need the SDK.
+This module is imported only when a client is passed to ``from_openai`` or ``patch``, because it imports the SDK.
 """
 
 from __future__ import annotations

@@ -264,7 +264,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         json: _Json = False,
         force: _Force = False,
     ) -> None:
-        """Remove pending recordings. Their cassettes stay unchanged."""
+        """Remove pending recordings. The cassettes stay unchanged."""
         from multitrack.commands.file_changes import FileChange
         from multitrack.commands.review_decisions import Decisions
         from multitrack.tape.file import storage
@@ -282,9 +282,9 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
 
     @app.command(epilog=f"Example: multitrack review --json\n\n{_EXIT_CODES}")
     def review(json: _Json = False, force: _Force = False) -> None:
-        """Go through everything that needs a decision: pending recordings, and the results of the last pytest run.
+        """Go through everything that needs a decision: pending recordings, and problems of the last pytest run.
 
-        A result is a changed snapshot, a request without a recording, drift, or an audit finding.
+        A problem is a changed snapshot, a request without a recording, drift, or an audit finding.
         Without a terminal, the command only prints the items and their ids. The exit code is 1 if any items remain.
         """
         items = _list_items(find_folders)
@@ -304,12 +304,12 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         dry_run: _DryRun = False,
         json: _Json = False,
         force: Annotated[
-            bool, typer.Option("--force", help="also restore files that were changed again after that command")
+            bool, typer.Option("--force", help="also restore files that were changed again after the command to undo")
         ] = False,
     ) -> None:
         """Restore the files that the last mv, convert, prune, rebind, reject, accept, ignore or review changed.
 
-        If pytest --calls-rebind changed cassettes after that, restore those cassettes instead.
+        If pytest --calls-rebind changed cassettes after that command, restore those cassettes instead.
 
         A second undo reverts the first.
         """
@@ -344,7 +344,7 @@ def _read_last_run() -> RunFacts | None:
 
 
 def _find_commands() -> ShellCommands:
-    """Return the builder of commands. The commands repeat the options of the last run, if they are known."""
+    """Return an object that builds commands. If the options of the last run are known, the commands repeat them."""
     from multitrack.shell_commands import ShellCommands
     from multitrack.tape.owned_files import OwnedFiles
 
@@ -405,7 +405,7 @@ def _decide(
     json: bool,
     force: bool,
 ) -> None:
-    """Carry out the decisions about items. One undo reverts all of them."""
+    """Carry out the decisions about items. A single ``multitrack undo`` reverts all of them."""
     from multitrack.commands.accept import accept_recordings
     from multitrack.commands.file_changes import apply_changes, check_changes, list_shown
     from multitrack.commands.review_decisions import plan_decisions
@@ -438,7 +438,7 @@ def _decide(
 
 
 def _print_moves(*, json: bool) -> None:
-    """Print the commands for the tests of the last run that seem to have been renamed or moved."""
+    """Print the ``multitrack mv`` commands for the tests of the last run that seem to have been renamed or moved."""
     from multitrack.commands import move
     from multitrack.run_facts import read_facts
     from multitrack.tape.owned_files import OwnedFiles
@@ -463,7 +463,9 @@ def _print_moves(*, json: bool) -> None:
         for _, message in problems:
             echo(f"multitrack: {message}", err=True)
         if not commands and not problems:
-            echo("no renamed test found: the requests that missed in the last run are in no cassette of a removed test")
+            echo(
+                "no renamed test found: no cassette of a removed test contains the requests that missed in the last run"
+            )
     if problems:
         raise typer.Exit(1)
 

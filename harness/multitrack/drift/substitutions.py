@@ -1,7 +1,7 @@
-"""Strings that differ in each response and reappear in later requests: ids, signatures, and the model's text.
+"""Replace strings that differ in each response and reappear in later requests: ids, signatures, and the model's text.
 
-A program continues the conversation with the live response, so its next request contains the ids in that response. To
-find the recording of that request, the live texts in it are replaced with the recorded texts. If the response did not
+A program continues the conversation with the live response, so its next request repeats strings from that response.
+To find the recording of that request, these strings are replaced with the recorded ones. If the response did not
 drift, the result is equal to the recorded request.
 """
 

@@ -1,6 +1,6 @@
-"""Turn ``Iterable[A | B]`` into tools, and tool calls into validated models.
+"""Convert Pydantic models (``Iterable[A | B]``) to tools, and tool calls to validated instances of these models.
 
-This module does not depend on HTTP or on any SDK.
+This package does not depend on HTTP or on any SDK.
 """
 
 from multitrack.extraction.continuation import Continuation, FollowUp

@@ -1,4 +1,4 @@
-"""Turn the tool calls in a response into models, with the options that were passed to ``create``."""
+"""Turn the tool calls in a response into Pydantic models, with the options that were passed to ``create()``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ResponseReader(Generic[T]):
     """A validator for the response to one call to ``create``, including its stream and its retries.
 
     ``models`` is a dictionary from tool name to Pydantic model. The options are those of ``Toolset.parse``. A valid
-    call is validated only once: its model is kept for the rest of the stream and for later attempts.
+    tool call is validated only once: the result is kept for the rest of the stream and for later attempts.
     """
 
     __slots__ = ("_allow_empty", "_context", "_on_error", "_validated", "models")

@@ -1,4 +1,4 @@
-"""The diagnoses of failed tests. Each has a stable id, for programs, and a sentence."""
+"""The diagnoses of failed tests. Each diagnosis has a stable id for programs, and a sentence for people."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TITLES: Mapping[DiagnosisId, str] = {
     "request-changed": "The request changed and was recorded again",
     "requests-added": "More requests than before",
     "requests-removed": "Fewer requests than before",
-    "reply-changed": "The reply was recorded again and changed",
+    "reply-changed": "The reply changed when it was recorded again",
     "reply-drifted": "The provider replies differently",
     "models-changed": "The models or validators changed",
     "models-or-test-changed": "The models or the test changed",

@@ -1,4 +1,4 @@
-"""A run's report as Markdown, JSON and HTML, for ``--calls-report``."""
+"""Format the report of a run as Markdown, JSON or HTML, for ``--calls-report``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns of paths to fields: ``Weather.location``, ``*.created_at``, ``stops[*].city``."""
+"""Match paths to fields with patterns: ``Weather.location``, ``*.created_at``, ``stops[*].city``."""
 
 from __future__ import annotations
 

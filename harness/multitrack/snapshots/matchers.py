@@ -17,7 +17,7 @@ from multitrack.snapshots.parsing import UnreadableCalls, parse_expression
 
 @dataclass(frozen=True, slots=True)
 class MatcherNode(Name):
-    """A matcher in an expected call. ``text`` is its source code, and ``fits`` returns whether it accepts a value."""
+    """A matcher in an expected call: ``text`` is its source code, and ``fits`` returns whether it accepts a value."""
 
     fits: Callable[[object], bool] = field(compare=False)
 
@@ -25,7 +25,8 @@ class MatcherNode(Name):
 class Matcher:
     """An object that a received value is compared with.
 
-    It is a type, several types (``date | None`` or a tuple), ``...`` for any value, or an object with its own ``==``.
+    A matcher is a type, several types (``date | None`` or a tuple), ``...`` for any value, or an object with its own
+    ``==``.
     """
 
     def __init__(self, matcher: object) -> None:
@@ -73,7 +74,7 @@ def is_matcher(value: object) -> bool:
 
 
 class _Unequal:
-    """An object that is not equal to any ordinary object. ``unittest.mock.ANY`` still equals it."""
+    """An object that differs from all ordinary objects. Only matchers such as ``mock.ANY`` are equal to it."""
 
 
 _UNEQUAL = _Unequal()

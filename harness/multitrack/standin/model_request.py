@@ -1,4 +1,4 @@
-"""A request to a model, in a form that does not depend on the wire format."""
+"""A request to a language model, in a form that does not depend on the wire format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModelRequest:
         prompt: The text of the last user message; "" if there is none.
         texts: The texts of all messages in order, including tool results and the system message.
         tools: The tools that the request offers.
-        callable_tools: The tools that the request lets the model call in this turn (``tool_choice`` and the like).
+        callable_tools: The tools that the model is allowed to call in this turn (``tool_choice`` and the like).
         after_results: Whether the conversation ends with tool results.
         turn: How many answers the model has given in the conversation.
     """

@@ -1,4 +1,4 @@
-"""Patches that are applied to libraries only while a block is open."""
+"""Apply patches to libraries only while a block is open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ B = TypeVar("B")
 class BlockPatches(Generic[B]):
     """Patches that are applied while at least one block is open.
 
-    A library that is imported later is patched when it is imported.
+    If a library is imported within a block, it is patched when it is imported.
 
     Blocks can be nested, can close in any order, and apply to all threads.
 
@@ -51,7 +51,7 @@ class BlockPatches(Generic[B]):
         Args:
             block: An object that identifies this block. Blocks are compared by identity.
             keep_patches: Whether to leave the patches applied after the block, until a test without a tape begins.
-                They must have no effect if ``blocks`` is empty.
+                The patches must have no effect while no block is open.
         """
         with self._lock:
             self.blocks.append(block)

@@ -30,8 +30,8 @@ class ConversationCandidates:
         """Create the candidates.
 
         Args:
-            entries: The recordings, in order of preference. At least one. Those that were already replayed may be
-                replayed again.
+            entries: The recordings, in order of preference. At least one. Recordings that were already replayed can
+                be replayed again.
             state: The tape's replayed recordings.
             make_key: Returns the matching key of a recorded request.
         """
@@ -44,12 +44,12 @@ class ConversationCandidates:
 
     @property
     def nearest(self) -> ConversationCandidate:
-        """The first candidate in the list, even if another conversation has already replayed it."""
+        """The preferred candidate: the first in the list, even if another conversation has already replayed it."""
         return self._candidates[0]
 
     @property
     def is_decided(self) -> bool:
-        """True after ``choose`` was called."""
+        """True if a candidate was chosen (see ``choose``)."""
         return self._chosen is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The data that interceptors and the tape exchange: a request, and how to proceed with it."""
+"""The objects that interceptors and the tape pass to each other: requests, responses, and decisions about requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 408, 409, 429, 500
 
 @dataclass(frozen=True, slots=True)
 class UnknownParts:
-    """The unknown parts of a URL. They match any recorded value, because the client was created without them."""
+    """The parts of a URL that the client does not know, because it was created without them.
+
+    An unknown part matches any recorded value.
+    """
 
     origin: bool = False
     """True if the scheme, the host and the port are unknown."""
@@ -88,7 +91,7 @@ class Request:
         return replace(self, body=b"[" + b", ".join(self.messages) + b"]", messages=None)
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the ``name`` header (lower case), or ``None``."""
+        """Return the first value of the header ``name``, or ``None``. ``name`` must be in lower case."""
         return _find_header(self.headers, name)
 
 
@@ -125,7 +128,7 @@ class Response:
     """The body in its ``encoding``, from another recorder's cassette. ``None`` if only the decoded body is known."""
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the ``name`` header (lower case), or ``None``."""
+        """Return the first value of the header ``name``, or ``None``. ``name`` must be in lower case."""
         return _find_header(self.headers, name)
 
     def with_body(self, body: bytes) -> Response:
@@ -228,8 +231,8 @@ class ResponseRecorder(Protocol):
     """A recorder for the response to one request that the interceptor sends to the network.
 
     The interceptor calls ``record_head`` once, ``record_chunk`` each time bytes arrive, and finally either
-    ``record_end`` or ``record_failure``. Later calls are ignored. If the caller goes away before the head arrives
-    (for example, because its task is cancelled), the interceptor only calls ``record_end("left")``.
+    ``record_end`` or ``record_failure``. Any further calls are ignored. If the caller goes away before the head
+    arrives (for example, because its task is cancelled), the interceptor only calls ``record_end("left")``.
     """
 
     def record_head(self, status: int, reason: str, headers: Headers) -> None:
@@ -250,7 +253,7 @@ class ResponseRecorder(Protocol):
 
         Args:
             ending: How the response ended.
-            trailers: Headers to add to those in the head.
+            trailers: The headers that arrived after the body.
             error: The error that broke the response. None if all that is known is that the connection was closed.
         """
 
@@ -266,13 +269,15 @@ class ResponseRecorder(Protocol):
 
 @runtime_checkable
 class Conversation(Protocol):
-    """The decision to replay a streaming request without connecting. The client must send the recorded messages.
+    """The decision to answer a streaming request from a recording, provided that the client sends the recorded
+    messages.
 
-    The interceptor appends each sent message to the request, and then calls ``match_message``.
+    The interceptor opens no connection. It appends each message of the client to the request, and then calls
+    ``match_message``.
     """
 
     def match_message(self) -> None:
-        """Compare the last message of the request with the recordings.
+        """Compare the message that the client sent last with the recordings.
 
         Raises ``CassetteMiss`` if no recording has this message at the same position.
         """
@@ -304,7 +309,7 @@ StreamRoute = Conversation | Passthrough | ResponseRecorder
 
 
 class Router(Protocol):
-    """The tape's interface for interceptors."""
+    """The methods of a tape that interceptors call."""
 
     @property
     def mode(self) -> str:
@@ -316,7 +321,7 @@ class Router(Protocol):
     def route_stream(self, request: Request) -> StreamRoute:
         """Decide how to proceed with a streaming ``request`` before its first message is sent.
 
-        Raises ``CassetteMiss`` if no recording of this method is left.
+        Raises ``CassetteMiss`` if no recording of this gRPC method can be replayed.
         """
 
     def allows_connection(self, host: str, port: int) -> bool:

@@ -1,8 +1,8 @@
 """Redact other recorders' cassettes, which contain everything that was sent and received.
 
 Everything that is matched, written or shown is redacted. But clients receive the responses unchanged, because a test
-can depend on any part of them. This includes all headers: the list of kept headers is only for Multitrack's own
-recordings.
+can depend on any part of them. Clients also receive all headers, because the list of kept headers applies only to
+Multitrack's own recordings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from multitrack.tape.settings import Settings
 
 
 def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_responses: bool = False) -> Cassette:
-    """Redact ``cassette`` if another recorder wrote it. Return other cassettes unchanged.
+    """Redact ``cassette`` if another recorder wrote it. Return Multitrack's own cassettes unchanged.
 
     Args:
         cassette: The cassette.

@@ -62,7 +62,7 @@ class LiveExchange:
         self._status, self._reason = status, reason
 
     def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
-        """Record a part of the body. With ``continued``, it belongs to the same chunk as the previous part."""
+        """Record a part of the body. With ``continued``, the part belongs to the same chunk as the previous part."""
         if self._over is not None:
             return
         if continued and self._ends:
@@ -160,7 +160,10 @@ class LiveExchange:
         return replace(response, chunks=self._measure_chunks(ends, response))
 
     def _has_whole_body(self, content: bytes) -> bool:
-        """Return whether ``content`` is the whole answer. Some callers stop reading right after its last byte."""
+        """Return whether ``content`` is the whole answer.
+
+        Some callers stop reading right after the last byte, and never see the end of the stream.
+        """
         headers = dict(reversed(self._headers))
         if "content-length" in headers and "transfer-encoding" not in headers:
             return str(self._body.tell()) == headers["content-length"].strip()

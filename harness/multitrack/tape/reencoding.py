@@ -22,7 +22,7 @@ def split_encodings(header: str | None) -> list[str]:
 
 
 def without_framing(encoding: str) -> str:
-    """Return ``encoding`` without the framing of an event stream, because the framing is not a content encoding."""
+    """Return the content encodings in ``encoding``, without the names of event-stream formats."""
     return ", ".join(name for name in split_encodings(encoding) if name not in event_framing.FRAMINGS)
 
 
@@ -75,8 +75,8 @@ def encode_chunks(
         chunks: The chunks of the decoded body.
         header: The content encodings.
         is_complete: Whether the body is complete. If it is not, the encoded data lacks its end mark, too.
-        is_raw_deflate: Whether the last encoding is raw deflate data (without the zlib wrapper), if its name is
-            ``deflate``.
+        is_raw_deflate: If the last encoding is ``deflate``, whether to write raw deflate data (without the zlib
+            wrapper).
     """
     if not any(chunks):
         return list(chunks)

@@ -1,4 +1,4 @@
-"""Parse and write AWS event streams, the binary framing of Amazon Bedrock's streamed answers.
+"""Parse and write AWS event streams, the binary format of Amazon Bedrock's streamed answers.
 
 A message has a prelude, headers, a payload, and a checksum of these three parts. The prelude consists of the length
 of the message, the length of the headers, and a checksum of both lengths:
@@ -25,11 +25,11 @@ _BYTES, _STRING = 6, 7
 class EventStreamParser:
     """A parser for AWS event-stream messages whose bytes arrive in pieces.
 
-    The data of each event is a JSON object in the form that botocore returns. Its only key is the name of the event,
-    and the value is the payload. An exception without a type becomes an event with the name ``error``.
+    The data of each event is a JSON object in the form that botocore returns: the only key is the name of the event,
+    and its value is the payload. An exception without a type becomes an event with the name ``error``.
 
-    For ``InvokeModelWithResponseStream``, the payload contains a chunk of the model's own answer. The data is that
-    chunk alone.
+    For ``InvokeModelWithResponseStream``, the payload contains a chunk of the model's own answer, and the data of the
+    event is that chunk alone.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """The registry of wire formats.
 
 A package in this folder registers its formats when it is imported. To look up a format by its name, only the package
-with this format is imported, so a client loads no other provider's formats. To recognize a document in an unknown
-format, all packages are imported.
+with this format is imported, so that a client loads only its own provider's formats. To recognize a document whose
+format is unknown, all packages are imported.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def find_format(wire: str) -> WireFormat | None:
 
 
 def get_format(wire: str) -> WireFormat:
-    """Return the wire format with the name ``wire``, with or without ``.stream`` at the end.
+    """Return the wire format whose name is ``wire``. The name can end with ``.stream``.
 
     Raises:
         ValueError: If no format has this name.

@@ -1,6 +1,7 @@
 """Translate the options of ``@pytest.mark.vcr`` and of pytest-recording's fixtures into the options of a tape.
 
-Names, folders and options are the same as in pytest-recording: https://github.com/kiwicom/pytest-recording#usage
+Cassettes have the same names and folders as with pytest-recording, and each option means the same:
+https://github.com/kiwicom/pytest-recording#usage
 """
 
 from __future__ import annotations
@@ -226,10 +227,11 @@ def _list_additional_paths(markers: Sequence[pytest.Mark], fixtures: VcrFixtures
 
 
 def _locate(options: VcrOptions, fixtures: VcrFixtures) -> tuple[Path, Path | None]:
-    """Return the path that Multitrack writes to, and the path of an existing cassette in another format, if any.
+    """Return the path to write to, and the path of an existing cassette with another file name. None if there is no
+    such cassette.
 
-    pytest-recording uses the name of a serializer as the suffix (``json``, ``yaml.gz``). A ``path_transformer`` can
-    change the path.
+    The other file name comes from pytest-recording, which uses the name of a serializer as the suffix (``json``,
+    ``yaml.gz``), or from a ``path_transformer``.
     """
     serializer = options.config.get("serializer", "yaml")
     path_transformer: Callable[[str], str] | None = options.config.get("path_transformer")

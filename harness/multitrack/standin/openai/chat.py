@@ -1,4 +1,4 @@
-"""Parse requests to OpenAI's chat completions, and write answers as JSON or as server-sent events.
+"""Parse requests to OpenAI's chat completions API, and write answers as JSON or as server-sent events.
 
 The formats are described at https://platform.openai.com/docs/api-reference/chat and on its ``/streaming`` page.
 """

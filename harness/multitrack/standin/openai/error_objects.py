@@ -1,4 +1,4 @@
-"""OpenAI's error objects: for scripted errors, and for requests that OpenAI would reject."""
+"""Build OpenAI's error objects, for errors in a script and for requests that OpenAI would reject."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class InvalidRequestError(ValueError):
 
     Args:
         message: The message that OpenAI sends.
-        param: The location in the request.
+        param: The location of the error in the request.
         code: The ``code`` of OpenAI's error object.
     """
 

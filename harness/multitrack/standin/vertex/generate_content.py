@@ -1,4 +1,4 @@
-"""Parse requests and build responses of Vertex AI's GenerateContent. Requests and responses are protobuf JSON.
+"""Parse requests and build responses of Vertex AI's GenerateContent, both in protobuf JSON.
 
 The format is described at https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference.
 """

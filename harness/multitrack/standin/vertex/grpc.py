@@ -29,7 +29,8 @@ _CLOSED = ScriptedError(status=503, grpc_status="UNAVAILABLE", message="Socket c
 
 
 def parse_call(method: str, content: bytes, metadata: Headers, host: str | None) -> ReceivedRequest:
-    """Convert a call to a request. The request has no body if the method is not supported or the message is not valid.
+    """Convert a gRPC call to a request. The request has no body if the method is not supported or the message is not
+    valid.
 
     Args:
         method: The full name of the method.

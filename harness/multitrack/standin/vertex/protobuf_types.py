@@ -78,7 +78,7 @@ def build_response_message(version: Version, document: Mapping[str, Any]) -> Mes
 
 
 def _drop_unknown_fields(document: Any, descriptor: Any) -> Any:
-    """Return ``document`` without the fields of ``_NEWER_FIELDS`` that the message type does not have."""
+    """Return ``document`` without those ``_NEWER_FIELDS`` that the message type does not have."""
     if isinstance(document, list):
         return [_drop_unknown_fields(item, descriptor) for item in document]
     if not isinstance(document, Mapping):

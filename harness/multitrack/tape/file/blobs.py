@@ -1,8 +1,8 @@
 """Store the large base64 data in requests (images, audio and documents) separately from the bodies.
 
 Each piece of data is stored once, at the end of the cassette. Its name is the sha256 of the decoded content. The
-bodies contain only the names, so that they stay readable in a pull request. When a cassette is read, the original
-bodies are restored. Requests are matched by the original bodies.
+bodies contain only the names, so that they stay readable in a pull request. When a cassette is read, the data is put
+back into the bodies, and requests are matched by these complete bodies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class Blobs:
-    """The large base64 data in one cassette, in order of appearance. The keys are the sha256 of the decoded content."""
+    """The pieces of large base64 data in one cassette.
+
+    ``pieces`` maps the sha256 of a piece's decoded content to the piece, in order of appearance.
+    """
 
     def __init__(self, pieces: Mapping[str, str] | None = None) -> None:
         self.pieces = dict(pieces or {})
@@ -33,7 +36,7 @@ class Blobs:
         return _BASE64.sub(self._replace_piece, body)
 
     def restore(self, body: bytes) -> bytes:
-        """Return ``body`` with the original data in place of each blob's name. Unknown names are left unchanged."""
+        """Return ``body`` with each name replaced by its base64 data. Unknown names are left unchanged."""
         if not self.pieces:
             return body
         return _NAME.sub(self._replace_name, body)

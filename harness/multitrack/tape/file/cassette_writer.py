@@ -1,6 +1,7 @@
-"""Write a cassette: YAML in version 1 of vcrpy's format, laid out to be read in a pull request.
+"""Write a cassette as YAML in version 1 of vcrpy's format, with a layout that is easy to read in a pull request.
 
-Multitrack's own keys are in places where vcrpy ignores them: https://vcrpy.readthedocs.io/en/latest/serialization.html
+Multitrack's own keys are in places where vcrpy ignores them:
+https://vcrpy.readthedocs.io/en/latest/serialization.html
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ def dump_cassette(cassette: Cassette) -> str:
 
 
 def encode_cassette(cassette: Cassette, known: KnownTexts | None = None) -> list[bytes | bytearray]:
-    """Return ``cassette`` as YAML in UTF-8, in parts: joining them would need another copy of each large body.
+    """Return ``cassette`` as YAML in UTF-8, in several parts. Joining the parts would copy each large body once more.
 
     Args:
         cassette: The cassette.
-        known: The interactions that were written earlier, which are not formatted again. Default: none.
+        known: The texts of interactions that were written before; these are not formatted again. Default: none.
     """
     texts = [
         (interaction, _find_text(position, interaction, known))
@@ -174,7 +175,8 @@ def _indent(body: bytes) -> bytes:
 
 
 def _lay_out(body: bytes) -> tuple[bytes, str]:
-    """Return the text of a response, and its original layout if this function indented it.
+    """Return the text of a response. If the text is indented here, also return the layout that it had before;
+    otherwise, "".
 
     JSON is indented only if the received bytes can be restored from the indented text.
     """

@@ -36,7 +36,7 @@ _NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, RecursionError,
 
 
 class NotSupported(ValueError):
-    """The cassette contains messages that only its own recorder can replay."""
+    """The cassette contains messages that only the recorder that wrote the cassette can replay."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class BadInteraction(ValueError):
     """An interaction is invalid.
 
     Args:
-        reason: What is wrong with it.
+        reason: What is wrong with the interaction.
         key: The key of the list that contains the interaction.
         index: The index of the interaction in this list.
         position: The position of the interaction in the cassette, from 0.

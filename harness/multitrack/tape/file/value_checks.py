@@ -16,7 +16,10 @@ _MAX_SHOWN = 60
 
 
 class UnknownFeature(ValueError):
-    """The file contains a key or a value that this version does not know. A later version may have written the file."""
+    """The file contains a key or a value that this version of Multitrack does not know.
+
+    A later version of Multitrack may have written the file.
+    """
 
 
 def format_value(value: Any) -> str:
@@ -116,8 +119,8 @@ def _check_url(url: str) -> None:
 def require_status(value: Any) -> int:
     """Return ``value`` if it is the status code of a final response.
 
-    After an informational response (below 200), clients wait for another response. http.client rejects a code that does
-    not have three digits.
+    Codes below 200 are refused, because clients would wait for another response. Codes without exactly three digits
+    are refused, because http.client rejects them.
     """
     if type(value) is not int or not 200 <= value <= 999:
         raise ValueError(f"the status code is {format_value(value)}, not a number from 200 to 999")

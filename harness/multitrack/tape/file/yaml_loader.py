@@ -16,7 +16,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class AliasError(yaml.constructor.ConstructorError):
-    """The file uses an alias that the loader does not accept."""
+    """The YAML file uses an alias that the loader does not accept."""
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -32,16 +32,17 @@ _DEEPEST = 1_000
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """The loader for cassettes. It raises a PyYAML error with the line number for everything that it does not accept.
+    """The loader for cassettes. For anything that the loader does not accept, it raises a PyYAML error with the line
+    number.
 
-    It rejects repeated keys, because a reader would silently use one of the two values. It rejects aliases, because
-    Multitrack does not write any.
+    Repeated keys are rejected, because otherwise one of the two values would be used silently. Aliases are rejected,
+    because Multitrack does not write any.
     """
 
     _depth = 0
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
-        """Count the depth of the node that the parser reads next. Raises an error if the node is nested too deeply."""
+        """Increase the depth for the node that the parser reads next. Raise an error if the depth is too large."""
         del current_index
         self._depth += 1
         if self._depth > _DEEPEST:
@@ -50,7 +51,7 @@ class Loader(_Base):  # type: ignore[misc]
     def ascend_resolver(self) -> None:
         """Reduce the depth when the parser leaves a node.
 
-        PyYAML's own versions of this method and of ``descend_resolver`` are not called, because they handle only path
+        This method and ``descend_resolver`` do not call PyYAML's own versions, because those handle only path
         resolvers, and this loader has none.
         """
         self._depth -= 1

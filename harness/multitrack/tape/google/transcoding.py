@@ -50,7 +50,10 @@ _EVENTS = ("content-type", "text/event-stream")
 
 @dataclass(frozen=True, slots=True)
 class VertexEncoding:
-    """The encoding of a call and its response. ``enums_as_numbers`` and ``uses_events`` apply to REST only."""
+    """The encoding of a Vertex AI call and its response.
+
+    ``enums_as_numbers`` and ``uses_events`` apply to REST only.
+    """
 
     is_grpc: bool
     enums_as_numbers: bool = False
@@ -108,8 +111,8 @@ class VertexUrl:
 def canonical_call(request: Request, version: str) -> Request:
     """Return the canonical form of a request whose URL is a ``VertexUrl``.
 
-    Equal calls have the same form, regardless of the transport and the API version. google-cloud-aiplatform provides
-    the message classes. If it is not installed, the message is written in google-genai's form.
+    Equal calls have the same canonical form, regardless of the transport and the API version. google-cloud-aiplatform
+    provides the message classes. If it is not installed, the message is written in google-genai's form.
 
     Raises:
         ValueError: This ``version`` of the API lacks a field of the request, or the message cannot be written in

@@ -38,7 +38,7 @@ def find_message_class(version: str, name: str) -> type[Message]:
         types = import_module(f"google.cloud.aiplatform_{version}.types")
     message_class = type_of(getattr(types, name)()) if hasattr(types, name) else None
     if message_class is None:
-        raise ValueError(f"the installed google-cloud-aiplatform has no {name} in {version} (upgrade it)")
+        raise ValueError(f"the installed google-cloud-aiplatform has no {name} in {version}; upgrade this package")
     return message_class
 
 

@@ -1,4 +1,7 @@
-"""The tripwire for asyncio's TLS streams, which encrypt data before they send it over their socket."""
+"""Block requests over asyncio's TLS streams that would bypass the tape.
+
+The tripwire for sockets cannot recognize these requests, because the streams encrypt them first.
+"""
 
 from __future__ import annotations
 

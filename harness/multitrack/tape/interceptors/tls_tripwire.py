@@ -1,4 +1,7 @@
-"""The tripwire for TLS sockets, which do not send through the methods of ``socket.socket``."""
+"""Block requests over TLS sockets that would bypass the tape.
+
+TLS sockets need patches of their own, because they do not send through the methods of ``socket.socket``.
+"""
 
 from __future__ import annotations
 

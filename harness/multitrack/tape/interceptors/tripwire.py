@@ -1,4 +1,4 @@
-"""The tripwire, which blocks connections to other machines that would bypass the tape.
+"""The tripwire: it blocks connections to other machines, because they would bypass the tape.
 
 The tripwire patches ``socket.socket.connect``, which every Python client without an interceptor calls. It also
 patches the methods that send data, to block two kinds of traffic:
@@ -66,7 +66,8 @@ def fail_connections(error: Exception) -> Iterator[None]:
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
     """Return the patches for ``socket``.
 
-    They replace ``connect`` and ``connect_ex``, all methods that send data, and the lookup of a host's address.
+    The patches replace ``connect`` and ``connect_ex``, all methods that send data, and the lookup of a host's
+    address.
     """
     names = _HostNames()
     # a mock may have replaced `module.socket`, but it uses the real class to send anything to the network
@@ -118,7 +119,7 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 class _HostNames:
     """A dictionary from each address to the host names that were looked up for it.
 
-    The names are needed because clients connect to addresses, but users allow names.
+    The names are needed because clients connect to addresses, but ``allow_hosts`` contains names.
     """
 
     def __init__(self) -> None:
@@ -147,10 +148,10 @@ class _HostNames:
         return getaddrinfo
 
     def _explain_failed_lookup(self, host: Any, port: Any = None, *_: Any) -> Exception | None:
-        """Return an error if a name lookup failed before the network block could refuse the connection.
+        """Return the network block's error for a lookup that failed before the block could refuse the connection.
 
-        Without a network, the lookup fails before anything connects. Returns ``None`` if the connection is allowed,
-        or if the lookup was made for something other than a connection.
+        Without a network, a client fails at the lookup, before it connects to anything. Returns ``None`` if the
+        connection is allowed, or if the lookup was made for something other than a connection.
         """
         name, block = host.decode("idna") if isinstance(host, bytes) else host, current_block()
         if block is None or not name or not isinstance(port, int) or not port or block.allows((name,), port):
@@ -158,7 +159,9 @@ class _HostNames:
         return block.build_error(name, port)
 
     def names_of(self, host: str) -> tuple[str, ...]:
-        """Return the names for which a lookup returned ``host``, the most recent first, followed by ``host`` itself."""
+        """Return the names whose lookup returned the address ``host``, the most recent first, and finally ``host``
+        itself.
+        """
         return (*(name for name in self._names.get(host, ()) if name != host), host)
 
 

@@ -27,9 +27,9 @@ ABSENT: Final = _Absent()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A difference between a recorded document and a sent one.
+    """A place where a recorded JSON document and the sent document differ.
 
-    ``path`` consists of the keys and positions that lead to the differing value.
+    ``path`` leads to this place: it consists of keys of objects and positions in arrays.
     """
 
     path: Path

@@ -1,8 +1,8 @@
-"""Find the recorded interactions that may answer a request.
+"""Find the recorded interactions that can answer a request.
 
-An index looks up a request by its method, its normalized URL and its canonical body. The time for this does not grow
-with the size of the cassette. If the index has no equal request, the recordings with a redacted secret or a pseudonym
-are tried one by one.
+An index looks up a request by its method, its normalized URL and its canonical body. The time for a lookup does not
+grow with the size of the cassette. If no recorded request is equal, the recordings with a redacted secret or a
+pseudonym are tried one by one.
 
 An index never changes, so all tapes that replay a cassette by the same rules share it. What a tape has replayed is in
 its ``ReplayState``.
@@ -27,7 +27,7 @@ _CHAR_IN_STRING = r'(?:[^"\\]|\\.)'
 
 
 class RecordedEntry(NamedTuple):
-    """A recorded interaction in an index. ``position`` starts at 1."""
+    """A recorded interaction in an index. ``position`` is its position in the index, from 1."""
 
     position: int
     interaction: Interaction
@@ -118,7 +118,10 @@ class Index:
 
     @classmethod
     def join(cls, indexes: Sequence[Index]) -> Index:
-        """Return the index of the interactions of ``indexes``, which have the same pseudonyms. At least one."""
+        """Return one index with the interactions of all ``indexes``.
+
+        There must be at least one index, and all must have the same pseudonyms.
+        """
         if len(indexes) == 1:
             return indexes[0]
         entries = [*chain.from_iterable(index.entries for index in indexes)]

@@ -1,4 +1,4 @@
-"""The message for a miss: why no recording matches a request, and what to do next."""
+"""Build the message for a miss: why no recording matches a request, and what to do next."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ _VALUE_INDENT = 6
 # parts of an explanation that differ between tests although the reason for their misses is the same, and the strings
 # that replace these parts in a finding
 _GENERAL_REASONS = (
-    (re.compile(r": interaction \d+ of \d+ is the nearest"), ""),
-    (re.compile(r" \(interaction [\d, ]+\)"), ""),
+    (re.compile(r", interaction \d+ of \d+((?: \([^)]*\))?), differs"), r"\1 differs"),
+    (re.compile(r"the nearest recording is interaction \d+ of \d+, but "), ""),
+    (re.compile(r" \(interactions? [\d, ]+\)"), ""),
     (re.compile(r"\binteraction \d+(?: of \d+)?"), "the recording"),
     (re.compile(r"the \d+ recorded interactions?"), "the recorded interactions"),
 )
@@ -70,7 +71,7 @@ def build_miss(
         index: The index of the cassette. None if the cassette does not exist.
         path: The path of the cassette, as shown in messages.
         record_hint: The command that records the request.
-        offered: Maps the name of each tool that the request offers to the tool's model.
+        offered: Maps the name of each tool that the request offers to the tool's Pydantic model.
         played: The recordings of the request. All of them were already replayed.
         nearest: The recording that is nearest to the request. None if there is none, or if it is unknown.
         call_site: Where the user's code sent the request. None if it is unknown.
@@ -127,7 +128,7 @@ def build_divergence(
 
     Args:
         request: The request with the messages sent so far.
-        reason: Why it does not match.
+        reason: Why the request does not match.
         found: The differences between the message that does not match and the nearest recorded message.
         path: The path of the cassette, as shown in messages.
         record_hint: The command that records the request.
@@ -148,7 +149,7 @@ def build_divergence(
 
 
 def _build_finding(explanation: Sequence[str]) -> str:
-    """Return the ``explanation`` of a miss, worded so that it is the same for all tests with the same cause."""
+    """Return the ``explanation`` of a miss without the details that differ between tests with the same cause."""
     reason, *differences = explanation
     for pattern, general in _GENERAL_REASONS:
         reason = pattern.sub(general, reason)
@@ -201,8 +202,9 @@ def _explain(
         return _Explanation("no-cassette", ["reason: there is no cassette yet"])
     if played:
         times = "once" if len(played) == 1 else f"{len(played)} times"
+        noun = "interaction" if len(played) == 1 else "interactions"
         positions = ", ".join(str(entry.position) for entry in played)
-        line = f"reason: already replayed: the cassette has this request {times} (interaction {positions})"
+        line = f"reason: already replayed: the cassette has this request {times} ({noun} {positions})"
         return _Explanation("already-replayed", [line], played[0].position)
     if brief:
         line = "reason: no recording matches (differences are only reported for the first misses of a test)"
@@ -212,13 +214,13 @@ def _explain(
     position = f"interaction {nearest.entry.position} of {len(index.entries)}"
     if nearest.transport and not nearest.count and nearest.entry.interaction.response.ending != "complete":
         line = (
-            f"reason: {position} is the same call over {nearest.transport}; "
-            f"its response was cut off, so it is only replayed over {nearest.transport}"
+            f"reason: {position} is the same call over {nearest.transport}, but it is only replayed over "
+            f"{nearest.transport}, because its response was cut off"
         )
         return _Explanation("rejected", [line], nearest.entry.position)
     rejection = find_rejection(request, nearest.entry)
     if rejection is not None and not nearest.count:
-        line = f"reason: rejected: {position} is the nearest; {rejection}"
+        line = f"reason: rejected: the nearest recording is {position}, but {rejection}"
         return _Explanation("rejected", [line], nearest.entry.position)
     # computed once, because it may take long if the request is large
     meanings = {
@@ -241,10 +243,11 @@ def _list_addresses(index: Index) -> Iterator[str]:
 def _explain_nearest(
     nearest: NearestRecording, position: str, request: Request, meanings: Mapping[int, str | None]
 ) -> Iterator[str]:
-    state = f", over {nearest.transport}" if nearest.transport else ""
-    state += ", already replayed" if nearest.is_played else ""
+    states = [f"over {nearest.transport}"] if nearest.transport else []
+    states += ["already replayed"] if nearest.is_played else []
+    state = f" ({', '.join(states)})" if states else ""
     places = "1 place" if nearest.count == 1 else f"{nearest.count} places"
-    yield f"reason: changed: {position} is the nearest{state}; it differs in {places}"
+    yield f"reason: changed: the nearest recording, {position}{state}, differs in {places}"
     if nearest.moved:
         yield "  url"
         yield f"    recorded: {nearest.recorded.url}"
@@ -283,7 +286,7 @@ def list_differences(nearest: NearestRecording, offered: Mapping[str, type[BaseM
 
     Args:
         nearest: The recording.
-        offered: Maps the name of each tool that the request offers to the tool's model.
+        offered: Maps the name of each tool that the request offers to the tool's Pydantic model.
     """
     yield from _list_differences(
         nearest.differences,
@@ -307,8 +310,9 @@ def _list_differences(
 
 
 def _suggest_ignore(difference: Difference, location: str) -> str | None:
-    """Return the setting that ignores ``difference``. None if there is no such setting, or if the values do not look
-    random.
+    """Return the setting that ignores ``difference``.
+
+    Returns None if no setting can do this, or if the values do not look random.
     """
     path = format_json_path(difference.path)
     # a path in a form, a part or a line cannot be ignored

@@ -1,4 +1,4 @@
-"""Redact ``set-cookie``: a cookie's name is recorded, but its value is not."""
+"""Redact ``set-cookie`` headers: the name of a cookie is recorded, but not its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recognize long base64 data, such as an image. By chance, a part of it can look like a secret.
+"""Recognize long base64 data, such as an image, in which a string that looks like a secret is there by chance.
 
 The URL-safe alphabet of base64 contains ``-``. Data in this alphabet often looks like an API key, because keys begin
 with ``sk-`` or ``pa-``.

@@ -1,4 +1,7 @@
-"""Read all environment variables quickly. This module imports nothing else, because the plugin uses it in every run."""
+"""Read all environment variables quickly.
+
+The module imports no other module of Multitrack, because the plugin uses it in every run.
+"""
 
 from __future__ import annotations
 

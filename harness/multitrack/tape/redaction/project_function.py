@@ -1,4 +1,4 @@
-"""A project's function that removes private data, such as people's names and addresses."""
+"""Call the function with which a project removes private data, such as people's names and addresses."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ class ProjectFunction:
         return [] if redacted == text else list(_compare(text, redacted))
 
     def redact_body(self, text: str) -> str:
-        """Apply the project's function to the values in the body ``text``.
+        """Apply the project's function to each value in the body ``text``.
 
-        The values are the strings in a JSON body, without the names of fields, or the values in a form. Any other
-        body is one value.
+        In a JSON body, the values are all strings except the names of fields. In a form, they are the values of the
+        fields. Any other body is one value.
         """
         if _IS_JSON.match(text):
             return _JSON_STRING.sub(lambda match: self._redact_string(match, text), text)

@@ -137,7 +137,8 @@ class ShapeRule:
 
         Args:
             name: The name of the rule.
-            pattern: The shape, as a regular expression. If it has groups, the first group is the secret.
+            pattern: The shape of the secrets, as a regular expression. If it has groups, the first group is the
+                secret.
             entropy: The lowest entropy of a secret, in bits per character.
             allowed: Patterns of strings that have this shape but are not secrets.
             allowed_words: Words that no secret contains.
@@ -155,7 +156,7 @@ class ShapeRule:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The compiled pattern that the secret matches. It is compiled on first use."""
+        """The pattern that the secret matches, compiled on first use."""
         return re.compile(self._pattern)
 
     def accepts(self, secret: str) -> bool:
@@ -172,7 +173,7 @@ class ShapeRule:
 
 
 class ShapeRules(NamedTuple):
-    """All rules for the shapes of secrets, in three groups. Each group is searched for in a different way."""
+    """All rules for the shapes of secrets, in three groups. The search works differently for each group."""
 
     by_beginning: Mapping[str, Sequence[tuple[str, ShapeRule]]]
     """For the first two characters of a secret, the rules with their whole fixed beginnings. All in lower case."""

@@ -1,4 +1,4 @@
-r"""Regular expressions for the beginning and the end of a word. The text can be JSON or part of a URL.
+r"""Regular expressions for the beginning and the end of a word in JSON, in a URL, or in any other text.
 
 A plain ``\b`` does not work in such text. For example, in the JSON string ``"\nsk-…"``, the key follows a letter: the
 ``n`` of the escape.
@@ -26,10 +26,10 @@ WORD_END = rf"(?:\b|(?={REDACTED}))"
 
 
 def at_word_start(word: str) -> str:
-    """Return a pattern that matches ``word`` at the beginning of a word.
+    """Return a pattern that matches ``word`` only where a word begins.
 
-    The pattern matches the literal ``word`` first and checks with a lookbehind that a word begins there. This is ten
-    times faster than checking the condition at every character.
+    The pattern matches ``word`` first, and then checks with a lookbehind that a word begins there. This order is ten
+    times faster than a check at every character.
     """
     end = re.escape(word)
     before = [

@@ -1,4 +1,4 @@
-"""``@pytest.mark.behaviour``: a provider's recorded behaviour answers every request in its wire format."""
+"""The session for ``@pytest.mark.behaviour``: a recorded behaviour answers all requests in its wire format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnanswerableRequestError(Exception):
 
 
 class AnswerSource(Protocol):
-    """A source of answers that are chosen without a comparison of requests."""
+    """An object that selects an answer without comparing the request with recordings."""
 
     def answer(self, request: Request) -> Interaction:
         """Return the interaction with the answer to ``request``.
@@ -40,7 +40,7 @@ class BehaviourSession(Session):
         """Create the session.
 
         Args:
-            source: The answers.
+            source: The source of the answers.
             violations: The tape's violations, to which requests without an answer are added.
             redact: Returns a request without secrets.
             pace: The speed of the responses, one of ``settings.PACES``.
@@ -54,7 +54,10 @@ class BehaviourSession(Session):
 
     @property
     def played(self) -> Sequence[Interaction]:
-        """The interactions that answered the requests, in order. Each has the recorded request, not the sent one."""
+        """The interactions that answered the requests, in order.
+
+        Each interaction contains the recorded request, not the request that was sent.
+        """
         return self._played
 
     @property
@@ -73,7 +76,7 @@ class BehaviourSession(Session):
         return Replay.at_pace(interaction.response, self._pace, request.header("accept-encoding"))
 
     def route_stream(self, request: Request) -> NoReturn:
-        """Refuse a gRPC call that streams its requests, because no model is called in this way."""
+        """Refuse a gRPC method that streams its requests. No supported wire format has such a method."""
         self._raise_miss(
             request, "a behaviour cannot answer a call that streams its requests; record the call in a cassette"
         )

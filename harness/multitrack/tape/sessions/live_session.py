@@ -1,4 +1,4 @@
-"""``--live``: every request is sent to the network, and nothing is recorded."""
+"""The session for ``--live``: every request is sent to the network, and nothing is recorded."""
 
 from __future__ import annotations
 

@@ -73,5 +73,5 @@ class Session(ABC):
     def list_interactions(
         self, previous: Sequence[Interaction], recorded: Sequence[Interaction]
     ) -> Sequence[Interaction]:
-        """Return the interactions to store in the cassette: the ``previous`` ones, then the ``recorded`` ones."""
+        """Return the interactions to store in the cassette: first ``previous``, and then ``recorded``."""
         return (*previous, *recorded)

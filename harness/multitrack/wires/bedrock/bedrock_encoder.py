@@ -35,8 +35,8 @@ def build_events(
         is_interleaved: Whether to interleave the events of several calls instead of sending one call after another.
 
     Yields:
-        Pairs ``(position, event)``. An event that starts a call has the position of that call. The event after the
-        last call has the number of calls. All other events have None.
+        Pairs ``(position, event)``. If the event starts a call, ``position`` is the position of that call. For the
+        event after the last call, it is the number of calls. For all other events, it is None.
     """
     yield None, {"messageStart": {"role": "assistant"}}
     texts = _build_text(answer.text)
@@ -109,7 +109,7 @@ def build_call(index: int, block: Mapping[str, Any], call: ToolCall, piece_size:
 
 
 def build_text(index: int, text: str, piece_size: int) -> list[dict[str, Any]]:
-    """Return the events of a text block. Such a block has no event for its start."""
+    """Return the events of a text block. Unlike other blocks, a text block has no start event."""
     pieces = split_text(text, piece_size) or [""]
     return [*(_build_delta(index, {"text": piece}) for piece in pieces), _build_stop(index)]
 

@@ -148,7 +148,7 @@ def write_call(item: Mapping[str, Any], call: ToolCall) -> Mapping[str, Any]:
 def build_output_events(
     output: Sequence[Mapping[str, Any]], *, piece_size: int = PIECE_SIZE, is_interleaved: bool = False
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
-    """Yield the events of output items without the events of the response itself.
+    """Yield the events of the output items, but not those of the response itself.
 
     Args:
         output: The items: messages, and then calls.
@@ -156,8 +156,8 @@ def build_output_events(
         is_interleaved: Whether to interleave the events of several calls instead of sending one call after another.
 
     Yields:
-        Pairs of a position and an event. If the event starts a call, the position is the position of that call,
-        otherwise None.
+        Pairs ``(position, event)``. If the event starts a call, ``position`` is the position of that call. Otherwise,
+        it is None.
     """
     calls = [build_item_events(item, index, piece_size) for index, item in enumerate(output) if read_call(item)]
     for index, item in enumerate(output):
