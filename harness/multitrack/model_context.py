@@ -1,7 +1,7 @@
 """The Pydantic models behind the tools in the request that is being sent.
 
-Multitrack's clients set the models while they call the SDK, and the tape reads them. The message of a miss can
-therefore show the class and the field behind a changed tool schema. The tape itself depends on no client.
+Multitrack's clients set the Pydantic models while they call the SDK. The tape reads them, so that the message of a
+miss can show the class and the field behind a changed tool schema. The tape itself depends on no client.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def test_without_expected_calls_a_tool_must_be_named():
 
 @pytest.mark.parametrize("value", [5, [None, 5]])
 def test_a_tool_is_named_by_its_name_or_its_class(value):
-    with pytest.raises(errors.BadOption, match="pass the name or the class of a tool, or several of them"):
+    with pytest.raises(errors.BadOption, match="pass the name or the class of a tool, or a list of these"):
         assert_calls([TORONTO], never=value)
 
 

@@ -348,7 +348,7 @@ def test_a_final_event_that_contradicts_a_complete_call_is_an_error():
     models, error = extract_stream("openai.responses.stream", events)
     assert models == [Weather(n=1)]
     assert isinstance(error, ExtractionError)
-    assert "different arguments after it was complete" in str(error)
+    assert "was then sent again with different arguments" in str(error)
 
 
 def gemini(*parts, **candidate):

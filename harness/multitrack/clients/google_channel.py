@@ -25,7 +25,7 @@ _FIELDS = ("method", "timeout", "metadata", "credentials", "wait_for_ready", "co
 
 
 class _CallDetails(namedtuple("_CallDetails", _FIELDS), grpc.ClientCallDetails):  # type: ignore[misc]
-    """The details of a synchronous call. The ``grpc`` package has an abstract class for them, but no concrete one."""
+    """The details of a synchronous call. The ``grpc`` package has an abstract class for them, but no concrete class."""
 
 
 def create_guard(find_metadata: FindMetadata) -> Any:

@@ -60,7 +60,7 @@ def compare_conversations(
     - If an earlier response differs from its recording, the conversation has diverged. The request is not reported.
     - Otherwise, the program changed the request.
 
-    A temporary error is ignored on both sides if a later attempt succeeded.
+    Temporary errors are ignored, whether recorded or live, if a later attempt succeeded.
 
     Args:
         recorded: The recorded interactions.

@@ -80,7 +80,7 @@ class Behaviour:
 
     @property
     def wire_format(self) -> str:
-        """The name of ``body``'s format, for ``multitrack.decode``. It does not distinguish REST from gRPC."""
+        """The name of ``body``'s format, for ``multitrack.decode``. REST and gRPC have the same name."""
         return self.wire.replace(".grpc", "")
 
     @property

@@ -1,4 +1,4 @@
-"""The output of ``multitrack diff``: the differences between two versions of cassettes in text, Markdown and JSON."""
+"""Format the output of ``multitrack diff``, which shows how cassettes changed, as text, Markdown or JSON."""
 
 from __future__ import annotations
 

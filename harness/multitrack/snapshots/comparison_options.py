@@ -309,10 +309,10 @@ def _make_normalizer(option: object) -> Callable[[str], str]:
 def _as_tool_names(option: Any, name: str) -> tuple[str, ...]:
     items = (option,) if option is None or isinstance(option, (str, type)) else option
     if not isinstance(items, Iterable):
-        raise BadOption(f"{name}={option!r}: pass the name or the class of a tool, or several of them")
+        raise BadOption(f"{name}={option!r}: pass the name or the class of a tool, or a list of these")
     tools = tuple(item.__name__ if isinstance(item, type) else item for item in items if item is not None)
     if not all(isinstance(tool, str) for tool in tools):
-        raise BadOption(f"{name}={option!r}: pass the name or the class of a tool, or several of them")
+        raise BadOption(f"{name}={option!r}: pass the name or the class of a tool, or a list of these")
     return tools
 
 

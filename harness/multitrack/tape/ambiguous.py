@@ -13,7 +13,7 @@ from multitrack.tape.exchange import Request, Router
 class AmbiguousRouter:
     """The router for a request from a thread that belongs to none of several open ``tapes``. It refuses the request.
 
-    The violation fails the tests of all these tapes, because it is unknown which test sent the request.
+    Refusing the request fails the tests of all these tapes, because it is unknown which test sent the request.
     """
 
     mode = "replay"

@@ -46,7 +46,7 @@ class RecordedConversation:
 
         Args:
             request: The request. The interceptor appends messages to it.
-            candidates: The recordings that may answer it.
+            candidates: The recordings that can answer the request.
             normalizer: Redacts messages before they are compared.
             make_key: Returns the matching key of a redacted request.
             lock: The tape's lock.

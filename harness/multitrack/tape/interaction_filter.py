@@ -11,7 +11,7 @@ class InteractionFilter(Protocol):
     """A project's functions that change requests and responses before they are recorded and matched."""
 
     def filter_request(self, request: Request, /) -> Request | None:
-        """Return the changed ``request``. Return ``None`` to send the original request without recording it."""
+        """Return the changed ``request``. Return ``None`` to send the unchanged request without recording it."""
 
     def filter_response(self, response: Response, /) -> Response | None:
         """Return the changed ``response``, or ``None`` if it must not be recorded."""

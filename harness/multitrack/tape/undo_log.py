@@ -69,10 +69,10 @@ class UndoLog:
 
     @contextmanager
     def recording_run(self, run: str, command: str, path: Path) -> Iterator[None]:
-        """Store the content of ``path`` before the block, and the digest of its content after the block.
+        """Store the content of ``path`` before the ``with`` block, and the digest of its content after the block.
 
-        The first call in a ``run`` clears the log, and each later call adds a file to it. Several processes can take
-        part in the run and change the same file.
+        The first call in a ``run`` clears the log, and each later call adds a file to the log. If several processes
+        of the run change a file, the log contains the content that the file had before the first change.
         """
         with self._locked():
             manifest = self._read_manifest() if self._manifest.exists() else {}

@@ -170,7 +170,7 @@ def write_tools(tools: Sequence[ToolDefinition], wire: str, *, strict: bool = Fa
         strict: Whether to write strict schemas. The provider then guarantees that calls match the schema.
 
     Raises:
-        ValueError: If ``wire`` is not known.
+        ValueError: If ``wire`` is not a known wire format.
         TypeError: If the schema language of the wire format cannot express a tool's parameters. Also if ``strict`` is
             set, but the format has no strict schemas.
     """
@@ -192,7 +192,7 @@ def continue_conversation(
         The answer, the results and the remark, encoded in the wire format.
 
     Raises:
-        ValueError: If ``wire`` is not known.
+        ValueError: If ``wire`` is not a known wire format.
     """
     return registry.get_format(wire).continue_conversation(document, results, remark)
 

@@ -24,7 +24,7 @@ class PreviousRun:
 
     Args:
         config: The run's config.
-        sources: The state of each project module in this run, keyed by the module's file.
+        sources: The modification time and the size of each project module in this run, keyed by the module's file.
     """
 
     def __init__(self, config: pytest.Config, sources: Mapping[str, str]) -> None:

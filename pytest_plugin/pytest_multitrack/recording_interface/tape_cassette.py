@@ -71,7 +71,7 @@ class TapeCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
         """Ignore the assignment. vcrpy's ``Cassette`` assigns an empty counter in its constructor."""
 
     def rewind(self) -> None:
-        """Make every recording replayable again, and reset the counts to 0."""
+        """Make every recording replayable again, and reset the counts of replayed interactions to 0."""
         self._plays_before_rewind = len(self._tape.played)
         self._tape.rewind()
 

@@ -36,7 +36,7 @@ class CrossTransportCandidates:
 
 
 class CrossTransportIndex:
-    """The interactions of a tape whose calls can be sent over more than one transport.
+    """An index of the recorded calls that can be sent over more than one transport.
 
     Google's packages are imported only if a request and a recording could be the same call.
     """

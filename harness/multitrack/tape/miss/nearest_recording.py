@@ -1,4 +1,4 @@
-"""After a miss, find the recording that is nearest to the request, and how the two differ."""
+"""After a miss, find the recording that is nearest to the request, and the differences between the two."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def write_parameters(tool: ToolDefinition) -> dict[str, Any]:
 def write_strict_parameters(tool: ToolDefinition) -> dict[str, Any]:
     """Return the parameters of ``tool`` for Anthropic's strict tools.
 
-    With strict tools, the model sends only fields that are listed in the schema. Strict tools support only a subset
-    of JSON Schema, which has no keyword for most bounds. The bounds are added to the description instead.
+    With strict tools, the language model sends only fields that are listed in the schema. Strict tools support only a
+    subset of JSON Schema, which has no keyword for most bounds. The bounds are added to the description instead.
 
     Raises:
         TypeError: If the subset cannot express a type, such as a dictionary, a tuple of several types, a value of any

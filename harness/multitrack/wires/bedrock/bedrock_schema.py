@@ -1,4 +1,6 @@
-"""Convert JSON Schema to the subset that Bedrock's strict tools accept. Anthropic's strict tools accept it, too.
+"""Convert JSON Schema to the subset that Bedrock's strict tools accept.
+
+Anthropic's strict tools also accept this subset.
 
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
 """

@@ -30,7 +30,7 @@ from multitrack.wires.stream_decoder import StreamDecoder
 class GeminiStreamDecoder(StreamDecoder):
     """A decoder that collects the parts of a Gemini stream.
 
-    A call arrives in one part, or as partial arguments in several parts.
+    A call arrives either in one part, or in several parts that each contain some of the arguments.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class _StreamedCandidate:
             self.end()
 
     def end(self) -> None:
-        """Complete the call that is still open. Its last part announced more parts, but the stream has ended."""
+        """Complete the open call, because the stream has ended. The last part of the call announced more parts."""
         if self._open_call is not None:
             self._open_call.has_ended = True
             self._open_call = None
@@ -169,7 +169,7 @@ class _StreamedCandidate:
 
 
 class _GeminiStreamedCall:
-    """A streamed call. It arrives whole, or its arguments arrive one value at a time, each with a JSON path.
+    """A streamed call. It arrives in one part, or its arguments arrive one value at a time, each with a JSON path.
 
     https://ai.google.dev/api/caching#PartialArg
     """

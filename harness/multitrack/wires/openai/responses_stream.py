@@ -23,9 +23,9 @@ END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.f
 class ResponsesStreamDecoder(StreamDecoder):
     """A decoder that builds the output items of a Responses stream from its events.
 
-    OpenAI numbers the items with ``output_index``. Other servers leave it out, send 0 for every item, or change the
-    id of an item between its events. Therefore, an item is identified by its ``id``, otherwise by its ``call_id``,
-    otherwise by its index.
+    OpenAI numbers the items with ``output_index``. Other servers leave out this index, send 0 for every item, or
+    change the id of an item between its events. Therefore, an item is identified by its ``id``, otherwise by its
+    ``call_id``, otherwise by its index.
     """
 
     def __init__(self) -> None:
@@ -317,10 +317,10 @@ class _Item:
             known = {key: value for key, value in fields.items() if value or key not in self.fields_so_far}
             self.fields_so_far.update(known)
             return None
-        before, after = self.fields, read_call({**self.fields_so_far, **fields})
-        if after is None or not after[2] or _parse(after[2]) == _parse(before[2]):
+        (_, name, arguments), after = self.fields, read_call({**self.fields_so_far, **fields})
+        if after is None or not after[2] or _parse(after[2]) == _parse(arguments):
             return None
-        return f"the call {before[1]!r} was sent again with different arguments after it was complete"
+        return f"the call {name!r} was complete, and was then sent again with different arguments"
 
     def as_output(self) -> dict[str, Any]:
         """Return the item as it appears in the answer, with the text of its deltas."""
