@@ -17,9 +17,9 @@ _models: ContextVar[Models] = ContextVar("multitrack_models")
 
 
 class OfferedModels:
-    """A context manager for requests that offer models as tools.
+    """A context manager for requests that offer Pydantic models as tools.
 
-    It tells the tape which model belongs to each tool name.
+    It tells the tape which Pydantic model belongs to each tool name.
     """
 
     # not a generator with `contextmanager`: that takes three times as long, and every call to `create` enters this

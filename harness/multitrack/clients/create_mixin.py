@@ -174,8 +174,8 @@ class CreateMixin(_SdkResource, Generic[R, S]):
         """Return the result of ``create``, and the SDK's response that it was extracted from.
 
         Takes the same arguments and raises the same errors as ``create`` with ``response_model`` and without
-        ``stream``. The response is also the result's ``raw``. If the model was asked again, the last response is
-        returned.
+        ``stream``. The response is also the result's ``raw``. If the language model was asked again, the last response
+        is returned.
         """
         CreateRequest.check_with_completion(response_model, arguments)
         extraction: Extraction[T] = self.create(

@@ -63,7 +63,7 @@ class ModelImporter:
         self._seen_files: set[tuple[Path, str]] = set()
 
     def import_model(self, tool: str, recorded_path: str | None) -> type[BaseModel]:
-        """Return the model of ``tool``.
+        """Return the Pydantic model of ``tool``.
 
         Args:
             tool: The name of the tool.

@@ -143,7 +143,7 @@ class ComparisonOptions:
     def replacement_for(
         self, tool: str, path: str, value: object, redact_text: RedactText = unchanged_text
     ) -> Expression | Unreplaced:
-        """Return what replaces ``value`` in a snapshot: ``...`` for an ignored value, otherwise the matcher.
+        """Return the replacement for ``value`` in a snapshot: ``...`` for an ignored value, otherwise the matcher.
 
         Returns ``UNREPLACED`` if the value itself is stored.
 
@@ -162,7 +162,7 @@ class ComparisonOptions:
     def replace_values(self, call: SnapshotCall) -> SnapshotCall:
         """Return ``call`` with ``...`` in place of its ignored values, and matchers in place of its matched values.
 
-        This is necessary for a call from a snapshot that was written with other options.
+        A snapshot that was written with other options may contain the values themselves.
         """
 
         def replace(_: Expression, path: str) -> Expression | Unreplaced:

@@ -33,7 +33,7 @@ class _Traits(NamedTuple):
     """A call as three sets: the paths of its values, the values with their paths, and the pieces of their texts.
 
     ``values`` and ``pieces`` are integers that have one bit for each member of the set. Every expected call is compared
-    with every received one, and counting the common bits of two integers is many times faster than intersecting sets.
+    with every received call, and counting the common bits of two integers is many times faster than intersecting sets.
     """
 
     paths: frozenset[str]

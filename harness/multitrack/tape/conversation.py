@@ -132,7 +132,7 @@ class RecordedConversation:
 
 
 class DroppedConversation:
-    """A conversation with a host whose requests are dropped. Nothing is sent, and the response is a success.
+    """A conversation whose request is dropped: nothing is sent, and the client gets a successful response.
 
     The response becomes available when the client has sent everything, or when it has waited for some time.
     """

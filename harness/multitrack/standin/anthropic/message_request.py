@@ -65,7 +65,7 @@ def has_thinking(body: Mapping[str, Any]) -> bool:
 def sign_thinking(text: str) -> str:
     """Return a signature for a thought.
 
-    Anthropic rejects a later request if it contains the thought without its signature.
+    A later request that contains the thought without its signature is rejected, as by Anthropic.
     """
     return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 
