@@ -205,9 +205,10 @@ def print_summary(terminalreporter: Any, late_results: Sequence[Mapping[str, Any
 
 
 def print_violations(terminalreporter: Any, late: Sequence[Sequence[str]]) -> None:
-    """Print the violations that several tests have in common, and the violations that failed no test.
+    """Print the violations that several tests have in common, and those that did not make a test fail.
 
-    A violation fails no test if its test had already ended, or if the test was run again.
+    A violation does not make its test fail if the test had already ended, or if the test passed when it was run
+    again.
 
     Args:
         late: The name and the message of each violation that occurred after its test.

@@ -42,7 +42,7 @@ def from_openai(client: Any, mode: Mode | None = None) -> Any:
 
     Args:
         client: An ``OpenAI`` or ``AsyncOpenAI``, or one of their subclasses such as ``AzureOpenAI``, with any
-            ``base_url``. It is not changed.
+            ``base_url``. The client is not changed.
         mode: ``Mode.PARALLEL_TOOLS``, the default, adds ``response_model`` to ``chat.completions.create``;
             ``Mode.RESPONSES_PARALLEL_TOOLS`` adds it to ``responses.create``.
 
@@ -64,7 +64,7 @@ def patch(client: openai.AsyncOpenAI, mode: Mode | None = None) -> AsyncParallel
 def patch(client: Any, mode: Mode | None = None) -> Any:
     """Add ``response_model`` to the ``create`` method of ``client`` in place, and return ``client``.
 
-    Takes the same arguments and raises the same errors as ``from_openai``.
+    The arguments and errors are the same as those of ``from_openai``.
     """
     return _import_openai("patch").add_extraction(client, mode, function="patch")
 
@@ -73,7 +73,7 @@ def from_vertexai(client: GenerativeModel, mode: Mode | None = None) -> VertexCl
     """Return an object whose ``create`` and ``create_async`` extract models through a ``GenerativeModel``.
 
     Args:
-        client: A ``GenerativeModel`` of the vertexai package. It is not changed.
+        client: A ``GenerativeModel`` of the vertexai package. The client is not changed.
         mode: ``Mode.VERTEXAI_PARALLEL_TOOLS``, which is the default.
 
     Raises:
@@ -92,7 +92,7 @@ def from_genai(client: genai.Client, mode: Mode | None = None, model: str | None
     """Return an object whose ``create`` and ``create_async`` extract models through a ``google.genai.Client``.
 
     Args:
-        client: A client for the Gemini API or for Vertex AI. It is not changed.
+        client: A client for the Gemini API or for Vertex AI. The client is not changed.
         mode: ``Mode.GENAI_PARALLEL_TOOLS``, which is the default.
         model: The name of the model to ask if ``create`` is called without one. Default None.
 
@@ -125,7 +125,7 @@ def from_anthropic(client: Any, mode: Mode | None = None) -> Any:
 
     Args:
         client: An ``Anthropic`` or ``AsyncAnthropic``, or one of the SDK's clients for other platforms, such as
-            ``AnthropicBedrock`` and ``AnthropicVertex``. It is not changed.
+            ``AnthropicBedrock`` and ``AnthropicVertex``. The client is not changed.
         mode: ``Mode.ANTHROPIC_PARALLEL_TOOLS``, which is the default.
 
     Returns:
@@ -147,7 +147,7 @@ def from_bedrock(client: Any, mode: Mode | None = None) -> BedrockClient:
     """Return an object whose ``create`` extracts models through the Converse API of Amazon Bedrock.
 
     Args:
-        client: ``boto3.client("bedrock-runtime")``. It is not changed.
+        client: ``boto3.client("bedrock-runtime")``. The client is not changed.
         mode: ``Mode.BEDROCK_PARALLEL_TOOLS``, which is the default.
 
     Raises:

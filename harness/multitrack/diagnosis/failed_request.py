@@ -1,4 +1,4 @@
-"""Find live requests that failed. A failed request has no response that could be recorded or compared."""
+"""Find live requests that failed. The response to a failed request can be neither recorded nor compared."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class RevalidationReport:
 def revalidate(targets: Iterable[Path], importer: ModelImporter) -> RevalidationReport:
     """Validate the calls in cassettes with the current models. ``targets`` are cassettes or folders.
 
-    A call that was invalid when its test passed is not a problem, because the test expects the error.
+    A call that was already invalid when its test passed is not reported, because the test expects the error.
 
     Raises:
         CassetteMissing: A path does not exist.

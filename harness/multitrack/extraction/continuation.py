@@ -33,8 +33,8 @@ class Continuation(NamedTuple):
         wire_format: The format of the responses.
         earlier: Each response before the last one, with the follow-up that was sent after it.
         response: The last response: its document, or an object that ``dump`` converts to a document.
-        calls: The calls in the last response, in order. If the model was asked again, the extraction may also have
-            calls from earlier responses.
+        calls: The calls in the last response, in order. Calls that were accepted in earlier responses are not
+            included.
         dump: Returns the document of ``response``. None if ``response`` is already a document.
         convert: Converts the messages to the SDK's objects. None if the SDK accepts them unchanged.
     """

@@ -18,9 +18,9 @@ _OPEN, _CLOSE = "\ue000", "\ue001"
 
 
 def rewrite_calls(body: bytes, wire: str, calls: Sequence[ToolCall]) -> bytes:
-    """Return ``body``, an answer in the format ``wire``, with its calls replaced by ``calls``.
+    """Replace the calls in ``body``, an answer in the wire format ``wire``, and return the new body.
 
-    ``calls`` has one call for each call in the answer, in the same order.
+    ``calls`` has one new call for each call in the answer, in the same order.
     """
     answer = wires.read_answer(body, wire)
     if [(call.name, call.arguments) for call in answer.calls] == [(call.name, call.arguments) for call in calls]:

@@ -128,7 +128,7 @@ def list_summary(report: AuditReport) -> Iterator[str]:
         modes = ", ".join(sorted(set(report.recording.values())))
         yield (
             f"this run can record into {count_noun(len(report.recording), 'cassette')} (record mode {modes}), so "
-            f"the audit of their tests is incomplete; set the record mode to 'none' or 'once'"
+            f"the audit of the tests that use them is incomplete; set the record mode to 'none' or 'once'"
         )
     if report.previous:
         yield f"This run was {report.previous}."

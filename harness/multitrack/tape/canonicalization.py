@@ -26,7 +26,7 @@ def create_matching_rules(settings: Settings, matchers: Sequence[RequestMatcher]
 def create_canonicalizer(
     settings: Settings, filters: InteractionFilter | None = None, matchers: Sequence[RequestMatcher] = ()
 ) -> Canonicalizer:
-    """Return the canonicalizer for ``settings``, with knowledge of the secrets in the environment.
+    """Return a canonicalizer for ``settings`` that knows the secrets in the environment.
 
     Args:
         settings: The settings.

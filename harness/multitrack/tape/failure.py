@@ -78,7 +78,7 @@ class Failure:
 
 
 def system_error(error: BaseException) -> OSError | None:
-    """Return the first system error among ``error`` and its causes."""
+    """Return the first system error in the chain of ``error`` and its causes."""
     return next(_system_errors(error), None)
 
 

@@ -1,4 +1,4 @@
-"""Recording scopes: the tests and the fixtures with a wider scope for which pytest opens tapes."""
+"""Recording scopes. A tape is opened for a scope: for a test, or for a fixture with a wider scope."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ class AuditRun:
         return [test.rpartition("::")[2] for test in use.tests] == [stem]
 
     def _describe_fix(self, finding: Finding, found: Observations) -> str:
-        """Return the command that keeps the recorded answers or records the tests of ``finding`` again.
+        """Return the command for ``finding``: it keeps the recorded answers, or records the tests again.
 
         Empty if the recorder of these tests has no such command.
         """

@@ -41,7 +41,7 @@ class Metadata(NamedTuple):
 
 
 def read_metadata(metadata: Mapping[Any, Any]) -> Metadata:
-    """Read ``metadata``, the metadata of a cassette in Multitrack's format. It must have the ``END_MARKER`` key.
+    """Read the ``metadata`` of a cassette in Multitrack's format, which must have the ``END_MARKER`` key.
 
     Keys that this version does not know are kept, if the writer can write their values.
 

@@ -1,7 +1,7 @@
 """End the connection of Tornado's client if the tripwire blocks it.
 
-Tornado connects in a separate task. This task handles an error only if it is an ``Exception``, and a violation is
-not. Without this module, the client would wait until its timeout, or forever if it has no timeout.
+Tornado connects in a separate task, which handles an error only if it is an ``Exception``. A violation is a
+``BaseException``, so without this module, the client would wait until its timeout, or forever if it has no timeout.
 """
 
 from __future__ import annotations

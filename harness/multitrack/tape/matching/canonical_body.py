@@ -37,15 +37,15 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
 
 
 def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
-    """Return the canonical strings of a body, for comparison with bodies that vcrpy recorded for aiohttp.
+    """Return the canonical texts that a body can stand for, for comparison with bodies that vcrpy recorded for aiohttp.
 
-    For aiohttp, vcrpy stores the ``data`` or ``json`` argument, not the bytes that were sent. It does not store the
-    content type that aiohttp derives from the argument. The stored body is therefore ambiguous:
+    For aiohttp, vcrpy stores the ``data`` or ``json`` argument, not the bytes that were sent. vcrpy does not store
+    the content type that aiohttp derives from the argument, either. The stored body is therefore ambiguous:
 
     - The mapping ``{"a": "1"}`` was sent either as a form or as JSON.
     - The text ``s`` was sent either as text or as the JSON string ``"s"``.
 
-    A live request and a recording match if one of these strings is the same for both bodies.
+    A live request and a recording match if their bodies have one of these texts in common.
 
     Args:
         body: The body of a live request, or of a recorded request without a content type.

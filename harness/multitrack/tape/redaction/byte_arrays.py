@@ -1,6 +1,7 @@
-"""Find secrets in arrays of byte values, such as the ``bytes`` of a token with log probabilities.
+"""Find secrets in arrays of byte values.
 
-Other examples are a ``Buffer`` of Node.js in JSON, and ``list(b"...")`` in Python.
+Such arrays are the ``bytes`` of each token in log probabilities, a ``Buffer`` of Node.js in JSON, and
+``list(b"...")`` in Python.
 """
 
 from __future__ import annotations

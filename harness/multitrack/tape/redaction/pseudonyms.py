@@ -204,7 +204,7 @@ class Pseudonyms:
         return start + location + separator + self._assign("account", account)
 
     def _assign(self, kind: str, name: str) -> str:
-        """Return the pseudonym of ``name``. If it has none yet, assign the next one of ``kind``."""
+        """Return the pseudonym of ``name``. If the name has none yet, assign the next pseudonym of ``kind``."""
         if name in ("-", "global"):  # the wildcard and the default location of Google's APIs are not private
             return name
         with self._lock:

@@ -213,7 +213,7 @@ class _ChatStream:
                 self._insert(index, None, [{}], reason)
 
     def _find_heads(self, index: int, count: int) -> list[_Fields]:
-        """Return the fragments that open the calls of a choice, because they have an id or a name.
+        """Return the fragments that open a call of the choice: those with an id or a name.
 
         If their number is not ``count``, return ``count`` empty objects instead.
         """

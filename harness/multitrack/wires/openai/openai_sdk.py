@@ -1,4 +1,4 @@
-"""The SDK that all wire formats of OpenAI's APIs use: the openai package."""
+"""The SDK that belongs to all wire formats of OpenAI's APIs."""
 
 from types import MappingProxyType
 

@@ -61,9 +61,9 @@ def _find_failure(document: Mapping[str, Any], finish_reason: str | None) -> str
 
 
 def read_call(item: Mapping[str, Any]) -> tuple[str | None, str, str | None] | None:
-    """Return the id, name and arguments of an output item, or None if it is not a call that the client executes.
+    """Return the id, name and arguments of the call in an output item. None if the client does not execute the call.
 
-    Searches, code interpreters and MCP servers run on the provider's side, so their items do not count as calls.
+    The provider itself executes searches, code interpreters and MCP servers, so None is returned for their items.
     """
     kind = item.get("type")
     if kind not in ("function_call", "custom_tool_call"):
