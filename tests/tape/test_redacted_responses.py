@@ -1,6 +1,7 @@
 """Redacted responses as each client reads them, and clients that outlive a tape."""
 
 import asyncio
+import json
 
 import httpx
 import httpx2
@@ -72,3 +73,18 @@ def test_a_private_name_that_only_the_body_explains_is_removed_from_the_headers(
     assert "acme-prod-7" not in f"{redacted.url} {redacted.headers}"
     answered = Response(200, "OK", (("content-type", "x; name=acme-prod-8"),), body.replace(b"prod-7", b"prod-8"))
     assert "acme-prod-8" not in str(redactor.redact_response(answered).headers)
+
+
+def test_a_private_name_that_a_later_event_explains_is_removed_from_the_pieces_before():
+    events = [{"text": "deploys acme-p"}, {"text": "rod-7 now"}, {"name": "projects/acme-prod-7/locations/us-central1"}]
+    body = json.dumps(events).encode()
+    redacted = json.loads(Redactor({}).redact_response(Response(200, "OK", (), body)).body)
+    assert "acme-prod-7" not in redacted[0]["text"] + redacted[1]["text"]
+
+
+def test_a_private_name_that_a_later_request_explains_is_removed_from_a_url_that_was_redacted_before():
+    redactor = Redactor({})
+    url = "https://a.example/acme-prod-7?key=q3Zx81LmT0vB"
+    redactor.redact_request(request(b"{}", url=url))
+    explained = request(b'{"name": "projects/acme-prod-7/locations/us-central1"}', url=url)
+    assert "acme-prod-7" not in redactor.redact_request(explained).url

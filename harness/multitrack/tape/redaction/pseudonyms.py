@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from urllib.parse import urlsplit
 
 from multitrack.tape.redaction.environment_secrets import EnvironmentSecrets
 from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, find_changes
+from multitrack.tape.redaction.windows import WINDOW
 from multitrack.tape.redaction.word_boundaries import REDACTED, WORD_END, WORD_START, at_word_start
 
 # https://cloud.google.com/apis/design/resource_names
@@ -75,6 +78,32 @@ _HEADERS = {
 }
 
 
+class NameSearches:
+    """The strings that were searched for private names, each with the number of names that were known at that time."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._searched: list[tuple[str | None, int]] = []
+
+    def add(self, text: str | None) -> None:
+        """Add a string that is searched now. None if the string is unknown."""
+        # a long string would stay in memory
+        self._searched.append((None if text is None or len(text) > WINDOW else text, len(self._names)))
+
+    def may_have_missed_names(self) -> bool:
+        """Return whether a string may contain a name that was learned only after the string was searched."""
+        names = list(self._names)
+        return any(
+            text is None or any(name in text for name in islice(names, count, None))
+            for text, count in self._searched
+            if count < len(names)
+        )
+
+
+class _CurrentSearches(threading.local):
+    searches: NameSearches | None = None
+
+
 class Pseudonyms:
     """The private names that one tape has seen so far, each with its pseudonym. Thread-safe."""
 
@@ -84,6 +113,7 @@ class Pseudonyms:
         self._distinctive: dict[str, str] = {}
         self._by_first_word: dict[str, list[str]] = {}
         self._lock = threading.RLock()
+        self._current = _CurrentSearches()
         for variable, kind in _ENVIRONMENT.items():
             if name := environment.variables.get(variable):
                 self.learn(kind, name)
@@ -99,6 +129,21 @@ class Pseudonyms:
     def assigned(self) -> frozenset[str]:
         """The pseudonyms that have been assigned to names."""
         return frozenset(self._pseudonyms.values())
+
+    @contextmanager
+    def watch_searches(self) -> Iterator[NameSearches]:
+        """Within the block, collect the strings that this thread searches for the names."""
+        outer = self._current.searches
+        self._current.searches = searches = NameSearches(self._distinctive)
+        try:
+            yield searches
+        finally:
+            self._current.searches = outer
+
+    def note_search(self, text: str | None) -> None:
+        """Note for ``watch_searches`` that ``text`` is searched, or that an unknown string is."""
+        if self._current.searches is not None:
+            self._current.searches.add(text)
 
     def learn(self, kind: str, name: str) -> None:
         """Learn that ``name`` is private. From then on, the name is replaced wherever it appears as a word.
@@ -175,6 +220,7 @@ class Pseudonyms:
         """Find the distinctive names in one pass over the words, so that the time does not depend on the number of
         names.
         """
+        self.note_search(text)
         names = self._by_first_word
         if not names or (len(names) < _FEW_NAMES and not any(word in text for word in names)):
             return []

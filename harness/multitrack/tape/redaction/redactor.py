@@ -215,6 +215,9 @@ class Redactor:
             if len(self._redacted_urls) > _MAX_URLS:
                 self._redacted_urls.clear()
             known = self._redacted_urls[key] = self._redact_url(url)
+        else:
+            # the strings that were searched for this result are unknown by now
+            self._pseudonyms.note_search(None)
         return known
 
     def _finds_known(self, text: str) -> bool:
@@ -253,13 +256,13 @@ class Redactor:
     def _redact_message(self, redact: Callable[[], T]) -> T:
         """Return the result of ``redact``.
 
-        If ``redact`` finds a new private name in the body, it is called again, because the URL and the headers of the
-        message may contain this name, too.
+        If ``redact`` finds a new private name in the body, and has already searched a string that contains this name,
+        such as the URL, it is called again.
         """
         while True:
-            count = len(self._pseudonyms)
-            redacted = redact()
-            if len(self._pseudonyms) == count:
+            with self._pseudonyms.watch_searches() as searches:
+                redacted = redact()
+            if not searches.may_have_missed_names():
                 return redacted
 
     def redact_response(self, response: Response, *, keep_all_headers: bool = False) -> Response:
