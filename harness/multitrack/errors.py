@@ -79,7 +79,7 @@ class UnknownTool(ExtractionError):
 
     Args:
         message: The message of the error.
-        call: The call.
+        call: The tool call.
         offered: The names of the tools that were offered.
     """
 
@@ -217,7 +217,7 @@ class CassetteExpired(MultitrackError):
 
 
 class Unplayed(MultitrackError):
-    """Some recordings of a cassette were not used. Only raised if the ``strict`` setting is on."""
+    """Some recordings of a cassette were not used, although the ``strict`` setting is on."""
 
 
 class TapeViolation(BaseException):
@@ -240,8 +240,8 @@ class CassetteMiss(TapeViolation):
 
     Attributes:
         body: The body of the request, after redaction.
-        facts: The facts in the message, a ``multitrack.tape.miss.miss_facts.MissFacts``. None if the miss could not be
-            explained.
+        facts: A ``multitrack.tape.miss.miss_facts.MissFacts`` with the facts in the message. None if the miss could
+            not be explained.
     """
 
     body: bytes = b""

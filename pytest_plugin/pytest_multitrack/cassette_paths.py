@@ -27,7 +27,9 @@ def load_project(config: pytest.Config) -> project.Project:
 
 
 def cassette_path(item: pytest.Item) -> Path:
-    """Return the cassette path of ``item``. The file has the ``name=`` of the closest marker, or the name of the test.
+    """Return the cassette path of ``item``.
+
+    The file name is the ``name=`` of the closest marker or, if there is none, the name of the test.
 
     Raises:
         BadOption: The name leads out of the cassette folder.

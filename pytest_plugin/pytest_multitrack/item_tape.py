@@ -127,7 +127,7 @@ def open_behaviour_tape(item: pytest.Item, test: RecordingScope) -> ItemTape:
 
 
 def apply_fixture_options(item_tape: ItemTape, request: pytest.FixtureRequest) -> None:
-    """Apply the cassette options of the test's fixtures. Call this before any other fixture is set up."""
+    """Apply the cassette options that the test's fixtures set. Call this function before other fixtures are set up."""
     with fail_without_traceback():
         options = cassette_options.resolve_fixture_options(request)
         if options is not None:

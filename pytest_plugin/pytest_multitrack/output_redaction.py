@@ -64,7 +64,8 @@ class OutputRedactor:
         """Add secrets that must be removed from the output.
 
         Args:
-            variables: Environment variables. A name can have several values.
+            variables: Names and values of environment variables. A name can occur several times, with different
+                values.
             secrets: The values of secrets.
             tapes: The redactors of the running test's tapes.
         """

@@ -1,4 +1,4 @@
-"""Other plugins that record HTTP traffic, and that handle the ``vcr`` marker themselves."""
+"""Detect other plugins that record HTTP traffic and handle the ``vcr`` marker themselves."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _has_other = pytest.StashKey[bool]()
 def detect(config: pytest.Config) -> bool:
     """Return whether the run uses another plugin that handles ``@pytest.mark.vcr``, and remember the answer.
 
-    A plugin that is disabled with ``-p no:recording`` is ignored. Call this after the initial conftests have been
-    loaded, because they can load such a plugin. Later conftests cannot load plugins.
+    A plugin that is disabled with ``-p no:recording`` is ignored. Call this function after the initial conftests have
+    been loaded, because an initial conftest can load such a plugin. Later conftests cannot load plugins.
     """
     found = any(
         plugin is not None and _is_other(name, plugin) for name, plugin in config.pluginmanager.list_name_plugin()

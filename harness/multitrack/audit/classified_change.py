@@ -99,7 +99,7 @@ class ChangeContext:
         previous: The live bodies of the previous run that differed from their recordings. The keys are the test and
             the position of the request.
         previous_counts: The number of requests that each test sent in the previous run.
-        find_version: Returns the name of the installed package that has a given version.
+        find_version: Takes a version, and returns the name of the installed package that has this version.
         header_names: The names of the headers in any of the run's recordings.
     """
 

@@ -169,7 +169,7 @@ def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
 
 
 def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]) -> bool:
-    """Return whether a change is only the consequence of an earlier changed request in the same conversation."""
+    """Return whether a change only results from an earlier changed request in the same conversation."""
     if request.history is None or not seen:
         return False
     return change.key in seen or change.is_consequence
@@ -178,8 +178,8 @@ def _only_follows(change: Change, request: DifferingRequest, seen: set[Hashable]
 def _merge(places: Mapping[Hashable, Place], following: Mapping[Hashable, int]) -> Iterator[Finding]:
     """Merge ``places`` into findings, and yield them.
 
-    Changes in exactly the same requests become one finding. Formal changes of one kind become one finding, too. Each
-    value that changes from run to run becomes a finding of its own.
+    Changes in exactly the same requests become one finding. All changes of the same kind that do not alter the meaning
+    of a request also become one finding. Each value that changes from run to run becomes a finding of its own.
     """
     merged: dict[Hashable, list[tuple[Hashable, Place]]] = {}
     for key, place in places.items():

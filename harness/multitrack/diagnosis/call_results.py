@@ -61,7 +61,7 @@ class CallResult:
 
 
 def fingerprint(text: str) -> str:
-    """Return the first eight hex digits of the hash of ``text``."""
+    """Return the first eight hex digits of the SHA-256 hash of ``text``."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 

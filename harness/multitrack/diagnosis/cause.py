@@ -36,7 +36,7 @@ def current_fingerprints(
 
     Args:
         tapes: The tapes.
-        validator: Validates the responses with the current models.
+        validator: Validates the responses with the current Pydantic models.
         only_live: Whether to leave out the interactions that were replayed. Default False.
     """
     return [
@@ -220,7 +220,7 @@ class _CauseSearch:
         return Diagnosis("cause-unknown", text)
 
     def _format_locations(self) -> str:
-        """Return a colon and the changed classes and fields that are known. Empty if none are known."""
+        """Return the changed classes and fields that are known, after a colon. Empty if none are known."""
         found = dict.fromkeys(self._find_locations())
         return f": {_shorten_list(found)}" if found else ""
 

@@ -19,7 +19,10 @@ _PARTS: dict[str, Literal["tool", "id", "arguments"]] = {TOOL: "tool", ID: "id",
 def report_comparison(
     comparison: CallComparison, expected_in: Literal["snapshot", "test", "cassette"]
 ) -> ReportedComparison:
-    """Convert a ``comparison`` for a report: first the calls that differ, in the order that a failure message uses."""
+    """Convert a ``comparison`` to data for a report.
+
+    The calls that differ come first, in the same order as in the message of a failed test.
+    """
     return ReportedComparison(expected_in=expected_in, calls=list(_report_pairs(comparison)))
 
 

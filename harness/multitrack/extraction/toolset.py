@@ -62,15 +62,16 @@ class Toolset(Generic[T]):
 
         Args:
             wire: One of ``multitrack.wires.WIRES``, such as ``"openai.chat"`` or ``"gemini"``.
-            strict: Whether to use strict schemas, which the provider enforces on the model. OpenAI's strict schemas
-                make the model send every field:
+            strict: Whether to use strict schemas, which the provider enforces on the language model. OpenAI's strict
+                schemas make the language model send every field:
                 https://platform.openai.com/docs/guides/structured-outputs/supported-schemas
 
         Returns:
             The tools. The list is shared between calls: copy it before you change it.
 
         Raises:
-            TypeError: If the schema language of ``wire`` cannot express a model, or does not support ``strict``.
+            TypeError: If the schema language of ``wire`` cannot express a Pydantic model, or does not support
+                ``strict``.
             ValueError: If ``wire`` is unknown.
         """
         return self._definitions.offer(wire, strict).schemas
@@ -136,7 +137,7 @@ class Toolset(Generic[T]):
 
 
 class OfferedTools(NamedTuple):
-    """The tools in a request, and a dictionary from tool name to model."""
+    """The tools in a request, and a dictionary from tool name to Pydantic model."""
 
     wire_format: WireFormat
     schemas: list[dict[str, Any]]
@@ -144,9 +145,9 @@ class OfferedTools(NamedTuple):
 
 
 class ToolDefinitions:
-    """A dictionary from tool name to model, and a cache of the tools for requests.
+    """A dictionary from tool name to Pydantic model, and a cache of the tools for requests.
 
-    The cache has an entry for each wire format and strictness.
+    The cache has an entry for each combination of wire format and strictness.
     """
 
     __slots__ = ("_offers", "_tools", "models")

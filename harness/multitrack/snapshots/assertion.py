@@ -1,4 +1,4 @@
-"""``assert_calls``: compare calls as ``calls_snapshot`` does, but with expected calls in the test itself."""
+"""``assert_calls``, which compares calls as ``calls_snapshot`` does, but with expected calls in the test itself."""
 
 from __future__ import annotations
 

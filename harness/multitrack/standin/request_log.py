@@ -47,7 +47,7 @@ class ReceivedRequest:
         return urlsplit(self.url).query
 
     def header(self, name: str) -> str | None:
-        """Return the first value of the ``name`` header (lower case), or None if it is absent."""
+        """Return the first value of the header ``name``, or None if it is absent. ``name`` must be in lower case."""
         return next((value for key, value in self.headers if key == name), None)
 
 

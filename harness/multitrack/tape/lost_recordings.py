@@ -1,6 +1,6 @@
 """After a miss, search for the recording elsewhere: in a pending recording, or in the cassette of a renamed test.
 
-The search is limited, because a project may have thousands of cassettes.
+The search is limited, because a project can have thousands of cassettes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class LostRecording:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSearch:
-    """A search for recordings that could replace a test's cassette.
+    """A search of other files for recordings that a test's cassette does not contain.
 
     Args:
         path: The cassette.

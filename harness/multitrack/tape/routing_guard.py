@@ -1,6 +1,6 @@
 """Turn errors in the routing of a request into violations.
 
-Otherwise, the code under test would mistake a routing error for an error of its client: it might ignore the error, or
+Otherwise, the code under test would mistake a routing error for an error of its client, and might ignore the error or
 repeat the request.
 """
 
@@ -17,7 +17,7 @@ from multitrack.tape.violations import Violations
 
 
 class RoutingGuard:
-    """A guard that fails the test if routing a request raises an error.
+    """A guard that fails the test if an error is raised while a request is routed.
 
     The error can come from Multitrack's own code or from one of the user's functions.
     """

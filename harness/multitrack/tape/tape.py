@@ -376,7 +376,7 @@ class Tape:
 
     @property
     def recorded_at(self) -> datetime | None:
-        """The time of the last recording that the cassette contained when it was opened. None if unknown."""
+        """The time of the most recent recording that was in the cassette when the tape was opened. None if unknown."""
         return self._cassette.recorded_at
 
     @property

@@ -1,4 +1,4 @@
-"""Open a cassette without the plugin: in a script, in a notebook, or within a test."""
+"""Open a cassette without the plugin: in a script, in a notebook, or for a part of a test."""
 
 from __future__ import annotations
 

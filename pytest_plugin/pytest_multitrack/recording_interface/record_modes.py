@@ -1,7 +1,7 @@
 """Map vcrpy's record modes to the modes of a tape.
 
-vcrpy has the modes described at https://vcrpy.readthedocs.io/en/latest/usage.html#record-modes. pytest-recording adds
-``rewrite``.
+vcrpy's modes are described at https://vcrpy.readthedocs.io/en/latest/usage.html#record-modes. pytest-recording adds
+the ``rewrite`` mode.
 """
 
 from __future__ import annotations

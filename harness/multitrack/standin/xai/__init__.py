@@ -1,1 +1,1 @@
-"""The stand-in for xAI's gRPC API."""
+"""The stand-in's implementation of xAI's gRPC API."""

@@ -30,7 +30,7 @@ class InteractionText:
 
 @dataclass(slots=True)
 class KnownTexts:
-    """The interactions of one cassette and their texts, from the last time the cassette was read or written."""
+    """The interactions of one cassette and their texts, as of the last time that the cassette was read or written."""
 
     _interactions: dict[bytes, Interaction] = field(default_factory=dict)
     _pieces: Mapping[str, str] = field(default_factory=dict)

@@ -98,7 +98,7 @@ def _choose_existing(path: Path, earlier: Path) -> Path:
 
 
 def named_cassette_path(folder: Path, name: str) -> Path:
-    """Return the cassette in ``folder`` that several tests share under ``name``.
+    """Return the path of the cassette in ``folder`` that several tests share under ``name``.
 
     Raises:
         BadOption: The path would be outside ``folder``, or would be the path of a pending recording.

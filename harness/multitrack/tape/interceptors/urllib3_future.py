@@ -56,7 +56,7 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 def _format_message(module: ModuleType, host: str, port: int) -> str:
     location = join_host_and_port(host, port)
     reason = (
-        "urllib3-future, a dependency of niquests, replaced urllib3 when it was installed\n"
+        "the installation of urllib3-future, a dependency of niquests, has replaced urllib3\n"
         "  requests and other packages now use urllib3-future, too\n"
         "  to bring urllib3 back:\n"
         "    pip uninstall --yes urllib3-future\n"

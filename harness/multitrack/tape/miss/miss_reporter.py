@@ -131,12 +131,12 @@ class MissReporter:
     def add_divergence(
         self, request: Request, reason: str, found: Sequence[Difference], *, might_go_live: bool
     ) -> CassetteMiss:
-        """Fail the test because a streaming ``request`` stopped matching, and return the miss to raise.
+        """Fail the test because a streaming ``request`` no longer matches a recording, and return the miss to raise.
 
         Args:
             request: The redacted request.
-            reason: Why it stopped matching.
-            found: The differences in its last message.
+            reason: Why the request no longer matches.
+            found: The differences in the request's last message.
             might_go_live: Whether the mode sends unrecorded requests to the provider.
         """
         violation = miss.build_divergence(

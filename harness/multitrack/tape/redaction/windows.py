@@ -1,4 +1,4 @@
-"""Read a large string in windows, so that no redaction step needs several copies of it."""
+"""Process a large string in windows, so that no redaction step needs several copies of the whole string."""
 
 from __future__ import annotations
 

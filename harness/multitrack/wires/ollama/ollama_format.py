@@ -27,7 +27,7 @@ _REQUEST_FIELDS = frozenset({"keep_alive", "options", "think"})
 
 
 class OllamaFormat(WireFormat):
-    """Ollama's own API. A stream consists of JSON lines."""
+    """The wire format of Ollama's own API, whose streams consist of JSON lines."""
 
     __slots__ = ()
 

@@ -81,7 +81,7 @@ def _edit_texts(answer: WireAnswer, items: Sequence[_Item], key: str, text: str 
 
 
 def _add_part(answer: WireAnswer, items: list[_Item], part: Mapping[str, Any]) -> None:
-    """Add a part to the first message. If there is no message, add a message before the first call."""
+    """Add a part to the first message. If there is no message, insert one with this part before the first call."""
     for position, item in enumerate(items):
         if item.get("type") == "message":
             items[position] = {**item, "content": [*as_objects(item.get("content")), part]}

@@ -137,7 +137,7 @@ def create_finished_call(status: GrpcStatus, response: Any = None) -> FinishedCa
 
 
 class DelegatingCall(grpc.Call, Future):
-    """A call that delegates all methods to another call. A subclass overrides the methods that it changes."""
+    """A gRPC call that forwards all methods to another call, except the methods that a subclass overrides."""
 
     @property
     @abstractmethod
