@@ -6,10 +6,11 @@ import pytest
 
 from multitrack.library.answer_rewriting import rewrite_calls
 from multitrack.library.behaviour import behaviours
-from multitrack.library.requests import OfferedTool, ends_with_results, find_wire, read_tools
+from multitrack.library.requests import ends_with_results, find_wire, read_tools
 from multitrack.library.tool_mapping import map_calls
 from multitrack.tape.exchange import Request
 from multitrack.tool_call import ToolCall
+from multitrack.wires.tool import OfferedTool
 
 
 def schema(**properties):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from multitrack.standin import Rule, ScriptedCall, ScriptedError, ScriptError, StandIn, read_rules
-from multitrack.standin.model_request import ModelRequest, OfferedTool
+from multitrack.standin.model_request import ModelRequest
 from multitrack.standin.script import Script
+from multitrack.wires.tool import OfferedTool
 
 REQUEST = ModelRequest(
     model="gpt-4o-mini",

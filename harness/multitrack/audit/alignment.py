@@ -67,21 +67,21 @@ class AlignedDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ComparedPath:
     recorded: Path = ()
     sent: Path = ()
     labels: tuple[str, ...] = ()
     inner: Path | None = None
 
-    def at_key(self, key: str) -> _Place:
+    def at_key(self, key: str) -> _ComparedPath:
         if self.inner is not None:
-            return _Place(self.recorded, self.sent, self.labels, (*self.inner, key))
-        return _Place((*self.recorded, key), (*self.sent, key), (*self.labels, ""), None)
+            return _ComparedPath(self.recorded, self.sent, self.labels, (*self.inner, key))
+        return _ComparedPath((*self.recorded, key), (*self.sent, key), (*self.labels, ""), None)
 
-    def at_items(self, recorded: int, sent: int, label: str) -> _Place:
+    def at_items(self, recorded: int, sent: int, label: str) -> _ComparedPath:
         if self.inner is not None:
-            return _Place(self.recorded, self.sent, self.labels, (*self.inner, sent))
-        return _Place((*self.recorded, recorded), (*self.sent, sent), (*self.labels, label), None)
+            return _ComparedPath(self.recorded, self.sent, self.labels, (*self.inner, sent))
+        return _ComparedPath((*self.recorded, recorded), (*self.sent, sent), (*self.labels, label), None)
 
     def differ(self, recorded: Any, sent: Any) -> AlignedDifference:
         return AlignedDifference(self.recorded, self.sent, self.labels, recorded, sent, self.inner or ())
@@ -89,10 +89,10 @@ class _Place:
 
 def align(recorded: Any, sent: Any) -> Iterator[AlignedDifference]:
     """Yield the differences between two documents."""
-    return _compare(recorded, sent, _Place())
+    return _compare(recorded, sent, _ComparedPath())
 
 
-def _compare(recorded: Any, sent: Any, place: _Place) -> Iterator[AlignedDifference]:
+def _compare(recorded: Any, sent: Any, place: _ComparedPath) -> Iterator[AlignedDifference]:
     if ABSENT in (recorded, sent):
         yield place.differ(recorded, sent)
     elif isinstance(recorded, dict) and isinstance(sent, dict):
@@ -112,13 +112,13 @@ def _are_equal_scalars(recorded: Any, sent: Any) -> bool:
     return same_kind and bool(recorded == sent)
 
 
-def _compare_texts(recorded: str, sent: str, place: _Place) -> Iterator[AlignedDifference]:
+def _compare_texts(recorded: str, sent: str, place: _ComparedPath) -> Iterator[AlignedDifference]:
     if recorded == sent or (REDACTED in recorded and all(piece in sent for piece in recorded.split(REDACTED))):
         return
     if place.inner is None:
         before, after = _parse_json(recorded), _parse_json(sent)
         if before is not None and after is not None:
-            found = list(_compare(before, after, _Place(place.recorded, place.sent, place.labels, ())))
+            found = list(_compare(before, after, _ComparedPath(place.recorded, place.sent, place.labels, ())))
             # JSON that differs only in its whitespace is reported as a changed string
             yield from found or [place.differ(recorded, sent)]
             return
@@ -134,7 +134,7 @@ def _parse_json(text: str) -> Any:
         return None
 
 
-def _compare_lists(recorded: list[Any], sent: list[Any], place: _Place) -> Iterator[AlignedDifference]:
+def _compare_lists(recorded: list[Any], sent: list[Any], place: _ComparedPath) -> Iterator[AlignedDifference]:
     if recorded == sent and jsontext.canonical(recorded) == jsontext.canonical(sent):
         return
     if not any(isinstance(item, dict | list) for item in (*recorded, *sent)):
@@ -175,7 +175,7 @@ def _describe_item(item: Any, labels: Sequence[str], position: int) -> str:
     )
 
 
-def _compare_scalar_lists(recorded: list[Any], sent: list[Any], place: _Place) -> Iterator[AlignedDifference]:
+def _compare_scalar_lists(recorded: list[Any], sent: list[Any], place: _ComparedPath) -> Iterator[AlignedDifference]:
     before, after = ([jsontext.canonical(item) for item in items] for items in (recorded, sent))
     if Counter(before) == Counter(after):
         yield place.differ(ORDER, (recorded, sent))

@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from multitrack.tape.exchange import Request
 from multitrack.wires import registry
 from multitrack.wires.gemini.gemini_schema import read_schema
 from multitrack.wires.lenient_json import as_object, as_objects, as_text
+from multitrack.wires.tool import OfferedTool
 
 _STREAMING_URL = re.compile(r"(?::streamGenerateContent|:streamRawPredict|/StreamGenerateContent|-stream)$")
 # the path is checked for these formats, because requests to other APIs, such as embeddings, have the same fields
@@ -21,14 +21,6 @@ _PATHS = {"openai.chat": "/chat/completions", "openai.responses": "/responses"}
 _SCHEMA_KEYS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
 _RESULT_KEYS = ("toolResult", "functionResponse", "function_response")
 _RESULT_TYPES = ("tool_result", "function_call_output", "custom_tool_call_output")
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedTool:
-    """A tool that a request offers. ``schema`` is the JSON Schema of its arguments."""
-
-    name: str
-    schema: Mapping[str, Any]
 
 
 def read_document(request: Request) -> Mapping[str, Any]:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from multitrack.library.catalogue import ArgumentStyle
-from multitrack.library.requests import OfferedTool
 from multitrack.schema_values import generate_value
 from multitrack.tool_call import ToolCall
+from multitrack.wires.tool import OfferedTool
 
 # the first letter of a string that is the value of a field
 _FIRST_LETTER = re.compile(r'(?<= : ")[A-Za-z]')

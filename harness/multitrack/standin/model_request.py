@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class OfferedTool:
-    """A tool that a request offers. ``schema`` is the JSON Schema of its arguments."""
-
-    name: str
-    schema: Mapping[str, Any]
+from multitrack.wires.tool import OfferedTool
 
 
 @dataclass(frozen=True, slots=True)

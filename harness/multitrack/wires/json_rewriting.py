@@ -51,11 +51,11 @@ class _Node:
     value: Any
     start: int
     end: int
-    items: tuple[_Item, ...] = ()
+    items: tuple[_ChildNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class _ChildNode:
     key: str
     start: int
     node: _Node
@@ -70,7 +70,7 @@ def _parse_value(token: re.Match[str], tokens: Iterator[re.Match[str]]) -> _Node
     start = token.start(1)
     if token[1] not in ("{", "["):
         return _Node(json.loads(token[1]), start, token.end())
-    items: list[_Item] = []
+    items: list[_ChildNode] = []
     for following in tokens:
         if following[1] in ("}", "]"):
             nodes = [item.node.value for item in items]
@@ -79,10 +79,10 @@ def _parse_value(token: re.Match[str], tokens: Iterator[re.Match[str]]) -> _Node
         if following[1] == ",":
             continue
         if token[1] == "[":
-            items.append(_Item("", following.start(1), _parse_value(following, tokens)))
+            items.append(_ChildNode("", following.start(1), _parse_value(following, tokens)))
         else:
             next(tokens)
-            items.append(_Item(json.loads(following[1]), following.start(1), _parse_value(next(tokens), tokens)))
+            items.append(_ChildNode(json.loads(following[1]), following.start(1), _parse_value(next(tokens), tokens)))
     raise ValueError("the JSON document is cut off")
 
 
@@ -122,7 +122,7 @@ class _Rewriter:
             ]
         return opening + separator.join(pieces) + closing
 
-    def _rewrite_member(self, item: _Item | None, key: str, value: Any, margin: str) -> str:
+    def _rewrite_member(self, item: _ChildNode | None, key: str, value: Any, margin: str) -> str:
         if item is None:
             return format_json(key, is_ascii=self._is_ascii) + self._colon + self._format(value, margin)
         return self._text[item.start : item.node.start] + self.rewrite(item.node, value, margin)
@@ -147,7 +147,7 @@ class _Rewriter:
             yield from self._find_colons(item.node)
 
 
-def _align(items: tuple[_Item, ...], values: list[Any]) -> list[tuple[_Item | None, Any]]:
+def _align(items: tuple[_ChildNode, ...], values: list[Any]) -> list[tuple[_ChildNode | None, Any]]:
     """Pair each value with the array item that it replaces. A new value is paired with None.
 
     Values that are unchanged at the beginning or the end keep their items. The other values are paired in order.

@@ -18,6 +18,14 @@ class ToolDefinition:
     parameters: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class OfferedTool:
+    """A tool that a request offers. ``schema`` is the JSON Schema of its arguments."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
 class ToolResult(NamedTuple):
     """The answer to a tool call: whether ``call`` was accepted, and the text that the model receives about it."""
 

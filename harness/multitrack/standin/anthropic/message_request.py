@@ -13,7 +13,8 @@ from itertools import pairwise
 from typing import Any
 
 from multitrack.standin.anthropic.api_errors import RejectedRequestError
-from multitrack.standin.model_request import ModelRequest, OfferedTool, count_turns
+from multitrack.standin.model_request import ModelRequest, count_turns
+from multitrack.wires.tool import OfferedTool
 
 Block = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ from typing import Any
 from multitrack.hosts import is_loopback
 from multitrack.standin.answer_selection import AnswerSelector, internal_error_answer
 from multitrack.standin.identity import OLLAMA_HOST, STANDIN_HEADER
-from multitrack.standin.model_request import ModelRequest, OfferedTool, count_turns
+from multitrack.standin.model_request import ModelRequest, count_turns
 from multitrack.standin.reply import AnswerPart, HttpReply, build_http_reply, end_with_error
 from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.response_ids import ResponseIds
@@ -22,6 +22,7 @@ from multitrack.standin.script import ScriptedAnswer, ScriptedError, ScriptError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
 from multitrack.wires.answer import WireAnswer
 from multitrack.wires.ollama.ollama_encoder import build_answer, build_chunks
+from multitrack.wires.tool import OfferedTool
 
 _JSON = ("content-type", "application/json; charset=utf-8")
 _LINES = ("content-type", "application/x-ndjson")

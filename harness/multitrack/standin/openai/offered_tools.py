@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from multitrack.standin.model_request import OfferedTool
 from multitrack.standin.openai.error_objects import InvalidRequestError
+from multitrack.wires.tool import OfferedTool
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _MAX_NAME_LENGTH = 64

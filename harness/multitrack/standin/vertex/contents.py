@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from multitrack.standin.model_request import OfferedTool
 from multitrack.standin.vertex.protobuf_types import InvalidMessageError
+from multitrack.wires.tool import OfferedTool
 
 Content = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from multitrack.standin.identity import GOOGLE_PROJECT
-from multitrack.standin.model_request import ModelRequest, OfferedTool, count_turns
+from multitrack.standin.model_request import ModelRequest, count_turns
 from multitrack.standin.response_ids import ResponseIds
 from multitrack.standin.script import ScriptedAnswer, ScriptedError, ScriptError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
@@ -20,6 +20,7 @@ from multitrack.standin.vertex.contents import check_contents, check_functions, 
 from multitrack.standin.vertex.protobuf_types import supports_signatures
 from multitrack.wires.gemini.gemini_encoder import build_parts, group_parts
 from multitrack.wires.gemini.gemini_schema import read_schema
+from multitrack.wires.tool import OfferedTool
 
 _ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),

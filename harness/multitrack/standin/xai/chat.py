@@ -13,7 +13,7 @@ from typing import Any
 
 from multitrack.standin.answer_selection import AnswerSelector, bad_request_answer, internal_error_answer
 from multitrack.standin.identity import STANDIN_HEADER, XAI_HOST, Headers
-from multitrack.standin.model_request import ModelRequest, OfferedTool, count_turns
+from multitrack.standin.model_request import ModelRequest, count_turns
 from multitrack.standin.reply import AnswerPart, GrpcReply, add_gates, count_parts_before_break, merge_headers
 from multitrack.standin.request_log import ReceivedRequest
 from multitrack.standin.response_ids import ResponseIds
@@ -21,6 +21,7 @@ from multitrack.standin.script import ScriptedAnswer, ScriptedError, ScriptError
 from multitrack.standin.usage import count_answer_tokens, count_prompt_tokens
 from multitrack.standin.xai.messages import InvalidXaiMessageError, decode_message, encode_message
 from multitrack.wires.answer import WireAnswer
+from multitrack.wires.tool import OfferedTool
 from multitrack.wires.xai.xai_encoder import build_chunks, build_response
 
 _PLAIN, _STREAMED = "/xai_api.Chat/GetCompletion", "/xai_api.Chat/GetCompletionChunk"

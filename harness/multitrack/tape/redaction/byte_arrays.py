@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from multitrack.tape.redaction.text_changes import Change, find_changes
+from multitrack.tape.redaction.text_changes import TextChange, find_changes
 
 _SPACE = r"(?:\s|\\+[nrt])*"
 # no secret has fewer than 8 characters
@@ -17,7 +17,7 @@ _ARRAY = re.compile(rf"(\[{_SPACE})\d{{1,3}}(,{_SPACE})\d{{1,3}}(?:,{_SPACE}\d{{
 _NUMBER = re.compile(r"\d+")
 
 
-def find_in_byte_arrays(text: str, redact: Callable[[str], str]) -> list[Change]:
+def find_in_byte_arrays(text: str, redact: Callable[[str], str]) -> list[TextChange]:
     """Redact text that is written as byte values. Return a change for each array that ``redact`` changes."""
     if "[" not in text:
         return []

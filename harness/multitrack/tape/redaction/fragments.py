@@ -32,7 +32,7 @@ _TOKENS = object()
 RedactPieces: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 """Redacts the joined pieces of a string. Returns the pieces unchanged if no secret is divided between them."""
 
-_Visit: TypeAlias = Callable[["_Place", str, Any, Any], None]
+_Visit: TypeAlias = Callable[["_FragmentNode", str, Any, Any], None]
 """Called for each string in a document, with its place, the string, its container, and its key or position there."""
 
 
@@ -55,7 +55,7 @@ def redact_fragments(text: str, redact_pieces: RedactPieces) -> str:
     return _redact_events(text, "data:", redact_pieces) if "data:" in text else text
 
 
-class _Place:
+class _FragmentNode:
     """A place in the documents of a stream. ``pieces`` has the strings at this place, in the order of the documents.
 
     Places form a tree, whose edges are object keys and list positions.
@@ -64,18 +64,18 @@ class _Place:
     __slots__ = ("children", "pieces", "positions")
 
     def __init__(self) -> None:
-        self.children: dict[object, _Place] = {}
+        self.children: dict[object, _FragmentNode] = {}
         """The places one level below, by their keys or positions."""
         self.pieces: list[str] = []
         self.positions: list[int] = []
         """The position of each piece's document."""
 
-    def add_place(self, key: object) -> _Place:
+    def add_place(self, key: object) -> _FragmentNode:
         """Add a child place for ``key`` and return it."""
-        place = self.children[key] = _Place()
+        place = self.children[key] = _FragmentNode()
         return place
 
-    def iterate_texts(self) -> Iterator[tuple[object, _Place]]:
+    def iterate_texts(self) -> Iterator[tuple[object, _FragmentNode]]:
         """Yield ``(key, place)`` for each place below this one whose strings are pieces of a longer string."""
         for key, place in self.children.items():
             # values such as the model and the id are the same in each event, so they are not pieces of a string
@@ -88,15 +88,15 @@ class _Documents:
     """The documents of one stream. Only one document is kept in memory at a time, because a stream can be long."""
 
     def __init__(self) -> None:
-        self._root = _Place()
+        self._root = _FragmentNode()
         self._keys = registry.fragment_keys()
-        self._changes: dict[int, dict[_Place, list[str | None]]] = defaultdict(dict)
+        self._changes: dict[int, dict[_FragmentNode, list[str | None]]] = defaultdict(dict)
         """By document position and place: the new strings, with None for each string that stays unchanged."""
 
     def add(self, position: int, document: Any) -> None:
         """Collect the strings of the document at ``position``."""
 
-        def collect(place: _Place, piece: str, container: Any, key: Any) -> None:
+        def collect(place: _FragmentNode, piece: str, container: Any, key: Any) -> None:
             del container, key
             pieces = place.pieces
             # most strings, such as the model, are the same in each event, and need memory only once
@@ -130,7 +130,7 @@ class _Documents:
         # changes
         leaves: list[tuple[Any, Any, str]] = []
 
-        def collect(place: _Place, piece: str, container: Any, key: Any) -> None:
+        def collect(place: _FragmentNode, piece: str, container: Any, key: Any) -> None:
             del piece
             if place in changes and (new := next(changes[place])) is not None:
                 leaves.append((container, key, new))
@@ -140,7 +140,7 @@ class _Documents:
         for container, key, new in sorted(leaves, key=lambda leaf: isinstance(leaf[0], dict | list)):
             container[key] = new
 
-    def _walk(self, value: Any, place: _Place, visit: _Visit) -> None:
+    def _walk(self, value: Any, place: _FragmentNode, visit: _Visit) -> None:
         """Call ``visit`` for each string in ``value``, which is at ``place``.
 
         The ``fragment_keys``, such as ``index``, identify an object. If an object has any of these keys, their values

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 
 from multitrack.tape.redaction.secret_spellings import SearchedText, SecretSpellings, spellings_of
-from multitrack.tape.redaction.text_changes import Change, select_disjoint
+from multitrack.tape.redaction.text_changes import TextChange, select_disjoint
 from multitrack.tape.redaction.windows import WINDOW
 
 
@@ -40,7 +40,7 @@ class KnownSecrets:
                     self._known[secret] = spellings_of(secret)
                     self._longest_first = None
 
-    def find(self, text: str) -> list[Change]:
+    def find(self, text: str) -> list[TextChange]:
         """Return a change for each secret in ``text``. If two secrets overlap, the longer secret wins.
 
         The caller must apply the changes and search again until nothing is found, because other spellings of a secret

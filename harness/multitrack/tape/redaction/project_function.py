@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from multitrack.errors import BadOption
 from multitrack.tape import jsontext
-from multitrack.tape.redaction.text_changes import Change
+from multitrack.tape.redaction.text_changes import TextChange
 
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?', re.DOTALL)
 _IS_JSON = re.compile(r"\s*[\[{\"]|(?:(?:data|event|id|retry):.*\r?\n)*data:\s?[\[{\"]")
@@ -100,7 +100,7 @@ class ProjectFunction:
             raise self._fail(problem, describe_location)
         return redacted
 
-    def find_changes(self, text: str) -> list[Change]:
+    def find_changes(self, text: str) -> list[TextChange]:
         """Return the parts of ``text`` that the project's function changes."""
         redacted = self.redact_text(text)
         return [] if redacted == text else list(_compare(text, redacted))
@@ -142,20 +142,20 @@ class ProjectFunction:
         return BadOption(f"redact = {self._path!r}: the function {problem}{f' (at {location})' if location else ''}")
 
 
-def _compare(before: str, after: str) -> Iterator[Change]:
+def _compare(before: str, after: str) -> Iterator[TextChange]:
     old, new = _WORD.findall(before), _WORD.findall(after)
     if max(len(old), len(new)) > _MAX_COMPARED:
         start = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
         common = min(len(before), len(after)) - start
         end = next((i for i in range(common) if before[-1 - i] != after[-1 - i]), common)
-        yield Change(start, len(before) - end, after[start : len(after) - end])
+        yield TextChange(start, len(before) - end, after[start : len(after) - end])
         return
     starts = [0]
     for word in old:
         starts.append(starts[-1] + len(word))
     for kind, first, last, new_first, new_last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal":
-            yield Change(starts[first], starts[last], "".join(new[new_first:new_last]))
+            yield TextChange(starts[first], starts[last], "".join(new[new_first:new_last]))
 
 
 def _find_json_path(text: str, value: str) -> str:

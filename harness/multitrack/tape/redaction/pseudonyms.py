@@ -15,7 +15,7 @@ from itertools import islice
 from urllib.parse import urlsplit
 
 from multitrack.tape.redaction.environment_secrets import EnvironmentSecrets
-from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, find_changes
+from multitrack.tape.redaction.text_changes import FindChanges, TextChange, apply_changes, find_changes
 from multitrack.tape.redaction.windows import WINDOW
 from multitrack.tape.redaction.word_boundaries import REDACTED, WORD_END, WORD_START, at_word_start
 
@@ -202,21 +202,21 @@ class Pseudonyms:
             self.find_known_names,
         )
 
-    def _find_resources(self, text: str) -> list[Change]:
+    def _find_resources(self, text: str) -> list[TextChange]:
         return find_changes(_RESOURCE, self._replace_resource, text)
 
-    def _find_accounts(self, text: str) -> list[Change]:
+    def _find_accounts(self, text: str) -> list[TextChange]:
         if ".gserviceaccount.com" not in text:  # the regular expression is slow
             return []
         return find_changes(_ACCOUNT, lambda match: self._assign("account", match[0]), text)
 
-    def _find_arns(self, text: str) -> list[Change]:
+    def _find_arns(self, text: str) -> list[TextChange]:
         return find_changes(_ARN, self._replace_in_arn, text) if "arn" in text and "aws" in text else []
 
-    def _find_organizations(self, text: str) -> list[Change]:
+    def _find_organizations(self, text: str) -> list[TextChange]:
         return find_changes(_ORGANIZATION, lambda match: self._assign("organization", match[0]), text)
 
-    def find_known_names(self, text: str) -> list[Change]:
+    def find_known_names(self, text: str) -> list[TextChange]:
         """Find the distinctive names in one pass over the words, so that the time does not depend on the number of
         names.
         """
@@ -224,7 +224,7 @@ class Pseudonyms:
         names = self._by_first_word
         if not names or (len(names) < _FEW_NAMES and not any(word in text for word in names)):
             return []
-        changes: list[Change] = []
+        changes: list[TextChange] = []
         end = 0
         for start, word in _iterate_words(text):
             if word not in names or start < end:
@@ -233,7 +233,7 @@ class Pseudonyms:
                 if text.startswith(name, start) and _WORD_ENDS.match(text, start + len(name)):
                     end = start + len(name)
                     if (pseudonym := self._assign(self._distinctive[name], name)) != name:
-                        changes.append(Change(start, end, pseudonym))
+                        changes.append(TextChange(start, end, pseudonym))
                     break
         return changes
 

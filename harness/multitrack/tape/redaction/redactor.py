@@ -22,7 +22,7 @@ from multitrack.tape.redaction.known_secrets import KnownSecrets
 from multitrack.tape.redaction.pseudonyms import Pseudonyms, may_have_private_names
 from multitrack.tape.redaction.secret_fields import find_field_values
 from multitrack.tape.redaction.shapes import find_shapes
-from multitrack.tape.redaction.text_changes import Change, FindChanges, apply_changes, apply_to_pieces, has_divided
+from multitrack.tape.redaction.text_changes import FindChanges, TextChange, apply_changes, apply_to_pieces, has_divided
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 if TYPE_CHECKING:
@@ -306,16 +306,16 @@ class Redactor:
                 return grpc_values.redact_binary_header(name, value, self._mask_secrets, self._apply_steps)
         return self.redact_url(value)
 
-    def _find_shapes(self, text: str) -> list[Change]:
+    def _find_shapes(self, text: str) -> list[TextChange]:
         return find_shapes(text, self._allowed)
 
-    def _find_in_byte_arrays(self, text: str) -> list[Change]:
+    def _find_in_byte_arrays(self, text: str) -> list[TextChange]:
         return find_in_byte_arrays(text, self.redact_text)
 
     def _mask_secrets(self, text: str) -> str:
         """Replace each secret in ``text`` with as many asterisks as it has characters."""
         for find in (self._known.find, self._find_shapes):
-            text = apply_changes(text, [Change(start, end, "*" * (end - start)) for start, end, _ in find(text)])
+            text = apply_changes(text, [TextChange(start, end, "*" * (end - start)) for start, end, _ in find(text)])
         return text
 
     def _redact_parameter(self, match: re.Match[str]) -> str:

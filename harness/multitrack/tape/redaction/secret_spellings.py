@@ -25,7 +25,7 @@ from html import unescape
 from urllib.parse import unquote
 
 from multitrack.tape.redaction.long_words import MIN_LENGTH, find_long_words
-from multitrack.tape.redaction.text_changes import Change
+from multitrack.tape.redaction.text_changes import TextChange
 from multitrack.tape.redaction.windows import WINDOW, find_windows
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
@@ -161,7 +161,7 @@ class SecretSpellings:
         """Yield a mark for each form. Every text with the form contains its mark, a run of letters and digits."""
         return (form.mark for form in self._forms)
 
-    def find(self, searched: SearchedText) -> Iterator[Change]:
+    def find(self, searched: SearchedText) -> Iterator[TextChange]:
         """Yield a change for each occurrence of the secret.
 
         If the text contains the secret itself, this function does not search for other spellings. The caller must
@@ -176,7 +176,7 @@ class SecretSpellings:
             # usually, the text contains no other spelling
             while start >= 0:
                 end = start + len(secret)
-                yield Change(start, end, REDACTED)
+                yield TextChange(start, end, REDACTED)
                 start = text.find(secret, end)
             return
         for form in forms:
@@ -207,7 +207,7 @@ class _Form:
         value = self._value
         return self._normalize(value[:start]), self._normalize(value[start:end]), self._normalize(value[end:])
 
-    def find(self, searched: SearchedText) -> Iterator[Change]:
+    def find(self, searched: SearchedText) -> Iterator[TextChange]:
         """Yield a change for each occurrence of this form in ``searched``."""
         if not (letters := self._letters):
             return
@@ -219,7 +219,7 @@ class _Form:
             if self._normalize(text[start:end]) == core:
                 start -= self._measure(_units_before(text, start, _MAX_UNIT * len(head)), head)
                 end += self._measure(_units_after(text, end, len(tail)), tail)
-                yield Change(start, end, REDACTED)
+                yield TextChange(start, end, REDACTED)
             position = searched.canonical.find(letters, position + len(letters))
 
     def _measure(self, parts: Iterator[str], expected: str) -> int:

@@ -22,7 +22,7 @@ from multitrack.tape.redaction.long_words import find_long_words
 from multitrack.tape.redaction.randomness import looks_random
 from multitrack.tape.redaction.secret_fields import find_fields, find_in_form
 from multitrack.tape.redaction.shape_rules import ShapeRule, load_rules
-from multitrack.tape.redaction.text_changes import Change, apply_changes, select_disjoint
+from multitrack.tape.redaction.text_changes import TextChange, apply_changes, select_disjoint
 from multitrack.tape.redaction.word_boundaries import REDACTED
 
 Rules: TypeAlias = Sequence[tuple[str, ShapeRule]]
@@ -70,7 +70,7 @@ def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
     return bool(find_shapes(text, allowed) or find_in_byte_arrays(text, redact))
 
 
-def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
+def find_shapes(text: str, allowed: Collection[str] = ()) -> list[TextChange]:
     """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``.
 
     The parts before and after a removed secret are searched separately. Otherwise, the placeholder and the text next
@@ -78,15 +78,15 @@ def find_shapes(text: str, allowed: Collection[str] = ()) -> list[Change]:
     """
     if REDACTED not in text:
         return _find_in_part(text, allowed)
-    found: list[Change] = []
+    found: list[TextChange] = []
     offset = 0
     for part in text.split(REDACTED):
-        found += (Change(offset + start, offset + end, new) for start, end, new in _find_in_part(part, allowed))
+        found += (TextChange(offset + start, offset + end, new) for start, end, new in _find_in_part(part, allowed))
         offset += len(part) + len(REDACTED)
     return found
 
 
-def _find_in_part(text: str, allowed: Collection[str]) -> list[Change]:
+def _find_in_part(text: str, allowed: Collection[str]) -> list[TextChange]:
     if len(text) < _MIN_LENGTH:
         return []
     found = [*_find_in_long_words(text), *(span for fixed, find in _MARKED if fixed in text for span in find(text))]
@@ -99,7 +99,7 @@ def _find_in_part(text: str, allowed: Collection[str]) -> list[Change]:
         return []
     longest_first = sorted(set(found), key=lambda span: (span[0] - span[1], span))
     return select_disjoint(
-        Change(start, end, REDACTED) for start, end in longest_first if text[start:end] not in allowed
+        TextChange(start, end, REDACTED) for start, end in longest_first if text[start:end] not in allowed
     )
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 
-class Change(NamedTuple):
+class TextChange(NamedTuple):
     """A change to a string: ``replacement`` replaces the characters from ``start`` to ``end``."""
 
     start: int
@@ -17,20 +17,20 @@ class Change(NamedTuple):
     replacement: str
 
 
-FindChanges: TypeAlias = Callable[[str], Sequence[Change]]
+FindChanges: TypeAlias = Callable[[str], Sequence[TextChange]]
 """Returns disjoint changes to a string, in the order of their spans."""
 
 
-def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> list[Change]:
+def find_changes(pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str) -> list[TextChange]:
     """Return a change for each match of ``pattern`` whose replacement differs from the matched text."""
     found = [(match, replace(match)) for match in pattern.finditer(text)]
-    return [Change(*match.span(), replacement) for match, replacement in found if replacement != match[0]]
+    return [TextChange(*match.span(), replacement) for match, replacement in found if replacement != match[0]]
 
 
-def select_disjoint(changes: Iterable[Change]) -> list[Change]:
+def select_disjoint(changes: Iterable[TextChange]) -> list[TextChange]:
     """Return the changes in the order of the text. Of two overlapping changes, keep the first in ``changes``."""
     ordered = sorted((change.start, rank, change) for rank, change in enumerate(changes))
-    selected: list[tuple[int, Change]] = []
+    selected: list[tuple[int, TextChange]] = []
     for _, rank, change in ordered:
         # an earlier change that ends before this one begins has already been compared with every change that it
         # overlaps
@@ -41,7 +41,7 @@ def select_disjoint(changes: Iterable[Change]) -> list[Change]:
     return [change for _, change in selected]
 
 
-def apply_changes(text: str, changes: Sequence[Change]) -> str:
+def apply_changes(text: str, changes: Sequence[TextChange]) -> str:
     """Apply ``changes`` to ``text``. The changes must be disjoint, and in the order of the text."""
     parts: list[str] = []
     position = 0
@@ -51,20 +51,20 @@ def apply_changes(text: str, changes: Sequence[Change]) -> str:
     return "".join([*parts, text[position:]])
 
 
-def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[str]:
+def apply_to_pieces(pieces: Sequence[str], changes: Sequence[TextChange]) -> list[str]:
     """Apply ``changes`` to ``pieces``. The spans of the changes are positions in the joined text.
 
     A replacement goes into the piece where its span begins. All text that does not change stays in its piece.
     """
     starts = [0, *accumulate(map(len, pieces))]
     changed = list(pieces)
-    by_piece: dict[int, list[Change]] = {}
+    by_piece: dict[int, list[TextChange]] = {}
     for start, end, replacement in changes:
         # if several pieces begin here, use the last one, because the others are empty
         position = min(bisect_right(starts, start) - 1, len(pieces) - 1)
         while True:
             offset = starts[position]
-            part = Change(max(start - offset, 0), min(end - offset, len(pieces[position])), replacement)
+            part = TextChange(max(start - offset, 0), min(end - offset, len(pieces[position])), replacement)
             by_piece.setdefault(position, []).append(part)
             position += 1
             replacement = ""
@@ -75,7 +75,7 @@ def apply_to_pieces(pieces: Sequence[str], changes: Sequence[Change]) -> list[st
     return changed
 
 
-def has_divided(pieces: Sequence[str], changes: Sequence[Change]) -> bool:
+def has_divided(pieces: Sequence[str], changes: Sequence[TextChange]) -> bool:
     """Return whether a change spans several ``pieces``. The spans of ``changes`` refer to the joined text."""
     ends = list(accumulate(map(len, pieces)))
     return any(end > ends[bisect_right(ends, start)] for start, end, _ in changes if start < ends[-1])

@@ -31,10 +31,10 @@ class AnthropicStreamDecoder(StreamDecoder):
         self._usage: dict[str, Any] = {}
         self._stop_reason: str | None = None
         self._stop_details: object = None
-        self._blocks: list[_Block] = []
-        self._last_by_index: dict[int | None, _Block] = {}
+        self._blocks: list[_AnthropicBlock] = []
+        self._last_by_index: dict[int | None, _AnthropicBlock] = {}
         self._first_missing_index = 0
-        self._queue = CallQueue[_Block]()
+        self._queue = CallQueue[_AnthropicBlock]()
 
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         match chunk.get("type"):
@@ -83,10 +83,10 @@ class AnthropicStreamDecoder(StreamDecoder):
         # the block before this one is complete, even if no event has ended it
         return self._queue.release()
 
-    def _add_block(self, fields: Mapping[str, Any], index: int | None) -> _Block:
+    def _add_block(self, fields: Mapping[str, Any], index: int | None) -> _AnthropicBlock:
         if self._blocks:
             self._blocks[-1].is_followed = True
-        block = _Block(fields, index, len(self._blocks), self)
+        block = _AnthropicBlock(fields, index, len(self._blocks), self)
         self._blocks.append(block)
         self._last_by_index[index] = block
         if block.is_call:
@@ -108,7 +108,7 @@ class AnthropicStreamDecoder(StreamDecoder):
             block.has_ended = True
         return self._queue.release()
 
-    def _find_block(self, index: int | None) -> _Block | None:
+    def _find_block(self, index: int | None) -> _AnthropicBlock | None:
         if index is None:
             return self._blocks[-1] if self._blocks else None
         return self._last_by_index.get(index)
@@ -164,7 +164,7 @@ def _read_index(chunk: Mapping[str, Any]) -> int | None:
     return index if isinstance(index, int) else None
 
 
-class _Block:
+class _AnthropicBlock:
     """A content block: a call, text, or a block that the client does not need."""
 
     def __init__(

@@ -41,10 +41,10 @@ class BedrockStreamDecoder(StreamDecoder):
         self._role: str | None = None
         self._stop: Mapping[str, Any] = {}
         self._metadata: Mapping[str, Any] = {}
-        self._blocks: list[_Block] = []
-        self._last_by_index: dict[int | None, _Block] = {}
+        self._blocks: list[_BedrockBlock] = []
+        self._last_by_index: dict[int | None, _BedrockBlock] = {}
         self._first_missing_index = 0
-        self._queue = CallQueue[_Block]()
+        self._queue = CallQueue[_BedrockBlock]()
 
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         for name, value in chunk.items():
@@ -79,10 +79,10 @@ class BedrockStreamDecoder(StreamDecoder):
         # the block before this one is complete, even if no event has ended it
         return self._queue.release()
 
-    def _add_block(self, fields: Mapping[str, Any], index: int | None) -> _Block:
+    def _add_block(self, fields: Mapping[str, Any], index: int | None) -> _BedrockBlock:
         if self._blocks:
             self._blocks[-1].is_followed = True
-        block = _Block(fields, index, len(self._blocks), self)
+        block = _BedrockBlock(fields, index, len(self._blocks), self)
         self._blocks.append(block)
         self._last_by_index[index] = block
         if block.is_call:
@@ -101,7 +101,7 @@ class BedrockStreamDecoder(StreamDecoder):
             self._error = self._error or f"the call {block.fields[1]!r} received more input after it was complete"
         return self._queue.release() if is_added else []
 
-    def _find_block(self, index: int | None) -> _Block | None:
+    def _find_block(self, index: int | None) -> _BedrockBlock | None:
         if index is None:
             return self._blocks[-1] if self._blocks else None
         return self._last_by_index.get(index)
@@ -123,7 +123,7 @@ class BedrockStreamDecoder(StreamDecoder):
     def _stop_reason(self) -> str | None:
         return as_text(self._stop.get("stopReason"))
 
-    def _sorted_blocks(self) -> list[_Block]:
+    def _sorted_blocks(self) -> list[_BedrockBlock]:
         return sorted(self._blocks, key=lambda block: block.order)
 
     @property
@@ -158,7 +158,7 @@ def _read_index(fields: Mapping[str, Any]) -> int | None:
     return index if isinstance(index, int) else None
 
 
-class _Block:
+class _BedrockBlock:
     """A content block: a call, text, a thought, or a block that the client does not need."""
 
     def __init__(

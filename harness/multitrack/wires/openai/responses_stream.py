@@ -31,13 +31,13 @@ class ResponsesStreamDecoder(StreamDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._response: Mapping[str, Any] = {}
-        self._items: list[_Item] = []
+        self._items: list[_OutputItem] = []
         self._indices: set[int | None] = set()
         self._first_missing_index = 0
-        self._unknown_items: list[_Item] = []
+        self._unknown_items: list[_OutputItem] = []
         self._has_stable_ids = False
         """True if a delta had the id of an item that an earlier event announced."""
-        self._queue = CallQueue[_Item]()
+        self._queue = CallQueue[_OutputItem]()
 
     def feed_chunk(self, chunk: Mapping[str, Any]) -> list[ToolCall]:
         kind = as_text(chunk.get("type")) or ""
@@ -100,7 +100,7 @@ class ResponsesStreamDecoder(StreamDecoder):
         arguments = _parse(as_text(chunk.get(key)))
         return any(item.is_settled and _parse(item.fields[2]) == arguments for item in same)
 
-    def _note_arguments(self, item: _Item) -> None:
+    def _note_arguments(self, item: _OutputItem) -> None:
         if not item.has_arguments:
             item.has_arguments = True
             self._unknown_items.append(item)
@@ -108,7 +108,7 @@ class ResponsesStreamDecoder(StreamDecoder):
     def _finish(self) -> list[ToolCall]:
         self.has_ended = True
         is_cut_off = self._response.get("status") == "incomplete"
-        matched: list[_Item] = []
+        matched: list[_OutputItem] = []
         for position, fields in enumerate(as_objects(self._response.get("output"))):
             item = self._find_item(fields, None, matched) or self._find_unnamed_item(fields, matched)
             if item is None:
@@ -125,7 +125,9 @@ class ResponsesStreamDecoder(StreamDecoder):
     def _complete_open_calls(self) -> list[ToolCall]:
         return self._queue.release(is_last=True)
 
-    def _find_item(self, fields: Mapping[str, Any], index: int | None, excluded: Sequence[_Item] = ()) -> _Item | None:
+    def _find_item(
+        self, fields: Mapping[str, Any], index: int | None, excluded: Sequence[_OutputItem] = ()
+    ) -> _OutputItem | None:
         """Return the item that ``fields`` describe, by its id, its call id, or the index of the event."""
         items = [item for item in reversed(self._items) if item not in excluded]
         item_id, call_id = as_text(fields.get("id")), as_text(fields.get("call_id"))
@@ -143,20 +145,20 @@ class ResponsesStreamDecoder(StreamDecoder):
         )
         return next((item for group in (named, called, numbered) for item in group), None)
 
-    def _has_other_id(self, item: _Item, item_id: str | None) -> bool:
+    def _has_other_id(self, item: _OutputItem, item_id: str | None) -> bool:
         """Return whether the ids show that ``item`` is not the item with the id ``item_id``.
 
         Different ids only show this if the server never changes ids and the start of ``item`` was lost.
         """
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
-    def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_Item]) -> _Item | None:
+    def _find_unnamed_item(self, fields: Mapping[str, Any], excluded: Sequence[_OutputItem]) -> _OutputItem | None:
         """Return the first item that ``fields`` could describe. Used if the complete response has no known ids."""
         item_id = as_text(fields.get("id"))
         items = (item for item in self._items if item not in excluded and not self._has_other_id(item, item_id))
         return next((item for item in items if item.may_be(fields) and item.describes_same(fields)), None)
 
-    def _find_open_item(self, chunk: Mapping[str, Any]) -> _Item | None:
+    def _find_open_item(self, chunk: Mapping[str, Any]) -> _OutputItem | None:
         """Return the item that a delta belongs to, or None if the start of that item was lost.
 
         If a server never changes the ids of its items, an unknown id in a delta means that the start of the item was
@@ -180,14 +182,14 @@ class ResponsesStreamDecoder(StreamDecoder):
             return item
         return None
 
-    def _add_lost_item(self, chunk: Mapping[str, Any]) -> _Item:
+    def _add_lost_item(self, chunk: Mapping[str, Any]) -> _OutputItem:
         """Add an item for a delta that arrived without the start event of its item."""
         item = self._add_item(_read_index(chunk))
         if item_id := as_text(chunk.get("item_id")):
             item.names("id").add(item_id)
         return item
 
-    def is_after_gap(self, item: _Item) -> bool:
+    def is_after_gap(self, item: _OutputItem) -> bool:
         """Return whether a call before ``item`` can still arrive."""
         if self.has_ended:
             return False
@@ -198,8 +200,8 @@ class ResponsesStreamDecoder(StreamDecoder):
         self._unknown_items = [other for other in self._unknown_items if other.is_unknown]
         return any(other.order < item.order for other in self._unknown_items)
 
-    def _add_item(self, index: int | None) -> _Item:
-        item = _Item(index, len(self._items), self)
+    def _add_item(self, index: int | None) -> _OutputItem:
+        item = _OutputItem(index, len(self._items), self)
         self._items.append(item)
         self._indices.add(index)
         self._queue.add(item)
@@ -236,7 +238,7 @@ def _describe_missing_start(ids: Collection[str], index: int | None) -> str:
     return f"the event response.output_item.added is missing for the item with the {name}, which received arguments"
 
 
-class _Item:
+class _OutputItem:
     """An output item in a stream. Items other than calls and messages are read but ignored."""
 
     def __init__(self, index: int | None, arrival: int, decoder: ResponsesStreamDecoder) -> None:
