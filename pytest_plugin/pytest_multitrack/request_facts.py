@@ -1,4 +1,4 @@
-"""Extend the facts about a run with the requests that differ from their recordings."""
+"""Add the requests that differ from their recordings to the facts about a run."""
 
 from __future__ import annotations
 

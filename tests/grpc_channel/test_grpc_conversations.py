@@ -232,7 +232,7 @@ def test_a_different_message_is_a_miss_that_shows_the_difference(at, chat, talk,
     before = "ab"[at - 1]
     assert without_call_site(caught.value) == format_mismatch(
         talk,
-        f"changed: message {at} differs from the recorded one (interaction 1) in 1 place\n"
+        f"changed: message {at} differs from the recorded message (interaction 1) in 1 place\n"
         "    $.text\n"
         f'      recorded: "{before}"\n'
         '      sent: "other"',

@@ -258,7 +258,7 @@ def test_a_stream_that_stops_matching_reports_how_to_record_it(mode, note, chat,
     assert re.sub("  sent from: .*\n", "", str(miss)) == (
         f"POST grpc://localhost:{talk.port}/multitrack.talk.Talk/Chat stopped matching its recording\n"
         f"  cassette: {path}\n"
-        "  reason: changed: message 1 differs from the recorded one (interaction 1) in 1 place\n"
+        "  reason: changed: message 1 differs from the recorded message (interaction 1) in 1 place\n"
         "    $.text\n"
         '      recorded: "a"\n'
         '      sent: "b"\n'

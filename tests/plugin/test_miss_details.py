@@ -539,7 +539,7 @@ def test_streamed_calls_that_miss_for_the_same_reason_are_one_finding(project, t
     assert run.counts == {"failed": 3}
     assert run.has_lines(
         """
-        multitrack: 3 tests failed for the same reason: changed: message 2 differs from the recorded one in 1 place
+        multitrack: 3 tests failed for the same reason: changed: message 2 differs from the recorded message in 1 place
           $
             recorded: "be brief"
             sent: "be quick"

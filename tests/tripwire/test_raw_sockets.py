@@ -70,7 +70,7 @@ def test_a_connection_to_another_machine_is_blocked(connect, family, address, lo
         getattr(sock, connect)(address)
     assert tape.violations == [blocked.value]
     assert str(blocked.value) == (
-        f"{location}: blocked a socket that would bypass the tape: Multitrack does not intercept this client\n"
+        f"{location}: blocked a socket that would bypass the tape, because Multitrack does not intercept this client\n"
         f"  to allow the connection, add to pyproject.toml:\n"
         f"    [tool.multitrack]\n"
         f'    allow_hosts = ["{location}"]\n'

@@ -26,9 +26,10 @@ class ResponseConverter(Protocol[AnyR]):
 
 
 class GeminiStreamSource(StreamSource, Generic[R]):
-    """A streamed response, read from the SDK's ``generator`` of responses. Create it with ``begin`` or ``begin_async``.
+    """A streamed response, read from the ``generator`` that the SDK returned.
 
-    ``chunks`` yields the responses from the generator, including the first one, which was already read.
+    Use ``begin`` or ``begin_async`` to create one. ``chunks`` yields what the generator yields, including the first
+    response, which was already read.
     """
 
     def __init__(
@@ -45,16 +46,13 @@ class GeminiStreamSource(StreamSource, Generic[R]):
 
     @classmethod
     def begin(cls, converter: ResponseConverter[R], generator: Generator[R]) -> GeminiStreamSource[R]:
-        """Read the first response.
-
-        Only this makes the SDKs send the request, and raise the errors of the request.
-        """
+        """Read the first response, because only then does the SDK send the request and raise its errors."""
         first = list(islice(generator, 1))
         return cls(converter, generator, chain(first, generator))
 
     @classmethod
     async def begin_async(cls, converter: ResponseConverter[R], generator: AsyncGenerator[R]) -> GeminiStreamSource[R]:
-        """Read the first response of an async client's stream. See ``begin`` for the reason."""
+        """Read the first response of an async client's stream, for the same reason as ``begin``."""
         return cls(converter, generator, _PrependedChunk(await anext(generator, _END), generator))
 
     @property

@@ -14,7 +14,7 @@ def add_to_list(pyproject: Path, text: str, key: str, values: Sequence[str]) -> 
     """Return ``text``, the content of ``pyproject``, with ``values`` added to a list in ``[tool.multitrack]``.
 
     Args:
-        pyproject: The file, for messages.
+        pyproject: The path of the file, for messages.
         text: The content of the file.
         key: The name of the list, which is created if necessary.
         values: The strings to add. Strings that the list already contains are skipped.

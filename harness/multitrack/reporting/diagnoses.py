@@ -60,7 +60,7 @@ assert tuple(TITLES) == get_args(DiagnosisId)
 
 
 class Diagnosis(NamedTuple):
-    """Why a test failed: an ``id`` that programs can rely on, and a sentence."""
+    """The reason why a test failed: an ``id`` that programs can rely on, and a sentence for people."""
 
     id: DiagnosisId
     text: str

@@ -19,7 +19,7 @@ _ANY_STEPS: Final = None
 
 
 class FieldPattern:
-    """A pattern of paths, with or without the tool's name in front.
+    """A pattern that matches the paths of fields. The name of a tool can precede the path.
 
     ``*`` matches one step or a part of it, ``[*]`` any item of a list or mapping, ``**`` any number of steps. A step
     that is not a name is written as in Python: ``prices['per night']``.

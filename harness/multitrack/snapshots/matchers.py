@@ -1,4 +1,4 @@
-"""Matchers: a type, or an object with its own ``==``, in place of an expected value.
+"""Matchers, which a test can use in place of an expected value: a type, or an object with its own ``==``.
 
 Examples are the objects of dirty-equals (https://dirty-equals.helpmanual.io), ``unittest.mock.ANY``, and
 ``pytest.approx``. None of these libraries is imported here.

@@ -1,5 +1,6 @@
-"""The private names of syrupy that this project uses. They are in one place, because a new release of syrupy can change
-them.
+"""The private names of syrupy that this project uses.
+
+The names are in one place, because a new release of syrupy can change them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def locate_test(item: pytest.Item) -> PyTestLocation:
 
 
 class StoredExtension(AbstractSyrupyExtension):
-    """syrupy's extension class, with aliases for syrupy 4, whose storage methods have names that begin with ``_``."""
+    """syrupy's extension class. Its aliases are for syrupy 4, whose storage methods begin with ``_``."""
 
     _file_extension: ClassVar[str]
 

@@ -1,4 +1,4 @@
-"""Select the answer to a request, from the script or by default, and generate the answer's ids."""
+"""Select the answer to a request (from the script, or a default answer), and generate the ids in the answer."""
 
 from __future__ import annotations
 

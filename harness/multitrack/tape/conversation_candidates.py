@@ -123,7 +123,7 @@ class ConversationCandidates:
 
 @dataclass(slots=True)
 class ConversationCandidate:
-    """A recording that could answer a conversation."""
+    """A recording that could answer the streaming request."""
 
     entry: RecordedEntry
     _pseudonyms: Collection[str]
@@ -169,7 +169,7 @@ class ConversationCandidate:
         [message] = jsontext.parse(sent.body)
         found = list(find_differences(self.messages[position], message))
         count = count_noun(len(found), "place")
-        return f"changed: message {position + 1} differs from the recorded one ({self}) in {count}", found
+        return f"changed: message {position + 1} differs from the recorded message ({self}) in {count}", found
 
     def explain_unreadable(self, error: ValueError) -> str:
         """Return why the messages of this recording cannot be compared."""

@@ -46,7 +46,7 @@ class UnknownParts:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as an interceptor caught it."""
+    """A request as an interceptor received it from a client."""
 
     method: str
     """The HTTP method in upper case. ``POST`` for a gRPC call."""
@@ -239,7 +239,7 @@ class ResponseRecorder(Protocol):
         """Record the status and the headers. Header names can have any case."""
 
     def record_chunk(self, chunk: bytes, *, continued: bool = False) -> None:
-        """Record a part of the body, still in its content encoding.
+        """Record a part of the body as it arrived, without decoding it.
 
         Args:
             chunk: The bytes that arrived.
@@ -258,12 +258,12 @@ class ResponseRecorder(Protocol):
         """
 
     def record_failure(self, error: BaseException, *, during: During | None = None) -> None:
-        """Record that no response arrived, because the connection failed or timed out before the head.
+        """Record that no response arrived, because the connection failed or timed out first.
 
         Args:
             error: The error that the caller received.
-            during: The phase of the request, if the interceptor can raise ``error`` again on replay. If
-                ``during`` is None, the recording stays pending.
+            during: The phase of the request, if the interceptor can raise ``error`` again on replay. If ``during`` is
+                None, the recording stays pending.
         """
 
 

@@ -23,7 +23,8 @@ def find_failed_interaction(
 ) -> str | None:
     """Describe the first interaction in which the request failed. ``None`` if there is none.
 
-    A failure is ignored if an equal request succeeded later, or if the test had recorded the same failure before.
+    A temporary failure is ignored if an equal request was sent later. A failure is also ignored if the test had
+    recorded the same failure before.
 
     Args:
         interactions: The new recording of a test.

@@ -44,7 +44,7 @@ def vcr_config() -> dict[str, Any]:
 
 @pytest.fixture
 def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
-    """The ``vcr`` markers of this test, the closest first."""
+    """The ``vcr`` markers of this test. The marker closest to the test comes first."""
     return list(request.node.iter_markers("vcr"))
 
 

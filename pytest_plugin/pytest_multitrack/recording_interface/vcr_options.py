@@ -85,7 +85,7 @@ class VcrOptions:
         config: vcrpy's options, from the ``vcr_config`` fixture, the markers and the hook.
         path: The path of the cassette that vcrpy would use.
         record_mode: vcrpy's record mode.
-        configured: The test's ``vcr.VCR``. None if no conftest configures it.
+        configured: The test's ``vcr.VCR``. None if no conftest configures vcrpy.
     """
 
     config: Mapping[str, Any]

@@ -149,8 +149,8 @@ def canonical_call(request: Request, version: str) -> Request:
 def _normalize(value: Any, name: str = "") -> Any:
     """Return a message in normal form. The message comes from google-genai, or is a gRPC message as protobuf JSON.
 
-    The two sources use the same names of fields and enums, but different base64 alphabets for bytes. For 64-bit
-    numbers in a schema, one source writes strings, and the other writes numbers.
+    The two forms use the same names of fields and enums, but different base64 alphabets for bytes. For 64-bit numbers
+    in a schema, one form contains strings, and the other contains numbers.
     """
     if isinstance(value, dict):
         return {key: _normalize(item, key) for key, item in value.items()}

@@ -267,7 +267,7 @@ def check_connection(tape: Router, names: Sequence[str], port: int) -> LiveCall 
 def _format_message(host: str, port: int) -> str:
     location = join_host_and_port(host, port)
     return (
-        f"{location}: blocked a socket that would bypass the tape: Multitrack does not intercept this client\n"
+        f"{location}: blocked a socket that would bypass the tape, because Multitrack does not intercept this client\n"
         f"  to allow the connection, add to pyproject.toml:\n"
         f"    [tool.multitrack]\n"
         f'    allow_hosts = ["{location}"]\n'

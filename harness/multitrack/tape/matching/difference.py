@@ -1,4 +1,4 @@
-"""Find the paths at which two JSON documents differ, with the value from each document."""
+"""Find the paths at which two JSON documents differ, and both values at each path."""
 
 from __future__ import annotations
 

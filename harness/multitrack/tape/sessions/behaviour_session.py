@@ -30,7 +30,10 @@ class AnswerSource(Protocol):
 
 
 class BehaviourSession(Session):
-    """A session that answers all requests from an ``AnswerSource``. No request is sent to the network in any mode."""
+    """A session that answers all requests from an ``AnswerSource``.
+
+    The session sends no request to the network, whatever its mode is.
+    """
 
     replays = True
 

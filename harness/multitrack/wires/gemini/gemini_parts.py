@@ -190,7 +190,7 @@ def _correct_type(kind: str) -> str:
 def _normalize_base64(data: str, location: str) -> str:
     """Return ``data`` in the standard alphabet, padded and without whitespace.
 
-    Each SDK accepts different variants of base64, so all of them are converted to the same variant.
+    The SDKs accept different variants of base64, so all variants are converted to one.
     """
     if _is_base64(data):
         return data
