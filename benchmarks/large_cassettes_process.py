@@ -25,9 +25,11 @@ from typing import Any, Protocol
 from benchmarks.measurement import CPU_TIME, Figures
 
 MULTITRACK, PYYAML, VCRPY, CASSETTER = "multitrack", "PyYAML", "vcrpy", "cassetter"
-FIRST, NEXT, SAVED = "first", "next", "saved"
-REQUEST = "request"
-"""The name of the figure for the time of the request alone."""
+FIRST, NEXT, SAVED, STEPS = "first", "next", "saved", "steps"
+OPENING, REQUEST, CLOSING = "opening", "request", "closing"
+"""The names of the figures for the parts of a test."""
+READING, INDEXING = "reading", "indexing"
+"""The names of the figures for the parts of Multitrack's opening, which are measured alone."""
 ERROR = "error"
 
 URL = "https://provider.test/v1/chat/completions"
@@ -106,7 +108,12 @@ class _Recorder:
         end = process_time()
         if answer != response:
             raise SystemExit(f"{path}: the replayed response differs:\n{answer}\nexpected:\n{response}")
-        return {CPU_TIME: end - start, REQUEST: has_answer - is_open}
+        return {
+            CPU_TIME: end - start,
+            OPENING: is_open - start,
+            REQUEST: has_answer - is_open,
+            CLOSING: end - has_answer,
+        }
 
 
 class _Multitrack(_Recorder):
@@ -136,6 +143,20 @@ class _Multitrack(_Recorder):
         cassette = storage.read(source)
         assert cassette is not None
         return partial(storage.write, target, cassette)
+
+
+def _measure_steps(path: Path) -> Figures:
+    from multitrack.tape.file import storage
+    from multitrack.tape.matching.matching_key import MatchingKey
+    from multitrack.tape.matching.rules import MatchingRules
+
+    start = process_time()
+    cassette = storage.read(path)
+    has_read = process_time()
+    assert cassette is not None
+    index = cassette.index(MatchingRules(), cassette.placeholders)
+    index.find_equal(MatchingKey("", "", "", ""))  # the index is built when it is first used
+    return {READING: has_read - start, INDEXING: process_time() - has_read}
 
 
 class _PyYAML:
@@ -236,6 +257,8 @@ def main() -> None:
         path = find_cassette(folder, size)
         if case == NEXT:
             return tool.next(path, size)
+        if case == STEPS:
+            return _repeat(lambda: _measure_steps(path), has_single_run=size >= _LARGE)
         if case == FIRST:
             return _repeat(lambda: open_copy(path, size), has_single_run=size >= _LARGE)
         saver = find_saver(size)
