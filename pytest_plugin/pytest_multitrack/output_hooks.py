@@ -172,7 +172,10 @@ class OutputHooks:
         return self._prepare().redact_text(text)
 
     def redact_result(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the summary of a tape without secrets. No report contains it if the run was interrupted."""
+        """Return the summary of a tape with its secrets removed.
+
+        This method is for summaries that no pytest report contains, for example after Ctrl-C.
+        """
         redacted: dict[str, Any] = self._prepare().redact_value(result)
         return redacted
 

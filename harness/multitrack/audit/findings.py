@@ -152,7 +152,10 @@ def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) 
 
 
 def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
-    """Merge places that differ only in a word, such as a name or an id, if that word is different in each request."""
+    """Merge changes that are alike except for their values, such as an id that is different in each request.
+
+    Only changes of a single word, such as a name or an id, are merged, and only if each occurs in one request.
+    """
     joined: dict[Hashable, Place] = {}
     for key, place in places.items():
         if place.change.is_word and len(place.requests) == 1 and isinstance(key, tuple):

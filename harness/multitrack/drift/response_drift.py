@@ -54,8 +54,8 @@ class ResponseDrift:
         recorded: The calls in the recorded response.
         calls: The comparison of the calls. None if one of the responses does not contain a model's answer.
         properties: The other properties that were compared.
-        differs: Whether the responses differ in their text, or in anything else that a program can use or a later
-            request can repeat.
+        differs: Whether the responses differ in their text, in a part that a program can use, or in a part that a
+            later request can repeat.
     """
 
     verdict: str

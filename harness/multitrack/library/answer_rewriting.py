@@ -59,7 +59,7 @@ def _rewrite_chat_stream(body: bytes, recorded: Sequence[ToolCall], calls: Seque
 
 
 def _list_fragments(chunks: Sequence[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """For each non-empty name or arguments string in the deltas, yield the object that contains it, and its key."""
+    """Yield the object and the key of each non-empty name, and of each non-empty piece of arguments."""
     for chunk in chunks:
         for choice in as_objects((chunk.document or {}).get("choices")):
             delta: Any = choice.get("delta")

@@ -80,7 +80,7 @@ class Behaviour:
 
     @property
     def wire_format(self) -> str:
-        """The name of ``body``'s format, for ``multitrack.decode``. REST and gRPC have the same name."""
+        """The name of ``body``'s format, for ``multitrack.decode``. The name is the same for REST and for gRPC."""
         return self.wire.replace(".grpc", "")
 
     @property

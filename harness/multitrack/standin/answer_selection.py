@@ -56,7 +56,7 @@ def _default_answer(request: ModelRequest) -> ScriptedAnswer:
 
 
 def internal_error_answer(error: Exception) -> ScriptedAnswer:
-    """Return an error answer that describes a mistake in the script to the developer of the client."""
+    """Return an error answer with the text of ``error``, which describes a mistake in the script."""
     return ScriptedAnswer(error=ScriptedError(status=500, message=f"multitrack.standin: {error}"))
 
 

@@ -147,7 +147,7 @@ def activate(tape: R, *, keep_interceptors: bool = False) -> Iterator[R]:
 
 @contextmanager
 def block_network(block: network_block.NetworkBlock) -> Iterator[None]:
-    """Within the ``with`` block, refuse all connections that ``block`` does not allow."""
+    """Within the ``with`` statement, refuse all connections that the network block does not allow."""
     try:
         with network_block.install(block):
             _update_interceptors()

@@ -54,7 +54,7 @@ _deferred: WeakKeyDictionary[ssl.SSLContext, list[DeferredLoad]] = WeakKeyDictio
 
 
 class _Bundle(NamedTuple):
-    """The content of a certificate file, and what identifies this version of the file."""
+    """The content of a certificate file, and the version of the file (see ``_read_version``)."""
 
     version: tuple[int, ...]
     content: bytes
@@ -139,9 +139,9 @@ def _find_bundle(path: str, *, is_default: bool = False) -> _Bundle | None:
 def _remember(path: str, *, is_default: bool = False) -> _Bundle | None:
     """Store the content of the file at ``path``, and return it. ``None`` if the file cannot be read.
 
-    A file that is loaded by its path must have been loaded once, because an invalid file must raise an error. The
-    content of OpenSSL's default file can be invalid, because OpenSSL ignores errors in that file. With ``is_default``,
-    the content is therefore used only for later loads of the default file.
+    With ``is_default``, the file is loaded as OpenSSL's default file, whose errors OpenSSL ignores. Its content can
+    be invalid, so it is used only for later loads of the default file. A load by path does not use this content,
+    because it must raise an error for an invalid file.
     """
     if (version := _read_version(path)) is None:
         return None

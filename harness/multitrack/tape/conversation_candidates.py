@@ -62,7 +62,7 @@ class ConversationCandidates:
         ]
 
     def explain_played(self) -> Mismatch:
-        """Return the reason to report if other conversations have replayed all candidates."""
+        """Return the reason for a miss that occurs because other conversations have replayed all candidates."""
         return f"another call has already replayed {self.nearest}", ()
 
     def keep_with_message(self, position: int, key: MatchingKey, sent: Request) -> Mismatch | None:

@@ -39,7 +39,7 @@ class DeferredResponse(Response):
         return Response(**{field: getattr(self, field) for field in _FIELDS}) == other
 
     def __hash__(self) -> int:
-        """Return the hash of an equal `Response`."""
+        """Return the same hash as for an equal ``Response`` that is not deferred."""
         return hash(Response(**{field: getattr(self, field) for field in _FIELDS}))
 
 

@@ -71,7 +71,7 @@ class BlockSyntax(ABC):
     def write_call(self, block: Mapping[str, Any], call: ToolCall) -> Fields:
         """Return ``block`` with the id, the name and the arguments of ``call``.
 
-        ``block`` is the block of a recorded call, or empty for a new call.
+        For a new call, ``block`` is empty. Otherwise, it is the block of a recorded call.
         """
 
     @abstractmethod
@@ -96,9 +96,9 @@ class BlockSyntax(ABC):
 
     @abstractmethod
     def build_call_events(self, block: Mapping[str, Any], call: ToolCall) -> list[Fields]:
-        """Return the events of ``block`` with the id, the name and the arguments of ``call``.
+        """Return the events of a block with the id, the name and the arguments of ``call``.
 
-        ``block`` is the block of a recorded call, or empty for a new call.
+        For a new call, ``block`` is empty. Otherwise, it is the block of a recorded call.
         """
 
     @abstractmethod

@@ -35,7 +35,7 @@ class PreviousRun:
 
     @property
     def is_comparable(self) -> bool:
-        """True if the project files that were imported in both runs did not change between them."""
+        """True if no project file that both runs imported has changed since the previous run."""
         before = self._stored.get("sources", {})
         common = before.keys() & self._sources.keys()
         return bool(common) and all(before[file] == self._sources[file] for file in common)

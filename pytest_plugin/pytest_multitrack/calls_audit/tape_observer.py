@@ -74,7 +74,7 @@ def _with_headers(request: Request, headers: Headers, names: Iterable[str]) -> R
 
 
 def _read_originals(result: TapeResult) -> list[Request]:
-    """Return the recorded requests with all headers, or ``[]`` if Multitrack wrote the cassette itself."""
+    """Return the requests of another recorder's cassette with all headers. Return ``[]`` for any other cassette."""
     try:
         cassette = storage.read(result.tape.path)
     except MultitrackError:

@@ -175,8 +175,8 @@ def _indent(body: bytes) -> bytes:
 
 
 def _lay_out(body: bytes) -> tuple[bytes, str]:
-    """Return the text of a response. If the text is indented here, also return the layout that it had before;
-    otherwise, "".
+    """Return the text of a response, and the layout that it had before it was indented here. The layout is "" if the
+    text is unchanged.
 
     JSON is indented only if the received bytes can be restored from the indented text.
     """

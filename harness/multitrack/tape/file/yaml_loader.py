@@ -57,7 +57,11 @@ class Loader(_Base):  # type: ignore[misc]
         self._depth -= 1
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
-        """Return the value of ``node``. A node that is constructed a second time is an alias."""
+        """Return the value of ``node``.
+
+        If ``node`` was constructed before, it is an alias. ``_check_alias`` raises an error if the alias is not
+        accepted.
+        """
         if node in self.constructed_objects:
             self._check_alias(node)
         try:

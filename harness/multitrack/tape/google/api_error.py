@@ -1,4 +1,4 @@
-"""Convert a Google API error between the error object in a REST body and a gRPC call's status.
+"""Convert Google API errors. REST writes them as an error object in the body, and gRPC as the status of the call.
 
 https://google.aip.dev/193 describes both. The HTTP status of each code is from
 https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto. An error's details are converted only if

@@ -157,8 +157,7 @@ class _DeferredSocket:
     def setsockopt(self, *option: Any) -> None:
         """Forward the option to the real socket.
 
-        Without a real socket, the option can be ignored: classes that set options after ``connect`` set them again on
-        the real socket.
+        Without a real socket, the option is ignored. The client's code sets its options again on the real socket.
         """
         if self._real is not None:
             self._real.setsockopt(*option)
@@ -267,8 +266,8 @@ class _DeferredSocket:
         """Return whether to defer ``error`` until the client waits for the response.
 
         Without a tape, the TLS handshake is a separate step, and urllib3 handles its errors. With a tape, the
-        handshake happens while urllib3 sends the request and ignores timeouts and closed connections. If these errors
-        are deferred, urllib3 handles them as it does without a tape.
+        handshake happens while urllib3 sends the request. During this step, urllib3 ignores timeouts and closed
+        connections. If these errors are deferred, urllib3 handles them as it does without a tape.
         """
         is_ignored = isinstance(error, TimeoutError | ConnectionResetError | BrokenPipeError)
         # urllib3 1 does not know whether a connection reached its proxy, and blames the proxy for all errors

@@ -1,4 +1,4 @@
-"""Recognize long base64 data, such as an image, in which a string that looks like a secret is there by chance.
+"""Recognize long base64 data, such as an image. A part of such data can look like a secret by chance.
 
 The URL-safe alphabet of base64 contains ``-``. Data in this alphabet often looks like an API key, because keys begin
 with ``sk-`` or ``pa-``.

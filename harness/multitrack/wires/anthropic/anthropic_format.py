@@ -200,7 +200,9 @@ def _write_citations(citations: object) -> list[dict[str, Any]]:
 
 
 def _read_object(arguments: str | None) -> Mapping[str, Any]:
-    """Return the arguments of a call. Requests must contain an object, so return an empty one for anything else."""
+    """Return the arguments of a call. Requests must contain an object, so return ``{}`` if the arguments are not an
+    object.
+    """
     try:
         return as_object(json.loads(arguments or "{}"))
     except (ValueError, RecursionError):

@@ -60,7 +60,7 @@ class DeferredResponseHandler(ResponseHandler):
             acquired.add(self)
 
     def take_over(self, connection: Connection, listener: HttpResponseListener | None) -> Transport:
-        """Replace this handler's transport with the transport of ``connection``, which cannot be used afterwards.
+        """Take the transport of ``connection`` for this handler. Afterwards, ``connection`` cannot be used.
 
         Args:
             connection: The real connection.

@@ -71,7 +71,7 @@ class GrpcMethod:
         return Request("POST", self.url, to_headers(metadata), body.encode())
 
     def create_stream_request(self, metadata: Pairs | None) -> Request:
-        """Return a request that will stream its messages, and contains none yet."""
+        """Return a streaming request that has no messages yet."""
         return Request("POST", self.url, to_headers(metadata), b"[]", [])
 
     def serialize_messages(self, response: Response) -> list[bytes]:
