@@ -1,4 +1,4 @@
-"""Commands that messages tell the user to run: complete, and quoted so that they can be pasted into a shell."""
+"""Build the commands that messages suggest. Each command is complete, and quoted for a shell."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of a pytest run, which a command for one of the run's tests must repeat.
+    """The options of a pytest run that are repeated in each command that runs its tests again.
 
     Args:
-        record: The option that records: ``--record``, or ``--multitrack-record`` if another plugin has a ``--record``
-            option.
+        record: The option that starts recording: ``--record``, or ``--multitrack-record`` if another plugin has a
+            ``--record`` option.
         arguments: The other options. Paths in them are absolute.
         has_configuration: Whether the run had a configuration file. pytest uses that file's folder as the root.
     """

@@ -32,14 +32,14 @@ def shell_commands(config: pytest.Config, *, has_doctests: bool = False) -> Shel
 
     Args:
         config: The run's config.
-        has_doctests: Whether the commands collect doctests. Ignored unless this run collects doctests.
+        has_doctests: Whether the commands run doctests. If so, they repeat this run's doctest options.
     """
     options = find_run_options(config, has_doctests=has_doctests)
     return ShellCommands(config.rootpath, config.invocation_params.dir, options)
 
 
 def find_run_options(config: pytest.Config, *, has_doctests: bool) -> RunOptions:
-    """Return the options of this run that commands for its tests must repeat."""
+    """Return the options of this pytest run that are repeated in each command that runs its tests again."""
     arguments = (*_cassette_options(config), *_collection_options(config, has_doctests=has_doctests))
     return RunOptions(flags.record_flag(config), arguments, has_configuration=config.inipath is not None)
 
@@ -59,7 +59,10 @@ def rebind_command(item: pytest.Item, fixture: str | None = None) -> str:
 
 
 def leaves_facts(config: pytest.Config) -> bool:
-    """Return whether commands in the folder where this run was started will find the facts about the run."""
+    """Return whether this run stores its facts where ``multitrack`` commands look for them.
+
+    The commands are assumed to run in the folder where this run was started.
+    """
     folder, root = config.invocation_params.dir, config.rootpath
     if not config.pluginmanager.hasplugin("cacheprovider") or config.getini("cache_dir") != ".pytest_cache":
         return False

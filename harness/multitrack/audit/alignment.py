@@ -213,7 +213,7 @@ def find_name(item: Mapping[str, Any]) -> str:
 
 
 def _pair_items(recorded: Sequence[Any], sent: Sequence[Any]) -> list[tuple[int, int]]:
-    """Return the positions of the items that belong together, in pairs: first of equal items, then of similar items."""
+    """Return pairs of positions of matching items. Equal items are paired first, then similar items."""
     before, after = ([_mask(item) for item in items] for items in (recorded, sent))
     pairs = [
         (block.a + offset, block.b + offset)

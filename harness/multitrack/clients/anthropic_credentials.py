@@ -20,7 +20,7 @@ Init = Callable[..., None]
 
 
 class _StandInName(str):
-    """The pseudonym of a project or region that a client was created without. It matches any recorded name."""
+    """A stand-in for a project or region that the client was not given. The name matches any recorded name."""
 
 
 _PROJECT, _REGION = _StandInName("project-0"), _StandInName("location-0")
@@ -32,7 +32,7 @@ class _Platform(NamedTuple):
     """Stand-ins for the arguments that one platform's client requires.
 
     Attributes:
-        defaults: Maps a word in the SDK's error about missing arguments to the stand-ins for these arguments.
+        defaults: The stand-ins for missing arguments, grouped by a word that appears in the SDK's error about them.
         credentials: Groups of arguments. A client with all arguments of one group does not look for credentials.
         names: Stand-ins for attributes of the client that the SDK requires at the first request, but not earlier.
     """
@@ -105,7 +105,7 @@ def _is_for_own_api(client: object) -> bool:
 
 
 def _find_missing(client: Any) -> TypeError | None:
-    """Return the error that the SDK raises at the first request of ``client``. None if it has a credential."""
+    """Return the error that the SDK raises at the first request of a ``client`` without a credential, or None."""
     if client.api_key or client.auth_token:
         return None
     headers = client.default_headers
@@ -149,7 +149,7 @@ def _wrap_platform(platform: _Platform) -> Callable[[Init], Init]:
 
 
 def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exception) -> dict[str, Any] | None:
-    """Return ``given`` plus stand-ins for the arguments that ``error`` names as missing. None if it names none."""
+    """Return ``given`` with stand-ins for missing arguments. None if ``error`` is not about any known argument."""
     # the SDK's message says which argument is missing
     for word, defaults in platform.defaults.items():
         if word in str(error) and not given.get(next(iter(defaults))):
@@ -163,7 +163,7 @@ def _add_defaults(platform: _Platform, given: Mapping[str, Any], error: Exceptio
 def _guard(client: Any, platform: _Platform, missing: Exception | None) -> None:
     """Keep ``client`` from signing requests while a cassette is being replayed.
 
-    At any other time, a request raises ``missing``, unless it is None.
+    At any other time, a request raises the error ``missing``. If ``missing`` is None, the request is sent as usual.
 
     The guards are set on the client itself, because the client can outlive the block in which it was created.
     """

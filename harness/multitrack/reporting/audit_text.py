@@ -279,8 +279,8 @@ def _list_cassette_lines(report: AuditReport) -> Iterator[str]:
     if report.superseded:
         count = sum(map(len, report.superseded.values()))
         yield (
-            f"{count_noun(count, 'request')} got the response to a different request, although the cassette has an "
-            "unused recording of an equal request:"
+            f"{count_noun(count, 'request')} received the response of a different recording, although the "
+            "cassette has an unused recording that matches exactly:"
         )
         yield from _list_paths(report.superseded)
         yield "     to replay the newer recordings: delete the older ones from these cassettes"

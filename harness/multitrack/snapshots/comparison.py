@@ -80,8 +80,8 @@ class ForbiddenCall:
 class CallComparison:
     """The result of ``compare_calls``.
 
-    Each expected or received call appears in one of the lists. A forbidden call that the test expects appears in two:
-    in ``forbidden``, and in ``unchanged``, ``changed`` or ``moved``.
+    Each expected or received call appears in one of the lists. If a test expects a call but also forbids its tool,
+    the call appears in two: in ``forbidden``, and in ``unchanged``, ``changed`` or ``moved``.
 
     Attributes:
         unchanged: The calls that were received as expected.

@@ -34,8 +34,8 @@ class StandIn:
         script: A YAML file of rules, see ``multitrack.standin.script``.
         answers: A file of recorded responses, see ``multitrack.standin.recorded_responses``. A recorded response is
             preferred to the rules.
-        hosts: Additional host names or globs. The stand-in answers requests to these hosts, and always requests to
-            OpenAI, Azure OpenAI, Anthropic, Amazon Bedrock and Google.
+        hosts: Names or globs of additional hosts that the stand-in imitates. It always imitates the hosts of OpenAI,
+            Azure OpenAI, Anthropic, Amazon Bedrock and Google.
         port: The port for plain HTTP and for the proxy. 0, the default, picks a free one.
 
     Raises:

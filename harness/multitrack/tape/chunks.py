@@ -1,10 +1,10 @@
 """Chunks: the parts in which a streamed body arrived.
 
-For each chunk, two numbers are stored: the position of its end, relative to the body's events, and the time of its
-arrival. If every event arrived as one chunk, nothing is stored.
-
-An event is what a reader of the body consumes in one step. It is a server-sent event, or a line of a JSON Lines body.
+A body consists of events. An event is a server-sent event, a line of a JSON Lines body, or an item of a JSON array.
 In any other format, the whole body is one event.
+
+The times between the chunks are stored, and the places where the chunks do not end at the same offset as the events.
+If every event arrived as one chunk, and all at once, nothing is stored.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ Shorter waits are due to the network. The limit for gRPC is lower, because its c
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """The chunks of a body: where their ends differ from those of the body's events. Events are counted from 1."""
+    """The boundaries of a body's chunks, stored as differences from the boundaries of its events.
+
+    Events are counted from 1.
+    """
 
     joined: tuple[int, ...] = ()
     """The events that arrived in the same chunk as the next event."""
@@ -170,7 +173,10 @@ def _find_all(body: bytes, mark: bytes) -> Iterator[int]:
 
 
 def _find_item_ends(body: bytes) -> Sequence[int]:
-    """Return where the items of a possibly incomplete JSON array end. The closing bracket belongs to the last item."""
+    """Return the offset at which each item of a JSON array ends. The array may be incomplete.
+
+    The closing bracket belongs to the last item.
+    """
     ends: list[int] = []
     if body[:1] != b"[":
         return [len(body)]

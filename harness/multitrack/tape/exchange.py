@@ -277,7 +277,7 @@ class Conversation(Protocol):
     """
 
     def match_message(self) -> None:
-        """Compare the message that the client sent last with the recordings.
+        """Search the recordings for the latest message from the client.
 
         Raises ``CassetteMiss`` if no recording has this message at the same position.
         """

@@ -23,7 +23,7 @@ _OPTIONS_OF_VCRPY = {
     "before_record": "pass placeholders={...} and keep_headers=[...]",
     "before_record_request": "pass placeholders={...}",
     "before_record_response": "omit it, because credentials are always removed",
-    "cassette_library_dir": "pass a path that includes the folder",
+    "cassette_library_dir": "include the folder in the path of the cassette",
     "decode_compressed_response": "omit it, because bodies are always stored without compression",
     "filter_headers": "omit it, because only a few headers are stored; to store more, pass keep_headers=[...]",
     "filter_post_data_parameters": "pass ignore=['$.name']",

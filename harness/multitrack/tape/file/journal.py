@@ -68,8 +68,8 @@ def append(path: Path, entry: bytes) -> None:
 def read_entries(path: Path, cassette: bytes | None) -> list[bytes]:
     """Return the entries in the journal of the cassette at ``path``, in the order in which they were appended.
 
-    Entries that ``cassette`` already contains are left out. An incomplete entry is left out, too: the process was
-    killed while it wrote the entry, so the entry's test has not ended.
+    Entries that ``cassette`` already contains are left out. An incomplete entry is left out, too, because the process
+    was killed while it wrote the entry.
 
     Args:
         path: The path of the cassette.

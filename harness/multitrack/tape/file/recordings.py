@@ -127,10 +127,11 @@ def is_appended(interaction: Interaction, pending: Cassette) -> bool:
 
 
 def join_recordings(blocks: Sequence[Sequence[Interaction]]) -> list[Interaction]:
-    """Join the recordings from several blocks that opened the same cassette, one after the other.
+    """Combine the recordings of several blocks that opened the same cassette, one block after the other.
 
-    On replay, each block starts again at the first recording. For each request, the result therefore contains the
-    recordings from a single block: the block that sent the request most often. The last of these blocks wins a tie.
+    On replay, each block starts again at the first recording. If several blocks sent the same request, only the
+    recordings of one block are therefore kept: the block that sent the request most often, or the last one if several
+    did.
     """
     if len(blocks) == 1:
         return list(blocks[0])

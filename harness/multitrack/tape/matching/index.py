@@ -146,7 +146,7 @@ class Index:
         return self._by_key.get(key, ())
 
     def find_similar(self, key: MatchingKey, excluded: Collection[int] = ()) -> Iterator[RecordedEntry]:
-        """Yield the recordings that match ``key`` because a part of the recording or of the URL matches any text.
+        """Yield the recordings that match ``key`` through a wildcard in the recording or in the URL.
 
         Recordings whose positions are in ``excluded`` are not compared.
         """

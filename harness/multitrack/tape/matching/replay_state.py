@@ -95,8 +95,8 @@ class ReplayState:
     def find_last_played(self, key: MatchingKey, accepts: AcceptsEntry | None = None) -> RecordedEntry | None:
         """Return the recording that answered the most recent request with ``key``. ``None`` if there was none.
 
-        With ``accepts``, return instead the replayed recording that comes last in the cassette, matches ``key``, and
-        is accepted by ``accepts``.
+        If ``accepts`` is passed, the order of the requests is not considered. The result is the last recording in the
+        cassette that was replayed, matches ``key``, and is accepted by ``accepts``.
         """
         if accepts is not None:
             return next((entry for entry in reversed(self.find_played(key)) if accepts(entry)), None)

@@ -59,7 +59,7 @@ _BETWEEN = "`'\"\\ \t\n"
 
 
 def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
-    """Return whether a part of ``text`` looks like a secret and is not ``allowed``.
+    """Return whether any part of ``text`` looks like a secret. Parts in ``allowed`` are ignored.
 
     If ``text`` contains arrays of bytes, the decoded bytes are searched, too.
     """
@@ -71,7 +71,7 @@ def has_credential_shape(text: str, allowed: Collection[str] = ()) -> bool:
 
 
 def find_shapes(text: str, allowed: Collection[str] = ()) -> list[TextChange]:
-    """Return a change for each part of ``text`` that looks like a secret and is not ``allowed``.
+    """Return a change for each part of ``text`` that looks like a secret, except the parts in ``allowed``.
 
     The parts before and after a removed secret are searched separately. Otherwise, the placeholder and the text next
     to it could look like another secret.

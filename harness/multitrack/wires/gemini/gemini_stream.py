@@ -130,7 +130,7 @@ class _StreamedCandidate:
             self.end()
 
     def end(self) -> None:
-        """Complete the open call, because the stream has ended. The last part of the call announced more parts."""
+        """Treat the open call as complete, although its last part announced more parts."""
         if self._open_call is not None:
             self._open_call.has_ended = True
             self._open_call = None

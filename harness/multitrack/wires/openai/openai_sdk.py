@@ -1,4 +1,4 @@
-"""The SDK that belongs to all wire formats of OpenAI's APIs."""
+"""The SDK for OpenAI's APIs, which have several wire formats."""
 
 from types import MappingProxyType
 

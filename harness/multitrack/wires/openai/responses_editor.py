@@ -53,7 +53,7 @@ def edit_output(answer: WireAnswer, before: WireAnswer, items: Sequence[_Item]) 
 
 
 def _edit_texts(answer: WireAnswer, items: Sequence[_Item], key: str, text: str | None) -> list[_Item]:
-    """Replace the text, or the refusal, of the messages with ``text``. Delete messages that have no content left.
+    """Replace the text or the refusal in the messages. Delete messages that have no content left.
 
     Args:
         key: The key of the edited parts: ``text`` or ``refusal``.

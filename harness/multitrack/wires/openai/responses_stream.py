@@ -146,9 +146,10 @@ class ResponsesStreamDecoder(StreamDecoder):
         return next((item for group in (named, called, numbered) for item in group), None)
 
     def _has_other_id(self, item: _OutputItem, item_id: str | None) -> bool:
-        """Return whether the ids show that ``item`` is not the item with the id ``item_id``.
+        """Return whether the ids prove that ``item`` is not the item with the id ``item_id``.
 
-        Different ids only show this if the server never changes ids and the start of ``item`` was lost.
+        A difference between the ids is a proof only if the server never changes ids and the start of ``item`` was
+        lost.
         """
         return self._has_stable_ids and item.is_unknown and bool(item_id and item.names("id"))
 
