@@ -148,7 +148,10 @@ def _show(path: Path, *, requests: bool) -> None:
 
 
 def _make_text_redactor() -> Callable[[str], str]:
-    """Return a function that removes secrets from a string. A cassette contains secrets if they were added by hand."""
+    """Return a function that removes secrets from a string.
+
+    Tapes redact what they record, but a cassette can contain secrets that were added by hand.
+    """
     from multitrack.errors import BadOption
     from multitrack.tape import project
     from multitrack.tape.canonicalization import create_canonicalizer

@@ -79,8 +79,8 @@ def _find_start(text: str, first: int, latest: int) -> int:
     Args:
         text: The text.
         first: The offset of the first difference, which the excerpt must show.
-        latest: The offset from which the remaining text fits in the excerpt. If the difference is near the end, the
-            excerpt starts at this offset, to show more text before the difference.
+        latest: The offset from which the remaining text fits in the excerpt. If the first difference is near the
+            end, the excerpt starts here, to show more text before the difference.
     """
     start = max(first - CONTEXT, 0)
     if 0 < latest < start and measure_columns("".join(map(escape_char, text[latest:first]))) <= first - latest:

@@ -74,11 +74,9 @@ def _format_parameter(request: pytest.FixtureRequest) -> str:
 def fixture_name(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> str:
     """Return the name under which the recordings of a class-, module-, package- or session-scoped fixture are stored.
 
-    A fixture can override another fixture and also request it. Both fixtures then share a cassette, so their names
-    must differ.
-
-    Therefore, the name of a class- or module-scoped fixture includes the file that defines the fixture. The file is
-    left out if the fixture is used in the module or class that defines it.
+    A fixture can override another fixture with the same name, and also request it. Both fixtures then share a
+    cassette. To give them different names there, the name of a class- or module-scoped fixture includes the file that
+    defines the fixture, unless the fixture is used in the module or class that defines it.
     """
     path = fixture_cassette_path(fixturedef, request)
     name = f"fixture {path.stem} of {path.parent.name}"

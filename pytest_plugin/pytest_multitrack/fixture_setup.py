@@ -66,7 +66,7 @@ def _exempt_threads(
 def _open_fixture_tape(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> AbstractContextManager[None]:
-    """Open a tape for a fixture of wider scope, if the test that sets the fixture up uses a cassette."""
+    """If a fixture of wider scope is set up by a test with a cassette, open a tape for the fixture."""
     if fixturedef.scope == "function":
         return nullcontext()
     run = RunState.of(request.config)

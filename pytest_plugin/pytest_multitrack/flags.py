@@ -78,9 +78,9 @@ def add_options(parser: pytest.Parser) -> None:
         const="",
         metavar="PATH",
         dest="multitrack_audit",
-        help="Report where the requests of this run differ from the recorded requests; no outcome changes; works with "
-        "pytest-recording, pytest-vcr and vcrpy, too; --calls-audit=PATH also writes the report to a .md, .json or "
-        ".html file (default: no report)",
+        help="Report where the requests of this run differ from the recorded requests; tests still pass or fail as "
+        "before; works with pytest-recording, pytest-vcr and vcrpy, too; --calls-audit=PATH also writes the report to "
+        "a .md, .json or .html file (default: no report)",
     )
     group.addoption(
         "--calls-audit-fail",
@@ -158,8 +158,8 @@ def add_record_option(config: pytest.Config, parser: pytest.Parser) -> None:
 def may_go_live(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> bool:
     """Return whether the run may send requests to a provider, as far as is known before conftests are loaded.
 
-    The options come from the command line and its ``@file``s, ``PYTEST_ADDOPTS``, ``addopts``, and, in a worker of
-    pytest-xdist, from the controller.
+    The options include those in ``PYTEST_ADDOPTS``, in ``addopts`` and in ``@file`` arguments. A worker of
+    pytest-xdist has the options of its controller.
     """
     if any(getattr(early_config.known_args_namespace, name, False) for name in _LIVE_OPTIONS):
         return True
@@ -217,7 +217,9 @@ def mode(config: pytest.Config) -> Mode:
 
 
 def find_long_action(config: pytest.Config) -> str | None:
-    """Return what the run does if this usually takes so long that its progress is shown. Otherwise None."""
+    """Return the name of an action that usually takes long enough to show its progress. None if the run has no such
+    action.
+    """
     if config.option.multitrack_audit is not None:
         return "auditing"
     actions = {"record": "recording", "record-missing": "recording", "drift": "comparing with live responses"}

@@ -80,7 +80,7 @@ def _find_common_reason(violation: TapeViolation) -> str:
 def add_results(
     report: pytest.TestReport, test: RecordingScope, run_context: RunContext, *, config: pytest.Config
 ) -> None:
-    """Add to a ``report`` of ``test`` the results of the tapes that have been closed so far."""
+    """Extend a ``report`` of ``test`` with the results of the tapes that have been closed so far."""
     closed = tuple(run_context.tape_results)
     run_context.tape_results.clear()
     if report.failed:
@@ -92,9 +92,9 @@ def add_results(
 
 
 def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed: Sequence[TapeResult]) -> None:
-    """Add to ``report`` how to accept the pending recordings of ``test``, including those that are saved when it ends.
+    """Add advice to ``report``: how to accept the pending recordings of ``test``, including those saved at its end.
 
-    A recording with a failed request is useless. In this case, add how to record the test again instead.
+    A recording with a failed request is useless. In this case, the advice says how to record the test again.
     """
     for tape in (*test.tapes_with_fixtures, *(result.tape for result in closed)):
         if (failed := find_failed_request(tape)) is not None and not tape.is_compared:
@@ -110,7 +110,7 @@ def _add_pending_advice(report: pytest.TestReport, test: RecordingScope, closed:
 
 
 def remove_lost_advice(terminalreporter: Any) -> None:
-    """If a test's recordings could not be saved, remove the advice to accept them from the test's reports."""
+    """If a test's recordings could not be saved, remove the advice about accepting them from its reports."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     lost = {report.nodeid for report in reports if hasattr(report, LOST)}
     for report in reports:

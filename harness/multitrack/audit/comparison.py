@@ -93,10 +93,10 @@ class RequestComparer:
     def _remove_explained(
         self, different: Sequence[tuple[int, ObservedPair]], pairs: Sequence[ObservedPair]
     ) -> Iterator[tuple[int, ObservedPair]]:
-        """Yield the requests that differ from every recording that is still available in their cassette.
+        """Yield the requests that have no equal recording left in their cassette.
 
-        If a recording has answered an equal request, it is no longer available. Requests that are not yielded are
-        counted as swapped or superseded.
+        A recording is left if it did not answer an equal request. The requests for which one is left are counted as
+        swapped or superseded.
         """
         differing_pairs = {id(pair) for _, pair in different}
         used = {(id(pair.cassette), pair.position) for pair in pairs if id(pair) not in differing_pairs}
@@ -207,10 +207,10 @@ class RequestComparer:
     def _classify_unused(
         self, cassette: ObservedCassette, unplayed: Sequence[int]
     ) -> tuple[dict[int, str], dict[int, str]]:
-        """Return two dictionaries, keyed by the position of an unused recording in the cassette.
+        """Return why each unused recording was not played, and which hosts no test called.
 
-        The first contains the reason why each recording was not played. The second contains the host of each
-        recording whose host no test called.
+        Both results are dictionaries whose keys are positions of recordings in the cassette. The values are reasons
+        in the first dictionary, and host names in the second.
         """
         played = [cassette.recordings[position] for position in sorted(cassette.played)]
         hosts = {urlsplit(request.url).hostname for request in played}
@@ -265,12 +265,12 @@ class RequestComparer:
 
 
 def _looks_real(value: str) -> bool:
-    """Return whether ``value`` looks like a real credential. A filter's replacement for a credential does not."""
+    """Return whether ``value`` looks like a real credential and not like a placeholder that a filter inserted."""
     return len(value) >= 16 and any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
 
 
 def _without_base64(request: Request) -> Request:
-    """Replace base64 in the JSON body of ``request`` with descriptions, because redacting whole files is slow."""
+    """Replace base64 in the JSON body of ``request`` with descriptions, because redacting base64 is slow."""
     try:
         document = jsontext.parse(request.body)
     except ValueError:

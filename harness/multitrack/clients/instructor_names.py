@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _CREATE_CLIENT = "create the client of the provider's own SDK and pass it to {functions}"
-_OPENAI_COMPATIBLE = "pass openai.OpenAI(base_url=...) with the provider's URL to from_openai"
+_OPENAI_COMPATIBLE = "call from_openai(openai.OpenAI(base_url=...)) with the URL of the provider"
 _OWN_SDK = "use instructor or {provider}'s own SDK; the pytest plugin records and replays the requests of both"
 _HOOKS = (
     "read .raw, .usage, .attempts and .errors from the result, or create the SDK's client with an http_client that has "
@@ -52,7 +52,7 @@ MODULE_NAMES = {
     "from_fireworks": _OPENAI_COMPATIBLE,
     "from_gemini": "pass a google.genai.Client to from_genai",
     "from_groq": _OPENAI_COMPATIBLE,
-    "from_litellm": "pass openai.OpenAI(base_url=...) with the URL of a LiteLLM proxy to from_openai",
+    "from_litellm": "call from_openai(openai.OpenAI(base_url=...)) with the URL of a LiteLLM proxy",
     "from_mistral": _OWN_SDK.format(provider="Mistral"),
     "from_openrouter": _OPENAI_COMPATIBLE,
     "from_perplexity": _OPENAI_COMPATIBLE,

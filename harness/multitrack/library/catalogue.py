@@ -257,7 +257,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         absent=_absent(
             (
                 _both("openai.responses", "anthropic", "bedrock"),
-                "an answer is one message, and a request cannot ask for several",
+                "a request cannot ask for alternative answers",
             )
         ),
     ),

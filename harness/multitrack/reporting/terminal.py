@@ -68,7 +68,7 @@ PLAIN_FIELDS = _REQUIRED | {"days", "unplayed"}
 
 
 def format_violation(error: TapeViolation) -> str:
-    """Return the failure message for ``error``. The last line is the first line of the error's cause, if it has one."""
+    """Return the failure message for ``error``. If it has a cause, the message ends with the cause's first line."""
     text = f"{type(error).__name__}: {error}"
     if error.__cause__ is not None:
         first_line = (str(error.__cause__).splitlines() or [""])[0]
@@ -207,7 +207,7 @@ _SHORTEST = 0.1
 
 
 def _list_cassettes(problem: str, summary: str, lines: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Yield a line for each cassette with a ``problem``. If there are many, yield their number and some of their names.
+    """Yield a line for each cassette that has a problem. If there are many, yield their number and some of their names.
 
     Args:
         problem: The beginning of each line, which says what is wrong.

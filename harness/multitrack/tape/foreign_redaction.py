@@ -54,5 +54,5 @@ def redact_foreign(cassette: Cassette, normalizer: RequestNormalizer, *, defers_
 
 
 def make_foreign_redactor(settings: Settings) -> Callable[[Cassette], Cassette]:
-    """Return ``redact_foreign`` with the ``settings`` of a project, for use without a tape."""
+    """Return a function that calls ``redact_foreign`` with a project's ``settings``, for use without a tape."""
     return lambda cassette: redact_foreign(cassette, create_canonicalizer(settings).normalizer)

@@ -62,5 +62,5 @@ class Interleaving:
 
     @property
     def is_closed(self) -> bool:
-        """True if the client had sent all its messages."""
+        """Whether the client sent all its messages before the call ended."""
         return self.request_counts[-1] == CLOSED

@@ -117,10 +117,9 @@ class StrictSchemaWriter(ABC):
 
     @abstractmethod
     def describe(self, keyword: str, value: Any) -> list[str] | None:
-        """Return notes that replace ``keyword`` in the description, because the provider's subset of JSON Schema lacks
-        it.
+        """Return notes for a schema's description, which express ``keyword`` and its ``value`` in words.
 
-        Returns None if no note can replace the keyword.
+        Called if ``accepts`` returned False for ``keyword``. Returns None if no note can replace the keyword.
         """
 
     @abstractmethod

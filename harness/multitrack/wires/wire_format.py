@@ -108,9 +108,9 @@ class WireFormat(ABC):
         """Return the name and the arguments of the call ``value``, or None if it is not a call in the provider's form.
 
         Args:
-            value: Any object, such as an object of the provider's SDK or an equivalent dictionary. This method need
-                not recognize a dictionary with ``name`` and ``arguments``, ``args`` or ``input``, because its caller
-                does.
+            value: Any object, such as an object of the provider's SDK or an equivalent dictionary. The caller already
+                recognizes dictionaries with ``name`` and one of ``arguments``, ``args`` and ``input``, so this method
+                need not.
 
         Returns:
             The name, and the arguments as JSON or as a dictionary. The types of both are not checked.

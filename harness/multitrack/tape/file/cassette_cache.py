@@ -29,8 +29,8 @@ class _ReadCassette(NamedTuple):
     """A cassette, and the properties that identify the file that was read.
 
     Attributes:
-        status: The file's identity, size and times. None if the file is so new that another change might not alter
-            its times.
+        status: The file's identity, size and times. None if the file was changed a moment ago, because another
+            change might leave the same status.
         digest: The content of the file, or a hash of it if the file is large.
     """
 
@@ -70,7 +70,10 @@ class CassetteCache:
         return self.read_file(path)
 
     def read_file(self, path: Path) -> Cassette | None:
-        """Return the cassette at ``path`` without the recordings in its journal. Works like ``read``."""
+        """Return the cassette at ``path``, or ``None`` if the file does not exist. The file's journal is not read.
+
+        Raises the same errors as ``storage.read``.
+        """
         from multitrack.tape.file import cassette_reader, storage
 
         status = _find_status(path)

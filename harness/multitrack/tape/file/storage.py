@@ -125,7 +125,11 @@ def _load(path: Path) -> Cassette | None:
 
 
 def read_file(path: Path) -> bytes | None:
-    """Return the bytes of the file at ``path`` without the recordings in its journal. Works like ``read_content``."""
+    """Return the bytes of the file at ``path``, or ``None`` if the file does not exist. The file's journal is not read.
+
+    Raises:
+        CassetteCorrupt: The path is not that of a regular file, or the system does not allow reading the file.
+    """
     try:
         # reading a pipe or a device might never end
         if not stat.S_ISREG(mode := path.stat().st_mode):

@@ -49,7 +49,7 @@ def disable() -> Iterator[None]:
 
 
 def is_disabled() -> bool:
-    """Return whether the tripwire is disabled, because an interceptor is opening a connection itself."""
+    """Return whether an interceptor has disabled the tripwire, in order to open a connection of its own."""
     return _disabled.get()
 
 
@@ -251,7 +251,7 @@ def check_connection(tape: Router, names: Sequence[str], port: int) -> LiveCall 
 
     Args:
         tape: The open tape; the test fails because of the reported error, even if the code under test catches it.
-        names: The names of the host, the most recent first and its address last.
+        names: The names of the host, beginning with the most recent, and then the address of the host.
         port: The port of the host.
 
     Returns:

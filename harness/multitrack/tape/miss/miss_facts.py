@@ -25,7 +25,8 @@ class MissDifference:
     """A place where a request differs from the nearest recording.
 
     Args:
-        path: Where the difference is: a JSON path, ``url``, or the name of a field, a part or a line of the body.
+        path: Where the difference is, such as ``url``, a JSON path, the name of a form field or of a part, or a line
+            number.
         recorded: The recorded value. ``ABSENT`` if the recording does not have it.
         sent: The value that was sent. ``ABSENT`` if the request does not have it.
         meaning: What the difference means for a tool, such as "`Weather.city` is new". Empty if the difference is not

@@ -108,7 +108,7 @@ class ProjectFunction:
     def redact_body(self, text: str) -> str:
         """Apply the project's function to each value in the body ``text``.
 
-        In a JSON body, the values are all strings except the names of fields. In a form, they are the values of the
+        In a JSON body, every string except the names of fields is a value. In a form, the values are those of the
         fields. Any other body is one value.
         """
         if _IS_JSON.match(text):

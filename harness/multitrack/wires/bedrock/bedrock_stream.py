@@ -32,8 +32,8 @@ class BedrockStreamDecoder(StreamDecoder):
 
     An event is an object with one key, the name of the event. A block is identified by its ``contentBlockIndex``.
 
-    No event ends the stream, because a client would then stop reading before the end of the body, and would have to
-    close the connection.
+    The stream ends only at the end of the body, not at an event. If an event ended it, a client would stop reading
+    before the end of the body, and would have to close the connection.
     """
 
     def __init__(self) -> None:

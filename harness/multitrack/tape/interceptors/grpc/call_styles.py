@@ -69,7 +69,7 @@ class ResponseAndCallStyle(CallStyle):
 
 
 class ResponseStyle(ResponseAndCallStyle):
-    """The call style of ``__call__`` for a method with a single response: the call returns this response."""
+    """The style for calling a method with a single response through ``__call__``, which returns this response."""
 
     def replay(
         self, replay: GrpcReplay, deserialize: Deserialize, deadline: float | None, send: SendRequests | None
@@ -94,7 +94,7 @@ class FutureStyle(CallStyle):
 
 
 class StreamStyle(CallStyle):
-    """The call style of ``__call__`` for a method that streams its responses: the call returns an iterator."""
+    """The style for calling a method with streamed responses through ``__call__``, which returns an iterator."""
 
     streams_responses = True
 

@@ -179,7 +179,7 @@ class ReplayedStream(ReplayedCall):
         raise StopIteration
 
     def _await_step(self) -> Step | None:
-        """Return the next step. If it is None, the caller checks whether the call has ended, or tries again."""
+        """Return the next step. If none is ready, wait for a change unless the call has ended, and return None."""
         step = self._next_step()
         if step is None and self.is_active():
             self._wait_for_more()
