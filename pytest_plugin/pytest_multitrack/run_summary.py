@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class RunSummary:
-    """The results that concern cassettes, of one process or of the whole run.
+    """The results about cassettes, either from one process or from the whole run.
 
     Args:
         cassettes: A mapping from the node id of each collected test to the path of its cassette.

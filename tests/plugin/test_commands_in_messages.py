@@ -306,7 +306,7 @@ SCENARIOS = {
     "miss in a doctest": Scenario(miss_in_a_doctest, r"to record it: (.+)", options=("--doctest-modules",)),
     "miss in a text file": Scenario(miss_in_a_text_file, r"to record it: (.+)", options=("--doctest-glob=*.rst",)),
     "miss, -c": Scenario(miss_with_a_configuration_file, r"to record it: (.+)", options=("-c", "other.ini")),
-    "cassette with another name": Scenario(renamed_cassette, r"to use it, if the cassette was renamed: (.+)"),
+    "cassette with another name": Scenario(renamed_cassette, r"if the cassette was renamed, run: (.+)"),
     "damaged cassette": Scenario(
         damaged,
         r"or delete it and record it again: (.+)",

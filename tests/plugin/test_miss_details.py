@@ -290,7 +290,7 @@ def test_the_cassette_of_a_renamed_parameter_is_found(project):
         ask(city)
     """
     run = change(project, test.format(id="rome"), test.format(id="the capital"))
-    command = suggested_command(run, "  to use it, if the parameters of the test were renamed: ")
+    command = suggested_command(run, "  if the parameters of the test were renamed, run: ")
     names = ["test_it.py::test_ask[rome]", "test_it.py::test_ask[the capital]"]
     assert shlex.split(command) == ["multitrack", "mv", *names]
 

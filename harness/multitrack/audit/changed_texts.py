@@ -58,7 +58,7 @@ def describe_text_form(recorded: str, sent: str) -> str | None:
 
 
 def read_text_block(recorded: Any, sent: Any) -> tuple[str, str] | None:
-    """Return the two strings if one value is a string, and the other is a list with one text block. None otherwise."""
+    """Return both texts if one value is a string and the other is a list with one text block. None otherwise."""
     if isinstance(recorded, str) == isinstance(sent, str):
         return None
     texts = [value if isinstance(value, str) else _read_only_text(value) for value in (recorded, sent)]

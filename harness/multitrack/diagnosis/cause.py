@@ -256,18 +256,18 @@ def _live_interactions(tape: Tape) -> Sequence[Interaction]:
 def _pair_by_request(
     then: Sequence[ExchangeFingerprint], now: Sequence[ExchangeFingerprint], rebound: Sequence[bool]
 ) -> tuple[list[tuple[ExchangeFingerprint | None, ExchangeFingerprint]], list[ExchangeFingerprint]]:
-    """Pair each fingerprint in ``now`` with the fingerprint of the same request in ``then``, or with None.
+    """Pair each current fingerprint with the earlier fingerprint of the same request, or with None.
 
-    A request is rebound if it replaced a recorded request and kept the recorded reply. If a rebound request is
-    missing from ``then``, it is paired with an unpaired request that has the same reply.
+    A request is rebound if it replaced a recorded request and kept the recorded reply. If a rebound request has no
+    earlier fingerprint, it is paired with an unpaired earlier fingerprint that has the same reply.
 
     Args:
-        then: The fingerprints from the snapshot or the cassette.
-        now: The fingerprints from this run.
+        then: The earlier fingerprints, from the snapshot or the cassette.
+        now: The current fingerprints, from this run.
         rebound: Whether each request in ``now`` is rebound.
 
     Returns:
-        The pairs, and the fingerprints in ``then`` whose requests were not sent again.
+        The pairs, and the earlier fingerprints whose requests were not sent again.
     """
     waiting: defaultdict[str, deque[ExchangeFingerprint]] = defaultdict(deque)
     for earlier in then:

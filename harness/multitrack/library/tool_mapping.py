@@ -27,8 +27,8 @@ def map_calls(
 ) -> list[ToolCall]:
     """Return ``calls`` with the names and arguments of the tools in ``offered``.
 
-    A call to an unknown tool stays a call to an unknown tool: if ``offered`` has a tool with this name, the call gets
-    a different name.
+    If a call is to an unknown tool, the returned call is to an unknown tool, too. Its name is changed if ``offered``
+    has a tool with this name.
 
     Args:
         calls: The recorded calls.
@@ -135,9 +135,7 @@ def _invalidate(value: Any, tool: OfferedTool) -> Any:
 
 
 def _list_kinds(schema: Any) -> set[str]:
-    """Return the JSON types that ``schema`` allows. Empty if they are unknown, because the schema is a reference, for
-    example.
-    """
+    """Return the JSON types that ``schema`` allows. Empty if they are unknown, as for a reference."""
     if not isinstance(schema, Mapping):
         return set()
     if isinstance(found := schema.get("type"), str):

@@ -19,7 +19,8 @@ from pathlib import Path
 class CollectedTests:
     """The node ids of all ``tests`` in a folder.
 
-    All ids begin with ``below``, the path from the root folder to this folder. For the root folder, it is empty.
+    Each node id begins with the path from the root folder to this folder. The attribute ``below`` holds this path.
+    The path is empty if this folder is the root folder.
     """
 
     tests: frozenset[str]

@@ -186,7 +186,7 @@ def find_fault(text: str) -> str:
 def _keep_only_unused(
     collection: SnapshotCollection, items: list[pytest.Function], outcomes: RunOutcomes, *, are_all_known: bool
 ) -> None:
-    """Remove from ``collection`` the entries that a later run could need, so that syrupy does not delete them.
+    """Remove from ``collection`` the entries that a later run could need. syrupy can delete only what remains.
 
     A later run could need the entries of tests that did not pass. If not all tests are known, it could also need the
     entries without a test.

@@ -89,10 +89,12 @@ def _compute_worths(row: _Traits, columns: Sequence[_Traits], counts: Sequence[i
 def _count_lines_saved(one: frozenset[str], other: frozenset[str]) -> tuple[int, int]:
     """Return how many report lines are saved by showing two calls as one changed call.
 
-    The first number is for calls that have an equal or similar value, the second for all other calls. Every argument
-    is counted as different. The second number is 0 if either call has more than one argument, so that calls with
-    nothing in common are not paired. If the arguments of exactly one call could not be parsed, both numbers are half
-    a line.
+    Every argument is counted as different.
+
+    Returns:
+        How many lines are saved if the calls have an equal or similar value, and how many if they do not. The second
+        number is 0 if either call has more than one argument, so that calls with nothing in common are not paired. If
+        the arguments of exactly one call could not be parsed, both numbers are half a line.
     """
     if (one == _UNREADABLE) != (other == _UNREADABLE):
         return _HALF_LINE, _HALF_LINE

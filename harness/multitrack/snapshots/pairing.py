@@ -110,7 +110,7 @@ class _Pairing:
     def list_unpaired_by_tool(self) -> dict[str, tuple[list[int], list[int]]]:
         """For each tool, return the positions of its unpaired expected calls, and of its unpaired received calls.
 
-        A tool is left out if it has only unpaired expected calls, or only unpaired received calls.
+        A tool is included only if it has unpaired calls of both kinds.
         """
         tools: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         olds, news = self._list_unpaired()

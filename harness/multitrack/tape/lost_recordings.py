@@ -124,12 +124,10 @@ class RecordingSearch:
                 )
             if existing and existing == [owners[0]] == list(owners) and self._is_same_function(owners[0]):
                 return self._suggest_move(
-                    path, owners[0], f"recorded by {owners[0]}", "to use it, if the parameters of the test were renamed"
+                    path, owners[0], f"recorded by {owners[0]}", "if the parameters of the test were renamed, run"
                 )
             if list(owners) == [self.test]:
-                return self._suggest_move(
-                    path, owners[0], "recorded by this test", "to use it, if the cassette was renamed"
-                )
+                return self._suggest_move(path, owners[0], "recorded by this test", "if the cassette was renamed, run")
         return None
 
     def _find_in_other_formats(self, key: MatchingKey) -> LostRecording | None:
@@ -319,7 +317,7 @@ class RecordingSearch:
 
 
 def _has_snapshot(files: OwnedFiles, test: NodeId) -> bool:
-    """Return whether ``test`` has a snapshot, so that ``multitrack mv`` cannot rename another test to ``test``.
+    """Return whether ``test`` has a snapshot. If so, ``multitrack mv`` cannot give its name to another test.
 
     For a test outside of a class, the result is True if there is any snapshot for its file.
     """
@@ -383,7 +381,7 @@ class _SearchMemory:
 
 
 def _list_cassettes(own: Path, in_project: Sequence[Path]) -> Sequence[Path]:
-    """Return the cassettes in the folder ``own`` and in the folders next to it, and the cassettes ``in_project``."""
+    """Return the cassettes in the folder ``own``, in its sibling folders, and in the list ``in_project``."""
     folders = [own]
     if not any((own.parent / name).exists() for name in ("pyproject.toml", ".git")):
         folders += sorted(folder for folder in own.parent.glob("*") if folder.is_dir())

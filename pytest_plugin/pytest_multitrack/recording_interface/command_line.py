@@ -25,9 +25,10 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--record-mode": {
         "choices": RECORD_MODES,
         "default": None,
-        "help": "Set the record mode of vcrpy for tests with the vcr marker: replay only (none), record if there is no "
-        "cassette (once), record what is missing (new_episodes), record everything and keep the old recordings (all) "
-        "or replace them (rewrite) (default: the record_mode of the marker or of vcr_config, otherwise none)",
+        "help": "Set the record mode of vcrpy for tests with the vcr marker: none (replay only), once (record if there "
+        "is no cassette), new_episodes (record what is missing), all (record everything, keep the old recordings) or "
+        "rewrite (record everything, replace the old recordings) (default: the record_mode of the marker or of "
+        "vcr_config, otherwise none)",
     },
     "--block-network": {
         "action": "store_true",

@@ -19,7 +19,7 @@ def is_abandoned(response: Response) -> bool:
 
 
 def seconds_to_wait(response: Response) -> float:
-    """Return the number of seconds after which a caller that waits for an abandoned request's replay gets a miss."""
+    """Return how many seconds a caller waits for the replay of an abandoned request before the caller gets a miss."""
     return sum(response.chunks.gaps) / 1000 + _GRACE_SECONDS
 
 

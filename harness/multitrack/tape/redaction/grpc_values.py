@@ -31,7 +31,7 @@ def redact_wire_bytes(text: str, mask: Mask) -> str:
 def redact_binary_header(name: str, value: str, mask: Mask, redact_text: Callable[[str], str]) -> str:
     """Return the ``value`` of a binary header with its secrets masked.
 
-    In the details of an error, strings are first redacted like other strings.
+    If the header contains the details of an error, ``redact_text`` is first applied to each string in them.
 
     Raises:
         ValueError: ``value`` is not valid base64.

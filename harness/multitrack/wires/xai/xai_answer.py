@@ -55,7 +55,9 @@ def find_entries(outputs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 
 def is_call(entry: Mapping[str, Any]) -> bool:
-    """Return whether the client executes the call ``entry``. Other calls report searches and tools that xAI runs."""
+    """Return whether the client executes the call ``entry``. The other entries are for searches and tools that xAI
+    runs.
+    """
     return entry.get("type") in (None, "TOOL_CALL_TYPE_INVALID", "TOOL_CALL_TYPE_CLIENT_SIDE_TOOL")
 
 
@@ -80,8 +82,8 @@ def read_index(output: Mapping[str, Any]) -> int:
 def find_texts(outputs: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
     """Return the outputs that have text, each with the messages that contain pieces of its text.
 
-    Outputs without a finish reason are left out if another output with text has one: they precede the results of a
-    tool that xAI executes.
+    An output without a finish reason precedes the results of a tool that xAI executes. Such outputs are left out if
+    another output with text has a finish reason.
     """
     found: dict[int, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     ended: set[int] = set()

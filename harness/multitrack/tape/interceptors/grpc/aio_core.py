@@ -35,7 +35,7 @@ class RoutedCore:
         channel: The channel's core.
         create_live: Creates the real core.
         create_request: Returns the request for a serialized message and the metadata.
-        to_json: Converts the bytes of the message that was serialized last to protobuf JSON.
+        to_json: Converts bytes to protobuf JSON. The bytes must be the message that was serialized last.
         deadline: When the call times out, on the clock of ``time.time``; None for no deadline.
         uses_write: Whether the caller sends requests with ``write`` instead of an iterator.
     """

@@ -1,7 +1,8 @@
 """Keep gRPC's background threads running while the interceptors are installed.
 
 All channels of a process share these threads. gRPC stops the threads when the last channel is freed, and starts them
-again for the next channel. If each test creates a client, this takes about as long as a replayed call.
+again for the next channel. If each test creates a client, stopping and starting the threads takes about as long as a
+replayed call.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
 def _can_fork_with_threads() -> bool:
     """Return whether a forked process can use gRPC although the threads run in this process.
 
-    It can, unless this variable turns off gRPC's support for forks:
+    It can, unless ``GRPC_ENABLE_FORK_SUPPORT`` turns off gRPC's support for forks:
     https://github.com/grpc/grpc/blob/master/doc/fork_support.md
     """
     value = os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "true")
