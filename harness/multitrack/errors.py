@@ -26,7 +26,7 @@
         ├── CassetteMiss           no recording matches a request
         ├── RoutingError           Multitrack or a project hook failed to handle a request
         └── LiveCall               a request would have reached the network
-            └── ForkedCall         a process that the test forked sent a request (also an Exception)
+            └── ForkedCall         a forked child process sent a request (also an Exception)
 
 A ``TapeViolation`` is not an ``Exception``. If it were, an ``except Exception`` in an application, or the retries of an
 SDK, would turn a missing recording into a connection error. A violation is only raised while a cassette is open.
@@ -260,7 +260,7 @@ class LiveCall(TapeViolation):
 
 
 class ForkedCall(LiveCall, Exception):
-    """A process that the test forked sent a request.
+    """A forked child process of the test sent a request.
 
     ``ForkedCall`` is also an ``Exception``, unlike other violations. If a worker of a process pool ends with an error
     that is only a ``BaseException``, the pool waits for this worker forever.

@@ -186,7 +186,7 @@ class RunFacts:
         drift: The cassettes whose recordings are no longer valid, if the run compared them with live responses.
         findings: The findings of the audit, if the run was an audit.
         folder: The folder where the run was started.
-        options: The options of the run that a command for one of its tests must repeat.
+        options: The run's options that a command for a single test must repeat.
     """
 
     root: Path = Path()

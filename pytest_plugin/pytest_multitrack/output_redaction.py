@@ -160,7 +160,7 @@ class OutputRedactor:
     def _check_longrepr(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         """Add an explanation if two values look equal because of redaction.
 
-        Otherwise, redact the representation of the failure, if another plugin created it.
+        Otherwise, if another plugin created the representation of the failure, redact this representation.
         """
         text = report.longreprtext
         if _LOOK_EQUAL.search(text) and _NOTE not in text:

@@ -225,7 +225,10 @@ def _move_snapshots(renaming: Renaming, files: OwnedFiles) -> Iterator[FileChang
 
 
 def with_root(renaming: tuple[str, str], files: OwnedFiles) -> Renaming:
-    """Convert the two names that a user passed to names relative to pytest's root folder."""
+    """Return a ``Renaming`` with names relative to pytest's root folder.
+
+    ``renaming`` contains the old and the new name, as the user passed them.
+    """
     old, new = (
         "::".join([files.relative_module(name.partition("::")[0].rstrip("/")), *name.split("::")[1:]])
         for name in renaming

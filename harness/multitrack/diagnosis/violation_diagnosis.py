@@ -1,4 +1,4 @@
-"""Find out why a test failed with a violation: which kind of miss it was, or that a request was about to go live."""
+"""Diagnose a violation: a kind of miss, a live call, or a routing error."""
 
 from __future__ import annotations
 

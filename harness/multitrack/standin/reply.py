@@ -75,7 +75,10 @@ class GrpcReply:
 
 
 def merge_headers(answer: ScriptedAnswer, headers: Headers) -> Headers:
-    """Return ``headers`` together with the headers of ``answer``, which override headers with the same name."""
+    """Return ``headers`` together with the headers of ``answer``.
+
+    If both have a header of the same name, the result contains the one from ``answer``.
+    """
     scripted = {name.lower(): value for name, value in answer.headers.items()}
     return (*((name, value) for name, value in headers if name not in scripted), *scripted.items())
 

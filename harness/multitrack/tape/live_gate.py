@@ -29,7 +29,10 @@ class LiveGate:
         self._mode = mode
 
     def let_pass(self, request: Request) -> Passthrough:
-        """Check ``request`` with ``check``, and allow it to be sent without a recording."""
+        """Allow ``request`` to be sent without a recording.
+
+        Raises ``LiveCall`` if ``request`` contains a stand-in for a credential.
+        """
         self.check(request)
         return Passthrough()
 

@@ -1,8 +1,8 @@
 """Find threads that are still alive after their test has ended.
 
-A thread that outlives its test can send a request while another test runs. Without this module, the consequences would
-depend on the other test. If the other test had no tape, the request would be sent to the network. If the other test had
-a tape, this test would fail because of a request that it did not send.
+A thread that outlives its test can send a request while another test runs. Without this module, the consequences
+would depend on the other test. If the other test had no tape, the request would be sent to the network. If the other
+test had a tape, the other test would fail because of a request that it did not send.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find the recording that answers a request on replay, or would have answered a live request of a drift run."""
+"""Find the recording that belongs to a request, both on replay and in a drift run."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class ReplayLookup:
         """Return the recordings that can answer a streaming request. ``None`` if there are none.
 
         Args:
-            start: The start of the request, which comes before its messages.
+            start: The request as it is before its first message.
         """
         entries = self.state.find_conversations(start.key, allow_repeats=self._allow_repeats)
         return ConversationCandidates(entries, self.state, self._make_key) if entries else None

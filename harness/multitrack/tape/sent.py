@@ -66,7 +66,7 @@ class Sent:
 
     @cached_property
     def json(self) -> Any:
-        """The body as a JSON document. Raises ValueError if the body is not JSON, such as a form with a file."""
+        """The body as a JSON document. Raises ValueError if the body is anything else, such as a form with a file."""
         try:
             return json.loads(self.body)
         except ValueError as error:

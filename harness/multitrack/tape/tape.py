@@ -232,7 +232,7 @@ class Tape:
         return [one for one in self._misses.missed if id(one.violation) in held]
 
     def list_reworded(self) -> Iterator[MissedRequest]:
-        """Yield the answered requests whose wording is the only difference from their recordings."""
+        """Yield the answered requests that differ from their recordings only in wording."""
         return self._misses.list_reworded(self.answered_requests)
 
     @contextmanager

@@ -17,10 +17,14 @@ from pytest_multitrack.recording_interface.command_line import RECORD_MODES
 
 
 def read_record_mode(value: Any, source: str) -> str:
-    """Return the name of the record mode ``value``: a string, or a member of vcrpy's enum.
+    """Return the name of a record mode.
+
+    Args:
+        value: The name, or a member of vcrpy's enum.
+        source: The place where the record mode was set. The message of an error begins with it.
 
     Raises:
-        BadOption: ``value`` is not a record mode. The message begins with ``source``, the place where it was set.
+        BadOption: ``value`` is not a record mode.
     """
     mode = getattr(value, "value", value)
     if mode not in RECORD_MODES:

@@ -64,9 +64,9 @@ def has_thinking(body: Mapping[str, Any]) -> bool:
 
 
 def sign_thinking(text: str) -> str:
-    """Return a signature for a thought.
+    """Return the signature of a thought.
 
-    A later request that contains the thought without its signature is rejected, as by Anthropic.
+    Like Anthropic, the stand-in rejects a later request that contains the thought without its signature.
     """
     return base64.b64encode(sha256(f"signature of {text}".encode()).digest()).decode()
 

@@ -149,7 +149,10 @@ def build_responses(
 
 
 def parse_scripted_body(body: Any) -> list[ResponseDocument]:
-    """Return the responses in ``body``: JSON, or JSON as text. Raises ``ScriptError`` if the text is not JSON."""
+    """Return the responses in ``body``, which is parsed JSON or a string.
+
+    Raises ``ScriptError`` if the string is not JSON.
+    """
     if isinstance(body, str):
         try:
             body = json.loads(body)

@@ -49,8 +49,8 @@ class CassetteMerger:
         Other tests' interactions stay. If ``test`` shared an interaction with other tests, it then belongs only to
         the other tests.
 
-        An interaction that belongs to no test, or to an earlier name of ``test``, is removed if its request was
-        recorded again. Otherwise, it would be replayed instead of the new interaction.
+        An interaction that belongs to no test, or to an earlier name of ``test``, is removed if ``recorded`` contains
+        its request. If it stayed, it would be replayed instead of the new one.
 
         If a response's content did not change, its previous chunks stay, because chunk times differ between
         recordings.

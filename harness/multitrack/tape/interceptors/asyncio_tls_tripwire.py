@@ -1,4 +1,4 @@
-"""Block requests over asyncio's TLS streams that would bypass the tape.
+"""Block requests that would bypass the tape through asyncio's TLS streams.
 
 The tripwire for sockets cannot recognize these requests, because the streams encrypt them first.
 """

@@ -147,7 +147,8 @@ def _create_replayer(module: ModuleType) -> Callable[[Replay, Any], Any]:
             self._raise_unless_complete()
 
         def _is_left_subscription(self) -> bool:
-            """Return whether the recorded caller stopped reading a stream that the server uses to push messages.
+            """Return whether the recorded stream pushes messages, and the client stopped reading it during the
+            recording.
 
             On such a stream, a long time can pass without a message. If the replayed stream ended, the client would
             open it again, and its second request would be a miss.

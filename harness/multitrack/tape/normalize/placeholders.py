@@ -86,7 +86,7 @@ class Placeholders:
     def _replace_in_pairs(self, encoded: str) -> str:
         """Insert placeholders into a query or a form.
 
-        A pattern can match a value as it is encoded, or only after it was decoded.
+        The encoded text is searched first, and then each decoded value, because a pattern can match either form.
         """
         pairs = [pair.partition("=") for pair in self._replace_in_text(encoded).split("&")]
         return "&".join(name + equals + self._replace_in_value(value) for name, equals, value in pairs)

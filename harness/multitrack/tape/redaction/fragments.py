@@ -76,7 +76,7 @@ class _FragmentNode:
         return place
 
     def iterate_texts(self) -> Iterator[tuple[object, _FragmentNode]]:
-        """Yield ``(key, place)`` for each place below this one whose strings are pieces of a longer string."""
+        """Find the strings below this place that are split into pieces. Yield the key and the place of each."""
         for key, place in self.children.items():
             # values such as the model and the id are the same in each event, so they are not pieces of a string
             if len(place.pieces) > 1 and place.pieces.count(place.pieces[0]) < len(place.pieces):
@@ -143,8 +143,8 @@ class _Documents:
     def _walk(self, value: Any, place: _FragmentNode, visit: _Visit) -> None:
         """Call ``visit`` for each string in ``value``, which is at ``place``.
 
-        The ``fragment_keys``, such as ``index``, identify an object. If an object has any of these keys, their values
-        become part of its place. In a list, they are used instead of the object's position.
+        If an object has any of the ``fragment_keys``, such as ``index``, the values of these keys become part of the
+        object's place. In a list, these values replace the object's position.
         """
         keys = self._keys
         is_list = type(value) is list

@@ -76,9 +76,9 @@ _USER_INFORMATION = re.compile(r"(?<=//)[^/?#\s]*@")
 # a project's tests all send requests to the same few URLs
 @lru_cache(maxsize=1024)
 def _has_ordinary_shape(url: str) -> bool:
-    """Return whether no part of ``url`` looks like a secret or a private name.
+    """Return False if a part of ``url`` has the shape of a secret or of a private name.
 
-    The URL may still contain a secret or a private name that the redactor has learned.
+    If True, the URL may still contain a secret or a private name that the redactor has learned.
     """
     has_secret = _PARAMETER.search(url) or _USER_INFORMATION.search(url) or find_shapes(url)
     return not has_secret and not may_have_private_names(url)
@@ -254,10 +254,10 @@ class Redactor:
         )
 
     def _redact_message(self, redact: Callable[[], T]) -> T:
-        """Return the result of ``redact``.
+        """Call ``redact`` and return its result.
 
-        If ``redact`` finds a new private name in the body, and has already searched a string that contains this name,
-        such as the URL, it is called again.
+        A private name can be learned from one part of a message, such as the body. If a part that was redacted earlier
+        may contain this name, ``redact`` is called again.
         """
         while True:
             with self._pseudonyms.watch_searches() as searches:

@@ -116,7 +116,7 @@ def edit_chunks(answer: WireAnswer, original: Sequence[StreamChunk]) -> list[Str
 def _edit_messages(documents: Sequence[_Fields], before: WireAnswer, answer: WireAnswer) -> None:
     """Replace the text and the calls in ``documents`` with those of ``answer``. Changes ``documents`` in place.
 
-    ``documents`` are the chunks of the answer ``before``.
+    ``before`` is the recorded answer, and ``documents`` are its body or its chunks.
     """
     changes_calls = not have_same_calls(answer.calls, before.calls)
     if answer.text == before.text and not changes_calls:
