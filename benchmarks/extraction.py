@@ -45,8 +45,8 @@ _SHORT = """
 
 Multitrack should take at most {target} times as long as the raw client. This target is {verdict} ({reached}).
 
-A raw client that omits `tool_choice` sends a smaller body, and is faster. Multitrack's ratio to this client is
-therefore higher: {bare}. The SDK checks each parameter against every type in its union, which is slow.
+A raw client that omits `tool_choice` sends a smaller body, and is faster. Compared with this client, Multitrack
+has higher ratios: {bare}. The SDK checks each parameter against every type in its union, which is slow.
 Multitrack avoids this check, because it sends its default `tool_choice="auto"` in `extra_body`.
 
 The next table adds instructor, in its mode for parallel tools. All clients in this table use a version of the SDK that
@@ -85,8 +85,8 @@ divided by the number of its calls.
 
 {figures}
 
-With 1,000 calls instead of 100, Multitrack needs {plain} times as long for one call, and {streamed} times as long if
-the response is streamed. If the time grows linearly, this factor is 1.
+In a response with 1,000 calls, one call takes {plain} times as long as in a response with 100 calls, and {streamed}
+times as long if the response is streamed. A factor of 1 means that the time for the whole response grows linearly.
 """
 
 

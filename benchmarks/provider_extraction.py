@@ -43,12 +43,12 @@ Multitrack adds {added} to a call. {reason}
 
 _REASON = """
 This time hardly depends on the provider, so the ratio is higher for a faster SDK. Multitrack does two things that the
-raw client does not do. It decodes the response to `ToolCall` objects with JSON arguments, and it keeps the data that an
-`Extraction` reports. The validation itself is not slower: validating JSON takes no longer than validating the SDK's
-dictionaries.
+raw client does not do. It converts the tool calls in the response into `ToolCall` objects with JSON arguments, and it
+keeps the data that an `Extraction` reports. The validation itself is not slower: validating JSON takes no longer than
+validating the SDK's dictionaries.
 
-Multitrack's steps take less time if they are repeated in a loop. A call to the SDK fills the caches of the CPU with the
-SDK's code, so the steps after it are slower. On a busy machine, they take even longer.
+A loop that repeats only Multitrack's own steps measures a shorter time. In a real call, the SDK's code first fills the
+caches of the CPU, so Multitrack's steps are slower. On a busy machine, they take even longer.
 """
 
 

@@ -61,10 +61,10 @@ The chart shows the time of each candidate, divided by the mock's time. Each `â–
 
 ### Where the time goes
 
-This table divides the time that a suite takes longer with multitrack than with the mock. A pytest plugin measured both
-in the run that wrote this page. *Start* includes the imports, the collection and the first test, which imports what
-the other tests use. *Setup* opens the cassette, *request* includes the work of the SDK, and *rest* is the time between
-these phases. *Garbage collection* is part of the other columns.
+A suite takes longer with multitrack than with the mock. This table shows where the additional time goes. A pytest
+plugin measured both suites in the run that wrote this page. *Start* includes the imports, the collection and the first
+test, which imports what the other tests use. *Setup* opens the cassette, *request* includes the work of the SDK, and
+*rest* is the time between these phases. *Garbage collection* is part of the other columns.
 
 {profile}
 

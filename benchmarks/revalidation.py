@@ -20,7 +20,8 @@ the cassettes, decodes the responses, and validates every call.
 
 `multitrack revalidate` should validate at least {target:,} calls per second. This target is {verdict}.
 
-The next table divides the time of the row "{case}". Each step was measured alone, in turns with the whole command.
+The next table shows the time of each step, for the row "{case}". Each step was
+measured alone, in the same rounds as the whole command.
 
 {steps}
 """

@@ -64,7 +64,10 @@ class LiveNotice:
         node.config.get_terminal_writer().line(line)
 
     def _count_tests(self) -> int:
-        """Return how many tests will send requests to the network. 0 if the user selected tests."""
+        """Return how many tests will send requests to the network.
+
+        If the user selected tests, return 0, so that no notice is shown.
+        """
         summary = RunState.of(self._config).summary
         if selection.find_limit(self._config, has_deselected=summary.has_deselected):
             return 0

@@ -308,7 +308,7 @@ def test_a_cassette_with_an_accepted_recording_is_not_rebound_at_the_same_time(p
     assert len(ids) == 2
     done = project.run("accept", *ids)
     assert done.returncode == 1
-    assert "cassettes/test_words.yaml: no request was reworded" in done.stderr
+    assert "cassettes/test_words.yaml: reworded requests are not accepted together" in done.stderr
     assert "accept cassettes/test_words.yaml" in done.stdout
     assert not pending.exists()
     assert "Plan my trip" not in project.worded.read_text("utf-8")
@@ -479,7 +479,7 @@ def test_ignore_adds_the_paths_to_the_settings(reviewed):
             (),
             "to ignore a value in requests, add its JSON path to the ignore option in [tool.multitrack]",
         ),
-        ("drift", (), f"drift has no path to ignore\n  run: pytest --record {TEST}"),
+        ("drift", (), f"drift cannot be ignored\n  run: pytest --record {TEST}"),
         ("audit finding", (), "an audit finding has no path to ignore\n  run: pytest --record"),
     ],
 )

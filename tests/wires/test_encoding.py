@@ -526,7 +526,7 @@ def test_an_original_whose_events_contradict_each_other_is_refused():
     piece = {"functionCall": {"partialArgs": [{"jsonPath": "$.location", "stringValue": "Toronto"}]}}
     # the finish reason ends the call before its arguments arrive
     body = b"".join(f"data: {json.dumps(to_gemini([part]))}\n\n".encode() for part in (name, piece))
-    with pytest.raises(ValueError, match="2 calls, but 1 places where a call can be changed"):
+    with pytest.raises(ValueError, match="2 calls were decoded, but 1 calls can be changed"):
         encode_stream(replace(read_answer(body), calls=()), "gemini.stream", body)
 
 

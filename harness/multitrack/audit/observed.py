@@ -159,8 +159,8 @@ class Observations:
         differing: The requests that differ.
         superseded: The requests that equal an unused recording, but were answered by a different one. Each entry is a
             test and its cassette.
-        swapped: The requests whose equal recording answered a different request of the same test. Each entry is a
-            test and its cassette.
+        swapped: The requests that equal a recording, although this recording answered a different request of
+            the same test. Each entry is a test and its cassette.
         addresses: Maps a part of the URL to the tests in which that part differs from the recorded URLs.
         cassettes: The cassettes.
         secrets: The problems with secrets in each cassette.

@@ -304,7 +304,7 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         dry_run: _DryRun = False,
         json: _Json = False,
         force: Annotated[
-            bool, typer.Option("--force", help="also restore files that were changed again after the command to undo")
+            bool, typer.Option("--force", help="also restore files that have changed again since that command")
         ] = False,
     ) -> None:
         """Restore the files that the last mv, convert, prune, rebind, reject, accept, ignore or review changed.

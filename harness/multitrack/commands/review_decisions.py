@@ -115,8 +115,8 @@ def plan_decisions(
             if change.path.resolve() in merged:
                 shown = str(paths.relative_to_cwd(change.path))
                 plan.problems[shown] = (
-                    f"{shown}: no request was reworded, because this command also accepts "
-                    "a pending recording of this cassette\n"
+                    f"{shown}: reworded requests are not accepted together with a pending recording of the same "
+                    "cassette\n"
                     "  run the tests again: pytest"
                 )
             else:
@@ -137,7 +137,7 @@ _NOT_IGNORABLE: dict[Kind, str] = {
     "  change the code, or accept the item",
     "changed request": "only arguments in snapshots can be ignored here\n"
     "  to ignore a value in requests, add its JSON path to the ignore option in [tool.multitrack]",
-    "drift": "drift has no path to ignore",
+    "drift": "drift cannot be ignored",
     "audit finding": "an audit finding has no path to ignore",
 }
 

@@ -68,7 +68,7 @@ class ReportedComparison(_Part):
 
     @property
     def differing(self) -> Sequence[ReportedPair]:
-        """The calls that were not received as expected."""
+        """The pairs of calls that differ. Accepted pairs are not included."""
         return [pair for pair in self.calls if pair.status not in ("unchanged", "accepted")]
 
 

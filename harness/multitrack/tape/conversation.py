@@ -102,7 +102,10 @@ class RecordedConversation:
         return None
 
     def abandon(self) -> None:
-        """Handle a client that has gone away: mark the recording that would have answered it as replayed."""
+        """Handle a client that has gone away.
+
+        The recording that would have answered this client counts as replayed.
+        """
         with self._lock:
             if not self._candidates.is_decided and (unplayed := self._candidates.unplayed):
                 self._play(self._candidates.choose(unplayed[0]).interaction)
@@ -123,7 +126,9 @@ class RecordedConversation:
             raise self._add_divergence(self._redact_message(None), *mismatch)
 
     def _redact_message(self, position: int | None) -> Request:
-        """Return the redacted request with only the message at ``position``. None for a request without messages."""
+        """Return the redacted request with only the message at ``position``, or without messages if ``position`` is
+        None.
+        """
         messages = self._request.messages or []
         content = b"[" + messages[position] + b"]" if position is not None else b"[]"
         request = replace(self._request, body=content, messages=None)

@@ -1,6 +1,6 @@
 """Block the network in a test: refuse connections, even to the local machine, unless their host is allowed.
 
-The tripwire asks the block before each connection. The block also refuses connections that a tape would allow.
+The tripwire consults the block before each connection. The block also refuses connections that a tape would allow.
 """
 
 from __future__ import annotations

@@ -80,10 +80,10 @@ class RunContext:
         return bool(self.played_positions or self.tape_results or self.late_violations or self.scope)
 
     def restrict_mode(self, mode: Mode) -> Mode:
-        """Return the mode for a block that asks for ``mode``.
+        """Return the mode for a ``use_cassette`` block that would otherwise use ``mode``.
 
-        The result is ``drift`` if ``mode`` would record, because a run with ``--calls-drift`` must not write cassettes.
-        In all other cases, it is ``mode``.
+        The result is ``drift`` if ``mode`` would record, because a run with ``--calls-drift`` must not write
+        cassettes. In all other cases, it is ``mode``.
         """
         return self.mode if self.mode == "drift" and mode.startswith("record") else mode
 

@@ -194,7 +194,9 @@ def match_calls(recorded: Sequence[ToolCall], calls: Sequence[ToolCall]) -> list
 def place_calls(
     recorded: Sequence[ToolCall], calls: Sequence[ToolCall], slots: Sequence[object]
 ) -> list[tuple[int, int | None, ToolCall]]:
-    """Find the place and the source of each call in ``calls``. Both are positions in ``recorded``.
+    """Find where each of the new ``calls`` belongs in the recorded answer.
+
+    For each call, return two positions in ``recorded``, its source and its place:
 
     - The source is the position of the recorded call that the call comes from, or None for a new call. See
       ``match_calls``.
@@ -220,8 +222,8 @@ def place_calls(
     """
     if len(slots) != len(recorded):
         raise ValueError(
-            f"the original answer has {len(recorded)} calls, but {len(slots)} places where a call can be changed, "
-            f"so its events contradict each other; encode the new answer without original="
+            f"cannot edit the original answer, because its events contradict each other: {len(recorded)} calls were "
+            f"decoded, but {len(slots)} calls can be changed; encode the new answer without original="
         )
     placed: list[tuple[int, int | None, ToolCall]] = []
     last = 0

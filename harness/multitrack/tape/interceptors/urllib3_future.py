@@ -28,7 +28,7 @@ def is_fork(module: ModuleType) -> bool:
 
 
 def patches(module: ModuleType, current_tape: CurrentTape) -> list[Patch]:
-    """Return the patches for ``module``, which defines connections. Only urllib3-future's modules have patches."""
+    """Return the patches for ``module``, a module with connection classes. Empty unless it is urllib3-future's."""
 
     def guard(original: Callable[..., Any]) -> Callable[..., Any]:
         # on a connection that was opened before the tape, only `putrequest` is called; `connect` may be a coroutine

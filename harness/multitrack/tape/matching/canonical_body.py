@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def canonicalize_body(body: bytes, content_type: str | None) -> str:
     """Return the canonical text of ``body``. Bodies with the same meaning have the same canonical text.
 
-    JSON is compared as a document, a form by its decoded pairs, multipart by its parts without the boundary, and
-    anything else by its bytes.
+    JSON is compared as a document. A form is compared by its decoded pairs, and a multipart body by its parts,
+    without the boundary. All other bodies are compared by their bytes.
     """
     kind = _read_media_type(content_type)
     # For arrays and objects the first byte decides, because some provider clients send JSON as text/plain, and a
@@ -37,10 +37,11 @@ def canonicalize_body(body: bytes, content_type: str | None) -> str:
 
 
 def list_stored_forms(body: bytes, content_type: str | None) -> tuple[str, ...]:
-    """Return the canonical texts that a body can stand for, for comparison with bodies that vcrpy recorded for aiohttp.
+    """Return the canonical texts that a body can stand for.
 
-    For aiohttp, vcrpy stores the ``data`` or ``json`` argument, not the bytes that were sent. vcrpy does not store
-    the content type that aiohttp derives from the argument, either. The stored body is therefore ambiguous:
+    They are needed to compare bodies that vcrpy recorded for aiohttp. For aiohttp, vcrpy stores the ``data`` or
+    ``json`` argument, not the bytes that were sent. vcrpy does not store the content type that aiohttp derives from the
+    argument, either. The stored body is therefore ambiguous:
 
     - The mapping ``{"a": "1"}`` was sent either as a form or as JSON.
     - The text ``s`` was sent either as text or as the JSON string ``"s"``.

@@ -153,7 +153,7 @@ class MissReporter:
         return violation
 
     def explain(self, interaction: Interaction) -> CassetteMiss:
-        """Return the miss that replaying the request of a live ``interaction`` would have raised."""
+        """Return the miss that the request of a live ``interaction`` would have caused in a replay."""
         sent = self._canonicalizer.canonicalize_redacted(interaction.request)
         return self._build_miss(sent, self._find_nearest(sent), self._find_lost(sent), interaction.offered_models)
 

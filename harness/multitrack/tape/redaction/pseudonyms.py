@@ -86,7 +86,7 @@ class NameSearches:
         self._searched: list[tuple[str | None, int]] = []
 
     def add(self, text: str | None) -> None:
-        """Add a string that is searched now. None if the string is unknown."""
+        """Add a string that is searched now. None stands for an unknown string."""
         # a long string would stay in memory
         self._searched.append((None if text is None or len(text) > WINDOW else text, len(self._names)))
 
@@ -132,7 +132,7 @@ class Pseudonyms:
 
     @contextmanager
     def watch_searches(self) -> Iterator[NameSearches]:
-        """Within the block, collect the strings that this thread searches for the names."""
+        """Within the block, collect the strings in which this thread looks for names."""
         outer = self._current.searches
         self._current.searches = searches = NameSearches(self._distinctive)
         try:
@@ -141,7 +141,7 @@ class Pseudonyms:
             self._current.searches = outer
 
     def note_search(self, text: str | None) -> None:
-        """Note for ``watch_searches`` that ``text`` is searched, or that an unknown string is."""
+        """Note for ``watch_searches`` that ``text`` is searched. None stands for an unknown string."""
         if self._current.searches is not None:
             self._current.searches.add(text)
 
@@ -311,7 +311,7 @@ def renumber_pseudonyms(assigned: Collection[str], *texts: str) -> tuple[list[st
     regardless of earlier requests.
 
     If a word looks like a pseudonym but is not ``assigned`` to a name, it is the user's own text and is not changed.
-    Otherwise, a question about ``project-3`` would match a question about ``project-5``.
+    If it were changed, a question about ``project-3`` would match a question about ``project-5``.
 
     Returns:
         The texts, and the pseudonyms that they contain after renumbering.

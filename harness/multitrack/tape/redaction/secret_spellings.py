@@ -92,8 +92,8 @@ class SearchedText:
 
     @cached_property
     def _squeezed(self) -> bytes:
-        """The letters and digits of the text, including those in most escape sequences. Therefore, this is cheaper to
-        compute than ``canonical``.
+        """The letters and digits of the text. Most escape sequences are included, so this is cheaper to compute than
+        ``canonical``.
         """
         return squeeze(self.text)
 
@@ -116,7 +116,7 @@ class SearchedText:
         return "".join(self.text[start:end] for start, end in self._runs)
 
     def find_span(self, start: int, end: int) -> tuple[int, int]:
-        """Return the span of the original text that the span from ``start`` to ``end`` of ``canonical`` comes from."""
+        """Convert the span from ``start`` to ``end`` in ``canonical`` to the same span in the original text."""
         return self._find_offset(start), self._find_offset(end - 1) + 1
 
     @cached_property
@@ -158,7 +158,9 @@ class SecretSpellings:
 
     @property
     def marks(self) -> Iterator[bytes]:
-        """Yield a mark for each form. Every text with the form contains its mark, a run of letters and digits."""
+        """Yield a mark for each form of the secret. A mark is a run of letters and digits that occurs in every text
+        with the form.
+        """
         return (form.mark for form in self._forms)
 
     def find(self, searched: SearchedText) -> Iterator[TextChange]:

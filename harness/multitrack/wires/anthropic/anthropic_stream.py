@@ -207,7 +207,7 @@ class _AnthropicBlock:
         return self._index is None or not self._decoder.is_after_gap(self._index)
 
     def is_started_by(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether a start event with ``fields`` repeats the start of this block."""
+        """Return whether this block is still open and a start event with ``fields`` has the same id."""
         block_id = as_text(fields.get("id"))
         return not self.has_ended and block_id is not None and block_id == self._fields.get("id")
 

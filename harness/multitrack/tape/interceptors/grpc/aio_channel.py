@@ -99,7 +99,7 @@ class _RequestSerializer:
         return message if self._serializer is None else self._serializer(message)
 
     def to_json(self, wire: bytes | None) -> bytes:
-        """Convert ``wire``, the serialized bytes of the message that was serialized last, to protobuf JSON."""
+        """Convert ``wire``, the bytes of the most recently serialized message, to protobuf JSON."""
         return wire_to_json(_find_sent_bytes(wire), self.message_type).encode()
 
 

@@ -13,7 +13,7 @@ from multitrack.tape.interceptors.grpc.grpc_call import GrpcCallRecording, GrpcS
 class RecordingCore:
     """A wrapper that records a live gRPC call. The wrapper replaces the call's core.
 
-    ``to_json`` converts the message that was serialized last to protobuf JSON.
+    ``to_json`` converts the most recently serialized message to protobuf JSON.
     """
 
     def __init__(self, live: Any, recording: GrpcCallRecording, to_json: Callable[[bytes], bytes]) -> None:
