@@ -10,9 +10,7 @@ from dataclasses import replace
 
 from multitrack.audit.comparison import FEATURE_HEADERS
 from multitrack.audit.observed import ObservedCassette, ObservedPair
-from multitrack.errors import MultitrackError
 from multitrack.tape.exchange import Headers, Request
-from multitrack.tape.file import storage
 from multitrack.tape.recording_scope import TapeResult
 
 _CLIENT_HEADERS = ("user-agent",)
@@ -38,29 +36,25 @@ class TapeObserver:
             return
         entries = tape.replay_lookup.index.entries
         path = str(tape.path)
-        recordings = [entry.interaction.request for entry in entries]
         if (cassette := self._cassettes.get(path)) is None:
-            cassette = ObservedCassette(self._show_path(path), recordings, recorder="multitrack")
+            cassette = ObservedCassette(self._show_path(path), (), recorder="multitrack")
             self._cassettes[path] = cassette
-        if len(cassette.recordings) < len(recordings):
-            cassette.recordings = recordings
+        if len(cassette.recordings) < len(entries):
+            cassette.recordings = [entry.interaction.request for entry in entries]
         cassette.ignore = tape.settings.ignore
         cassette.tests.add(name)
         cassette.played |= {position - 1 for position in tape.played_positions}
         if tape.sent:
             cassette.asked.add(name)
-        answered = tape.answered_requests
-        originals: list[Request] | None = None
-        for one in answered:
+        for one in tape.answered_requests:
             entry = entries[one.position - 1]
             recorded, sent = entry.interaction.request, one.sent
-            if recorded.body != sent.body:
-                # the entries lack the headers that name the client; cassettes from other recorders contain them
-                originals = _read_originals(result) if originals is None else originals
-                if one.position <= len(originals):
-                    names = (*FEATURE_HEADERS, *_CLIENT_HEADERS)
-                    recorded = _with_headers(recorded, originals[one.position - 1].headers, names)
-                    sent = _with_headers(sent, one.headers, names)
+            original = entry.interaction.stored_request
+            if recorded.body != sent.body and original is not None:
+                # redacted requests lack the headers that name the client
+                names = (*FEATURE_HEADERS, *_CLIENT_HEADERS)
+                recorded = _with_headers(recorded, original.headers, names)
+                sent = _with_headers(sent, one.headers, names)
             yield ObservedPair(name, cassette, one.position - 1, sent, recorded, entry.interaction.response.body)
 
     def take_cassettes(self) -> Iterable[ObservedCassette]:
@@ -71,14 +65,3 @@ class TapeObserver:
 def _with_headers(request: Request, headers: Headers, names: Iterable[str]) -> Request:
     added = tuple((name, value) for name, value in headers if name in names and request.header(name) is None)
     return replace(request, headers=(*request.headers, *added))
-
-
-def _read_originals(result: TapeResult) -> list[Request]:
-    """Return the requests of another recorder's cassette with all headers. Return ``[]`` for any other cassette."""
-    try:
-        cassette = storage.read(result.tape.path)
-    except MultitrackError:
-        return []
-    if cassette is None or not cassette.is_foreign:
-        return []
-    return [interaction.request for interaction in cassette.interactions]
