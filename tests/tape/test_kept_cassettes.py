@@ -8,9 +8,11 @@ import pytest
 
 from multitrack.errors import CassetteMiss
 from multitrack.tape.exchange import Request, Response
-from multitrack.tape.file import cassette_cache, storage
+from multitrack.tape.file import cassette_cache, cassette_reader, storage
 from multitrack.tape.file.cassette import Cassette
 from multitrack.tape.file.cassette_cache import CassetteCache
+from multitrack.tape.file.interaction_reader import read_interaction
+from multitrack.tape.file.recordings import Recording
 from multitrack.tape.interaction import Interaction
 from multitrack.tape.settings import Settings
 from multitrack.tape.tape import Tape
@@ -150,3 +152,23 @@ def test_tapes_that_share_an_index_replay_independently(path):
     one.route(REQUEST)
     with pytest.raises(CassetteMiss, match="already replayed"):
         other.route(REQUEST)
+
+
+def save_pending(folder, cache, tests):
+    for test in tests:
+        interaction = Interaction(REQUEST, Response(200, "OK", (), test.encode()), (test,))
+        path = storage.save_pending(folder / "shared.yaml", Recording((interaction,), test, {"format": 1}), cache=cache)
+    return path.read_text()
+
+
+def test_earlier_pending_recordings_are_not_read_again(tmp_path, monkeypatch):
+    tests, cache = ("t.py::one", "t.py::two", "t.py::three", "t.py::one"), CassetteCache()
+    read = []
+    monkeypatch.setattr(
+        cassette_reader, "read_interaction", lambda *values: read.append(values) or read_interaction(*values)
+    )
+    text = save_pending(tmp_path / "a", cache, tests)
+    assert len(read) == 3
+    for test in tests:
+        without_cache = save_pending(tmp_path / "b", CassetteCache(), [test])
+    assert text == without_cache

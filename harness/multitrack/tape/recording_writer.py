@@ -101,7 +101,7 @@ class RecordingWriter:
         keeps_errors = self.settings.keep_errors
         recording = Recording(tuple(recorded), self.test, metadata, self.appends, keeps_errors, unanswered)
         if reason is not None:
-            pending = storage.save_pending(self.path, recording)
+            pending = storage.save_pending(self.path, recording, cache=self.cache)
             return SavedRecording("pending", pending, len(recorded), reason, redactor.short_variables)
         storage.save_recording(self.path, recording, self.redact_foreign, cache=self.cache)
         return SavedRecording("written", self.path, len(recorded), short_variables=redactor.short_variables)

@@ -68,7 +68,9 @@ class PendingRecordings:
         for interaction in cassette.interactions:
             for test in interaction.tests or (None,):
                 tests = () if test is None else (test,)
-                by_test.setdefault(test, []).append(replace(interaction, tests=tests))
+                # an unchanged interaction stays the same object, so that it is not formatted again
+                one = interaction if interaction.tests == tests else replace(interaction, tests=tests)
+                by_test.setdefault(test, []).append(one)
         return cls(
             tuple(
                 Recording(

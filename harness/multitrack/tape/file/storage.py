@@ -198,10 +198,10 @@ def save_recording(
             cassette = redact_foreign(cache.read_file(path) or Cassette())
             _write(path, _encode(apply_recordings([recording], cassette, path), cache.find_written_texts(path)))
         pending_path = paths.pending_path(path)
-        if (found := _load(pending_path)) is None:
+        if (found := cache.read_file(pending_path)) is None:
             return
         if (remaining := PendingRecordings.from_cassette(found).without(recording.test)).recordings:
-            _write(pending_path, encode_cassette(remaining.to_cassette()))
+            _write(pending_path, _encode(remaining.to_cassette(), cache.find_written_texts(pending_path)))
         else:
             pending_path.unlink()
 
@@ -225,15 +225,16 @@ def save_rebindings(
         _write(path, content)
 
 
-def save_pending(path: Path, recording: Recording) -> Path:
+def save_pending(path: Path, recording: Recording, *, cache: RecordingCache) -> Path:
     """Add ``recording`` to the pending recordings of the cassette at ``path``, and return their file.
 
     Raises the same errors as ``read`` and ``write``.
     """
     pending_path = paths.pending_path(path)
     with _locked(path):
-        pending = PendingRecordings.from_cassette(_load(pending_path) or Cassette()).with_recording(recording)
-        _write(pending_path, encode_cassette(pending.to_cassette()))
+        found = cache.read_file(pending_path) or Cassette()
+        pending = PendingRecordings.from_cassette(found).with_recording(recording)
+        _write(pending_path, _encode(pending.to_cassette(), cache.find_written_texts(pending_path)))
     return pending_path
 
 
