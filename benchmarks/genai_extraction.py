@@ -18,6 +18,5 @@ def run_benchmark(*, quick: bool) -> Section:
         raw_client="It calls `generate_content` with the same contents and tools, and validates each call with "
         "`Model.model_validate(part.function_call.args)`.",
         reason="It does two things that the raw client does not do. It converts the messages from OpenAI's form to the "
-        "SDK's objects. Its decoder reads dictionaries with the API's field names, so Multitrack also copies the "
-        "fields of the SDK's response into such dictionaries.",
+        "SDK's objects, and it copies the fields of the SDK's response into dictionaries for its decoder.",
     )

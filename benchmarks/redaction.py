@@ -16,9 +16,9 @@ Five secrets are known in advance, as if they were in environment variables.
 
 {requests}
 
-The next table shows how the time grows with the size of the body. The times are for whole bodies. The ratio is the
-time for one name, event or secret, divided by the time for one in the smallest body. If the time grows linearly, the
-ratio stays near 1.
+The next table shows how the time grows with the size of the body. The times are for whole bodies. The last column
+compares the time for a single name, event or secret with the same time in the smallest body. If the time grows
+linearly, this ratio stays near 1.
 
 {growing}
 """

@@ -48,8 +48,7 @@ def add_diagnosis(
     """Add a first line to the failed ``report``. The line says which layer changed.
 
     If the tapes have a violation that has not been raised yet, the line shows the violation instead, because later
-    errors follow from it. A violation has not been raised if it occurred in a subtest, or if the test has no tape of
-    its own.
+    errors follow from it. This is the case in a subtest, and in a test that only uses the tapes of its fixtures.
 
     Args:
         tapes: The tapes that the test used.

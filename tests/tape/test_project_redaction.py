@@ -99,7 +99,7 @@ def test_an_error_of_the_function_names_the_function_and_the_json_path(recorded,
         (lambda _: None, "must return a string, not NoneType"),
         (
             lambda text: f"x{text}",
-            "changed text that it had already redacted; text can be redacted twice",
+            "changed its own result when it was called again; it must return that result unchanged",
         ),
     ],
 )

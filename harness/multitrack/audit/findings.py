@@ -86,7 +86,7 @@ class Finding:
 
     @property
     def ignores_messages(self) -> bool:
-        """True if the paths in ``ignore`` also cover messages that contain no random values."""
+        """True if a suggested path in ``ignore`` matches the text of all messages, even without random values."""
         changes = (place.change for place in self.places)
         return any(change.kind is Kind.NOISE and change.is_message and _holds_text(change) for change in changes)
 
@@ -154,7 +154,7 @@ def find_findings(requests: Iterable[DifferingRequest], context: ChangeContext) 
 def _join_words(places: Mapping[Hashable, Place]) -> Mapping[Hashable, Place]:
     """Merge changes that are alike except for their values, such as an id that is different in each request.
 
-    Only changes of a single word, such as a name or an id, are merged, and only if each occurs in one request.
+    A change is merged only if it changes a single word, such as a name or an id, and occurs in only one request.
     """
     joined: dict[Hashable, Place] = {}
     for key, place in places.items():

@@ -144,7 +144,7 @@ def _format_advice(record_hint: str, accept_hint: str | None, *, has_failed: boo
     if accept_hint is not None:
         return f"to accept: {accept_hint}"
     if has_failed:
-        return f"to accept: first change the test, which fails with these responses, then run: {record_hint}"
+        return f"to accept: the test fails with these responses, so change it first, then run: {record_hint}"
     return f"to accept: {record_hint}"
 
 

@@ -87,7 +87,7 @@ def collect_calls(
 
 
 def to_snapshot_calls(value: object, *, redact_text: RedactText = unchanged_text) -> tuple[SnapshotCall, ...]:
-    """Return the calls in an iterable. Accepts the same iterables as ``collect_calls``, but no options.
+    """Return the calls in ``value``, an iterable of any type that ``collect_calls`` accepts.
 
     Raises:
         UnwritableValue: As for ``collect_calls``.

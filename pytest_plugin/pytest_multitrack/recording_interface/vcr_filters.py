@@ -1,4 +1,4 @@
-"""Apply vcrpy's filters, which change requests and responses, or exclude them from recording.
+"""Apply vcrpy's filters. A filter can change a request or a response, or exclude it from the recording.
 
 https://vcrpy.readthedocs.io/en/latest/advanced.html#filter-sensitive-data-from-the-request
 """

@@ -1,7 +1,7 @@
 """Read gRPC calls from cassetter's cassettes, which store the method and the bytes of each message, but not the host.
 
-The message classes are looked up in protobuf's pool, which has the classes of every imported generated module, or in
-Vertex AI's modules.
+The message classes come from Vertex AI's modules, or from protobuf's pool. The pool has the classes of all generated
+modules that were imported.
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ class ProjectFunction:
             raise self._fail(f"must return a string, not {type(redacted).__name__}", describe_location)
         if repeated != redacted:
             problem = (
-                "changed text that it had already redacted; "
-                "text can be redacted twice, so a second call must change nothing"
+                "changed its own result when it was called again; "
+                "it must return that result unchanged, because a text is sometimes redacted twice"
             )
             raise self._fail(problem, describe_location)
         return redacted

@@ -126,8 +126,8 @@ class _Turns:
         """Add a message that is already in Gemini's form (a ``Content`` object)."""
         if content.get("role") not in ("user", "model") or not isinstance(content["parts"], list):
             raise ValueError(
-                f"{location} has parts, but is not one of Gemini's contents; "
-                f"pass a list of parts, and the role 'user' or 'model'"
+                f"{location} has the key 'parts', but is not a valid Content object of Gemini; "
+                f"its parts must be a list, and its role must be 'user' or 'model'"
             )
         self.finish_calls()
         self._add(content["role"], content["parts"])
