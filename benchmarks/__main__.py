@@ -13,6 +13,7 @@ NAMES = (
     "anthropic_extraction",
     "bedrock_extraction",
     "genai_extraction",
+    "vertex_extraction",
     "snapshots",
     "revalidation",
     "replay",

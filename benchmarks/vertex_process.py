@@ -38,7 +38,7 @@ class FakeChannel(_Channel):  # type: ignore[misc]
             usage_metadata={"prompt_token_count": 148, "candidates_token_count": 68, "total_token_count": 216},
             model_version="gemini-2.5-flash",
         )
-        self._response = aiplatform_v1.GenerateContentResponse.serialize(response)
+        self._response: bytes = aiplatform_v1.GenerateContentResponse.serialize(response)
 
     def unary_unary(
         self, _: str, request_serializer: Any = None, response_deserializer: Any = None, *__: Any, **___: Any

@@ -1,6 +1,7 @@
 """Vertex AI's ``GenerativeModel`` with a ``response_model``: the real SDK over gRPC and REST, and in this process."""
 
 import asyncio
+import json
 import os
 import subprocess
 import warnings
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 from warm_python import find_warm_python
 
 import multitrack
-from multitrack import Mode, ToolCall, model_context
+from multitrack import Mode, ToolCall, model_context, wires
 from multitrack.errors import NoToolCalls, Refusal, TruncatedResponse
 from multitrack.standin import Rule, ScriptedCall, StandIn
 
@@ -154,6 +155,36 @@ def test_parallel_calls_become_models(create, sdk):
     assert declaration["name"] == "Weather"
     assert declaration["description"] == "The weather at a place."
     assert "toolConfig" not in request
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gemini_response(
+            {"functionCall": {"name": "Weather", "args": {"b": [1, 2.5, [True, None], {"z": "ä", "a": {}}]}}}
+        ),
+        gemini_response({"functionCall": {"name": "Weather", "args": {}}}, {"functionCall": {"name": "Weather"}}),
+        gemini_response({"functionCall": {"args": {"kids": []}}}, {"text": ""}, {"text": "There."}, {"text": " Now."}),
+        gemini_response(
+            {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
+            {"executableCode": {"language": "PYTHON", "code": "1"}},
+        ),
+        gemini_response({"text": "No."}, finish="MALFORMED_FUNCTION_CALL"),
+        gemini_response(finish="FINISH_REASON_UNSPECIFIED"),
+        {"candidates": [{"finishReason": "SAFETY", "finishMessage": "unsafe"}]},
+        {"candidates": [gemini_response(CALL)["candidates"][0], gemini_response(CALL)["candidates"][0]]},
+        {"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "unsafe"}},
+    ],
+    ids=["values", "no arguments", "no name", "other parts", "failure", "no reason", "filter", "candidates", "prompt"],
+)
+def test_a_response_is_decoded_like_its_json(create, body):
+    from google.protobuf.json_format import MessageToDict
+
+    extraction, _ = create(body, response_model=Iterable[Weather], on_error="collect", allow_empty=True)
+    message = extraction.raw._raw_response
+    answer = wires.read_answer(json.dumps(MessageToDict(type(message).pb(message)), sort_keys=True), "gemini")
+    assert extraction.calls == answer.calls
+    assert extraction.text == answer.text
 
 
 def test_system_messages_are_appended_to_the_models_own_instruction(create):

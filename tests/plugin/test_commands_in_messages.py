@@ -393,9 +393,7 @@ def test_a_test_that_fails_because_of_drift_is_to_be_changed_first(project, monk
     assert project.record().counts == {"passed": 1}
     project.provider.reply = answer_with_calls("Dallas")
     run = project.record("--calls-drift")
-    (command,) = extract(
-        run, r"to accept: the test fails with these responses, so change it first, then run: (.+)"
-    )
+    (command,) = extract(run, r"to accept: the test fails with these responses, so change it first, then run: (.+)")
     project.write_test((project.path / "test_it.py").read_text().partition("\n\n")[2].replace("Toronto", "Dallas"))
     paste(project, command)
     assert project.record("--calls-drift").counts == {"passed": 1}

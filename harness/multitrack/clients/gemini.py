@@ -45,6 +45,7 @@ class GeminiClient(ABC, Generic[R]):
 
     has_call_ids: bool
     has_signatures: bool
+    _latest_tools: tuple[object, Sequence[Any]] = (None, ())
 
     @overload
     def create(
@@ -310,6 +311,21 @@ class GeminiClient(ABC, Generic[R]):
 
         The caller's tools cannot be combined with the tools that Multitrack creates from a ``response_model``.
         """
+
+    def _build_tools(self, tools: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Convert ``tools`` to objects of the client's SDK. The objects are built only once for a response_model."""
+        # The SDKs do not change the objects, and the tools for one response_model are always the same list. Building
+        # the objects takes 50 to 150 microseconds.
+        known, built = self._latest_tools
+        if known is not tools:
+            built = [self._build_tool(tool) for tool in tools]
+            self._latest_tools = (tools, built)
+        return list(built)
+
+    @staticmethod
+    @abstractmethod
+    def _build_tool(tool: Mapping[str, Any]) -> Any:
+        """Convert ``tool`` to an object of the client's SDK."""
 
     @staticmethod
     @abstractmethod

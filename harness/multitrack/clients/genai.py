@@ -38,7 +38,6 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
             raise TypeError(f"from_genai requires a google.genai.Client, not {type(client).__name__}")
         self.client = client
         self.model = model
-        self._latest_tools: tuple[object, list[types.Tool]] = (None, [])
 
     def _send(
         self, conversation: GeminiConversation, tools: GeminiTools | None, *, stream: bool = False, **arguments: Any
@@ -75,18 +74,13 @@ class GenaiClient(GeminiClient[GenerateContentResponse]):
                 changes["tool_config"] = types.ToolConfig.model_validate(tools.config)
         return {**arguments, "model": model, **({"config": config.model_copy(update=changes)} if changes else {})}
 
-    def _build_tools(self, tools: Sequence[Mapping[str, Any]]) -> list[types.Tool]:
-        # The SDK does not change its objects, and the tools for one response_model are always the same list. Building
-        # the objects takes 50 microseconds.
-        known, built = self._latest_tools
-        if known is not tools:
-            built = [types.Tool.model_validate(tool) for tool in tools]
-            self._latest_tools = (tools, built)
-        return list(built)
-
     def _caller_tools(self, arguments: Mapping[str, Any]) -> object:
         config = arguments.get("config")
         return None if config is None else _to_config(config).tools
+
+    @staticmethod
+    def _build_tool(tool: Mapping[str, Any]) -> types.Tool:
+        return types.Tool.model_validate(tool)
 
     @staticmethod
     def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[types.ContentUnion]:

@@ -17,9 +17,7 @@ _SCHEMA = "Toolset(Iterable[A | B]).schemas(wire) returns the tools for plain Py
 _PLAIN_MODELS = "pass plain Pydantic models as response_model=Iterable[A | B]"
 _CONTENT = "pass the image, audio or file as a content part in OpenAI's format"
 _BATCH = "send the batch with the provider's SDK and read each response with decode() and Toolset(...).parse()"
-_VALIDATOR = (
-    "write a Pydantic validator that calls the language model; pass data to it with context="
-)
+_VALIDATOR = "write a Pydantic validator that calls the language model; pass data to it with context="
 _CREATE = "call create() on the client that {functions} returns"
 
 MODULE_NAMES = {
