@@ -404,12 +404,17 @@ def test_redacted_json_is_json_of_the_same_shape(document):
     assert shape(json.loads(redactor().redact_body(ascii_free).decode("utf-8", "surrogatepass"))) == shape(document)
 
 
-def continues_into_the_key(prompt):
-    """Return whether another secret seems to contain a part of ``KEY``, unless the key is known.
+def depends_on_the_key(prompt):
+    """Return whether the text around ``KEY`` is redacted differently if the key is unknown.
 
-    Then the words around the key differ, and a request without the key is a miss: see docs/security.md.
+    This is the case if another secret seems to contain a part of the key, or if another secret or a private name
+    directly follows the key. A request without the key in a header is then a miss: see docs/security.md.
     """
     keys = [match.span() for match in re.finditer(re.escape(KEY), prompt)]
+    for _, end in keys:
+        following = prompt[end:]
+        if following.startswith(("org-", "projects/")) or any(found.start == 0 for found in find_shapes(following)):
+            return True
     return any(found.start < end and start < found.end for found in find_shapes(prompt) for start, end in keys)
 
 
@@ -417,7 +422,7 @@ def continues_into_the_key(prompt):
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts, min_size=1, max_size=3))
 def test_redacted_requests_replay_with_the_same_key_and_without_one(tmp_path_factory, prompts):
-    assume(not any(map(continues_into_the_key, prompts)))
+    assume(not any(map(depends_on_the_key, prompts)))
     recorded = RecordedCassette(tmp_path_factory.mktemp("tapes") / "tape.yaml")
     headers = (*JSON, ("authorization", f"Bearer {KEY}"))
     exchanges = [(request(chat(prompt), headers=headers), "answer") for prompt in prompts]
@@ -426,6 +431,14 @@ def test_redacted_requests_replay_with_the_same_key_and_without_one(tmp_path_fac
     assert recorded.play(*(sent for sent, _ in exchanges)) == ["answer"] * len(prompts)
     # without the key in a header
     assert recorded.play(*(request(chat(prompt)) for prompt in prompts)) == ["answer"] * len(prompts)
+
+
+@pytest.mark.parametrize("prompt", ["My Key: a secret.", "Key: a secret. Thanks", ". Key: ", "Key: a secret"])
+def test_a_miss_shows_that_the_text_around_a_removed_secret_differs(recorded, prompt):
+    recorded.put((request(chat(f"Key: {KEY}."), headers=(*JSON, ("authorization", f"Bearer {KEY}"))), "answer"))
+    with pytest.raises(CassetteMiss, match="differs in 1 place") as raised:
+        recorded.play(request(chat(prompt)))
+    assert f'recorded: "Key: {REDACTED}."' in str(raised.value)
 
 
 @pytest.mark.slow
