@@ -41,6 +41,12 @@ def accept(project, *names):
     return finished.output
 
 
+def read_summary(run):
+    """Return the summary's lines. A run that takes longer than ten seconds also prints its progress."""
+    lines = [line for line in run.lines if line.startswith("multitrack: ")]
+    return [line for line in lines if not line.endswith(" live") and not line.startswith("multitrack: recording: ")]
+
+
 @pytest.mark.parametrize("flags", [(), ("-n", "2"), ("-n", "1", "--dist", "loadfile")], ids=["alone", "xdist", "file"])
 def test_pending_recordings_of_several_tests_and_workers_are_merged(project, flags):
     project.use_httpx()
@@ -50,7 +56,7 @@ def test_pending_recordings_of_several_tests_and_workers_are_merged(project, fla
     assert run.changed == {TAPE, PENDING}
     assert read_cities(project.path / TAPE) == [("Graz", "rain"), ("Oslo", "rain")]
     assert read_cities(project.path / PENDING) == [("Bern", "rain"), ("Rome", "rain")]
-    summary = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
+    summary = read_summary(run)
     assert summary[0] == "multitrack: 4 tests used a cassette, 2 requests recorded in 1 cassette"
     assert sorted(summary[1:]) == [
         f"multitrack: pending: {PENDING}: the test failed ({node(city)})" for city in ("Bern", "Rome")
@@ -225,7 +231,7 @@ def test_the_last_rerun_counts(project, workers, phase, good):
     project.write_test(RERUN.format(**phases))
     run = project.record("--record", "--reruns", "1", *workers)
     run.changed.discard("attempts.txt")
-    summary = [line for line in run.lines if line.startswith("multitrack: ") and not line.endswith(" live")]
+    summary = read_summary(run)
     if good == 2:
         assert run.code == 0
         assert run.changed == {TAPE}
