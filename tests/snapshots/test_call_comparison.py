@@ -186,6 +186,20 @@ def test_with_a_tolerance_calls_are_the_same_if_any_pairing_makes_them_so(expect
     assert compare_calls(expected, actual, options=options).is_same is possible
 
 
+def test_equal_calls_are_not_paired_if_a_tolerance_then_accepts_fewer_calls():
+    def make_calls(*numbers):
+        return [SnapshotCall("f", (), (("a", number), ("b", "x"))) for number in numbers]
+
+    options = ComparisonOptions(tolerance=0.5)
+    assert compare_calls(make_calls(1, 1.5), make_calls(1.5, 2), options=options).is_same
+    assert compare_calls(make_calls(1, 1, 1, 1.5), make_calls(1, 1, 2, 1.5), options=options).is_same
+    # calls that a tolerance does not concern stay paired
+    found = compare_calls(
+        [*make_calls(1, 1.5), SnapshotCall("f")], [SnapshotCall("f"), *make_calls(4)], options=options
+    )
+    assert [(entry.old, entry.new) for entry in found.unchanged] == [(2, 0)]
+
+
 def test_two_numbers_are_compared_in_all_their_digits():
     def same(old: object, new: object, tolerance: object) -> bool:
         calls = [SnapshotCall("f", (), (("x", value),)) for value in (old, new)]

@@ -26,12 +26,15 @@ def pair_calls(
 ) -> dict[int, int]:
     """Map the position of each expected call to the position of the received call that it is paired with.
 
-    Calls are paired in three steps:
+    Calls are paired in four steps:
 
     1. Equal calls are paired.
-    2. Calls to the same tool are paired, so that as many pairs as possible are equal under the given options. The
+    2. If calls to a tool are left, those pairs of the tool in which a tolerance or a matcher applies are separated
+       again, because an equal call is not always the best partner. For example, with a tolerance of 1, the calls
+       ``f(1), f(2)`` match ``f(2), f(3)``, but only if the two calls ``f(2)`` are not paired.
+    3. Calls to the same tool are paired, so that as many pairs as possible are equal under the given options. The
        calls in the other pairs are as similar as possible.
-    3. Calls to different tools with equal arguments are paired, because the tool was probably renamed.
+    4. Calls to different tools with equal arguments are paired, because the tool was probably renamed.
 
     If the order is compared and additional calls are accepted, some equal calls may be out of order. Before the first
     step, as many equal calls as possible are therefore paired in order.
@@ -39,7 +42,13 @@ def pair_calls(
     pairing = _Pairing(expected, received)
     if options.ordered and options.subset:
         pairing.pairs = _pair_in_order(expected, received, options, values)
+    in_order = set(pairing.pairs)
     pairing.pair_equal(lambda identity: identity)
+    if values or not options.is_exact:
+        for tool in pairing.list_unpaired_by_tool():
+            for old in pairing.list_paired(tool):
+                if old not in in_order and _TolerantCall.of(list_leaves(expected[old]), tool, options).count:
+                    del pairing.pairs[old]
     for tool, (olds, news) in pairing.list_unpaired_by_tool().items():
         before, after = [expected[old] for old in olds], [received[new] for new in news]
         if values or not options.is_exact:
@@ -119,6 +128,10 @@ class _Pairing:
         for new in news:
             tools[self.received[new].name][1].append(new)
         return {tool: sides for tool, sides in tools.items() if all(sides)}
+
+    def list_paired(self, tool: str) -> list[int]:
+        """Return the positions of the expected calls to ``tool`` that are paired."""
+        return [old for old in self.pairs if self.expected[old].name == tool]
 
     def pair_equal(self, key: Callable[[_Identity], Hashable]) -> None:
         """Pair the unpaired calls that have the same key. Calls with an empty key are not paired."""
