@@ -200,6 +200,17 @@ def test_equal_calls_are_not_paired_if_a_tolerance_then_accepts_fewer_calls():
     assert [(entry.old, entry.new) for entry in found.unchanged] == [(2, 0)]
 
 
+def test_calls_in_order_are_not_paired_crosswise_because_of_a_tolerance():
+    def make_call(tool, number):
+        return SnapshotCall(tool, (), (("a", number),))
+
+    expected = [make_call("f", 4), make_call("g", 2), make_call("f", 5)]
+    received = [make_call("f", 4), make_call("g", 2), make_call("f", 3)]
+    found = compare_calls(expected, received, options=ComparisonOptions(ordered=True, tolerance=1))
+    assert [(entry.old, entry.new) for entry in found.changed] == [(2, 2)]
+    assert not found.moved
+
+
 def test_two_numbers_are_compared_in_all_their_digits():
     def same(old: object, new: object, tolerance: object) -> bool:
         calls = [SnapshotCall("f", (), (("x", value),)) for value in (old, new)]

@@ -278,6 +278,16 @@ class TestDefaultPaths:
         assert shake_hands(context, server_context(authority)) == "unable to get local issuer certificate"
         assert shake_hands(context, server_context(other)) is None
 
+    def test_a_pipe_is_read_only_once(self, bundle, authority, tmp_path, monkeypatch):
+        reading, writing = os.pipe()
+        os.write(writing, Path(bundle).read_bytes())
+        os.close(writing)
+        monkeypatch.setenv("SSL_CERT_FILE", f"/dev/fd/{reading}")
+        with replaying(tmp_path):
+            context = ssl.create_default_context()
+        os.close(reading)
+        assert shake_hands(context, server_context(authority)) is None
+
     def test_a_missing_file_is_ignored(self, authority, tmp_path, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
         with replaying(tmp_path):

@@ -36,11 +36,11 @@ def pair_calls(
        calls in the other pairs are as similar as possible.
     4. Calls to different tools with equal arguments are paired, because the tool was probably renamed.
 
-    If the order is compared and additional calls are accepted, some equal calls may be out of order. Before the first
-    step, as many equal calls as possible are therefore paired in order.
+    If the order is compared, and additional calls or other values are accepted, a call can match several calls, some of
+    them out of order. Before the first step, as many matching calls as possible are therefore paired in order.
     """
     pairing = _Pairing(expected, received)
-    if options.ordered and options.subset:
+    if options.ordered and (options.subset or values or not options.is_exact):
         pairing.pairs = _pair_in_order(expected, received, options, values)
     in_order = set(pairing.pairs)
     pairing.pair_equal(lambda identity: identity)

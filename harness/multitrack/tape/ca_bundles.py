@@ -23,6 +23,7 @@ the context has no authorities, and the handshake fails. Python documents that a
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -162,6 +163,8 @@ def _read_version(path: str) -> tuple[int, ...] | None:
     try:
         found = os.stat(path)
     except Exception:  # a null character in the path; or blockbuster, which forbids file access in an event loop
+        return None
+    if not stat.S_ISREG(found.st_mode):  # a pipe can be read only once
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 

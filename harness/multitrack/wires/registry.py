@@ -40,8 +40,8 @@ def register(wire_format: WireFormat) -> None:
             f"give {type(wire_format).__qualname__} another name"
         )
     _formats[wire_format.name] = wire_format
-    _join_sets.cache_clear()
     _in_order[:] = sorted(_formats.values(), key=lambda known: (known.precedence, known.name))
+    _join_sets.cache_clear()
 
 
 def _locate(wire_format: WireFormat) -> tuple[str, str]:

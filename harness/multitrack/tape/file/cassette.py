@@ -17,7 +17,7 @@ from multitrack.tape.matching.rules import MatchingRules
 FORMAT = 1
 """The format version, which is stored in each cassette's metadata."""
 
-_MAX_INDEXES = 8
+_MAX_INDEXES = 32
 
 _PROVENANCE_PRIORITY: tuple[Provenance, ...] = ("standin", "local", "corpus", "live")
 
@@ -103,6 +103,6 @@ class Cassette:
 
         If both versions contain the same interaction object, the key of this interaction is not computed again.
         """
-        for arguments, index in earlier._indexes.items():
+        for arguments, index in earlier._indexes.copy().items():
             # the interactions are kept, because their ids are only unique while they exist
             self._earlier_keys[arguments] = {id(e.interaction): (e.interaction, e.key) for e in index.entries}

@@ -35,7 +35,7 @@ class ReplayState:
     @property
     def positions_since_rewind(self) -> Collection[int]:
         """The positions of the recordings that were replayed since the last ``rewind``."""
-        return self._played
+        return frozenset(self._played)
 
     def is_played(self, entry: RecordedEntry) -> bool:
         """Return whether ``entry`` was replayed since the last ``rewind``."""
