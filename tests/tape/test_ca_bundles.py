@@ -285,8 +285,8 @@ class TestDefaultPaths:
         monkeypatch.setenv("SSL_CERT_FILE", f"/dev/fd/{reading}")
         with replaying(tmp_path):
             context = ssl.create_default_context()
-        os.close(reading)
         assert shake_hands(context, server_context(authority)) is None
+        os.close(reading)
 
     def test_a_missing_file_is_ignored(self, authority, tmp_path, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
