@@ -449,7 +449,7 @@ def test_a_path_is_ignored_in_all_snapshots(changed_snapshots, keys, words, igno
     two = f"{ids['two']}  skipped: the only difference is in Weather.day, which you chose to ignore"
     assert (two in shown) == keys.startswith("i2")
     assert decisions.settles(changed_snapshots[1]) == ("Weather.day" in ignored)
-    whole = "whole calls differ, and only arguments of a call can be ignored; change the code, or accept the item"
+    whole = "whole calls differ, but only arguments of a call can be ignored; change the code, or accept the item"
     assert (whole in shown) == (keys == "ssia")
 
 

@@ -285,7 +285,8 @@ def register(app: typer.Typer, find_folders: Callable[[], list[Path]]) -> None:
         """Go through everything that needs a decision: pending recordings, and problems of the last pytest run.
 
         A problem is a changed snapshot, a request without a recording, drift, or an audit finding.
-        Without a terminal, the command only prints the items and their ids. The exit code is 1 if any items remain.
+        Without a terminal, the command only lists what needs a decision, with an id for each.
+        The exit code is 1 if something is still undecided.
         """
         items = _list_items(find_folders)
         if json:

@@ -133,7 +133,7 @@ def _ignore_in_project(pyproject: Path, wanted: Sequence[str]) -> FileChange:
 
 _NOT_IGNORABLE: dict[Kind, str] = {
     "pending recording": "a pending recording has no path to ignore\n  accept or reject it",
-    "changed snapshot": "whole calls differ, and only arguments of a call can be ignored\n"
+    "changed snapshot": "whole calls differ, but only arguments of a call can be ignored\n"
     "  change the code, or accept the item",
     "changed request": "only arguments in snapshots can be ignored here\n"
     "  to ignore a value in requests, add its JSON path to the ignore option in [tool.multitrack]",

@@ -27,7 +27,7 @@ def without_framing(encoding: str) -> str:
 
 
 def keep_framing(encoding: str) -> str:
-    """Return the name of an event stream's framing in ``encoding``. Empty if there is none."""
+    """Return only the part of ``encoding`` that names the framing of an event stream. Empty if there is none."""
     return ", ".join(name for name in split_encodings(encoding) if name in event_framing.FRAMINGS)
 
 
