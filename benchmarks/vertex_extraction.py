@@ -17,6 +17,6 @@ def run_benchmark(*, quick: bool) -> Section:
         provider="The provider is a gRPC channel that returns a message without a connection.",
         raw_client="It calls `generate_content` with the same contents and tools, and validates each call with "
         "`Model.model_validate(call.args)`.",
-        reason="The reason is the SDK's `args` property, which the raw client reads: it converts the message of each "
-        "call to JSON. Multitrack reads the values directly from the protobuf message.",
+        reason="The reason is the SDK's `args` property, which the raw client reads: it converts each call on its own, "
+        "through several wrapper objects. Multitrack converts the protobuf message of the whole response.",
     )

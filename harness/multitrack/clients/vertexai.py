@@ -102,7 +102,7 @@ class VertexClient(GeminiClient[GenerationResponse]):
 
     @staticmethod
     def build_contents(contents: Sequence[Mapping[str, Any]]) -> list[generative_models.Content]:
-        return [_build_content(content) for content in contents]
+        return [generative_models.Content.from_dict(dict(content)) for content in contents]
 
     @staticmethod
     def dump_content(message: Any) -> Any:
@@ -118,15 +118,6 @@ class VertexClient(GeminiClient[GenerationResponse]):
         document: Mapping[str, Any] = _sort_keys(MessageToDict(type(message).pb(message)))
         return document
 
-    def view_response(self, raw: GenerationResponse) -> Mapping[str, Any]:
-        # reads only what extraction needs, because writing the whole message as JSON takes three times as long
-        message = raw._raw_response
-        response = type(message).pb(message)
-        document: dict[str, Any] = {"candidates": [_view_candidate(candidate) for candidate in response.candidates]}
-        if response.HasField("prompt_feedback"):
-            document["promptFeedback"] = MessageToDict(response.prompt_feedback)
-        return document
-
     def get_usage(self, raw: GenerationResponse) -> Any:
         return raw.usage_metadata
 
@@ -139,54 +130,6 @@ def _stream_responses(model: GenerativeModel, request: Any) -> Iterator[Generati
             yield model._parse_response(response)
     finally:
         responses.cancel()
-
-
-def _build_content(content: Mapping[str, Any]) -> generative_models.Content:
-    parts = content["parts"]
-    # converting a dictionary takes four times as long
-    if all(part.keys() == {"text"} for part in parts):
-        texts = [generative_models.Part.from_text(part["text"]) for part in parts]
-        return generative_models.Content(role=content["role"], parts=texts)
-    return generative_models.Content.from_dict(dict(content))
-
-
-def _view_candidate(candidate: Any) -> dict[str, Any]:
-    reasons = candidate.DESCRIPTOR.fields_by_name["finish_reason"].enum_type.values_by_number
-    reason = reasons.get(candidate.finish_reason)
-    return {
-        "content": {"parts": [_view_part(part) for part in candidate.content.parts]},
-        "finishReason": reason and reason.name,
-        "finishMessage": candidate.finish_message or None,
-    }
-
-
-def _view_part(part: Any) -> dict[str, Any]:
-    match part.WhichOneof("data"):
-        case "text":
-            # the oldest supported SDK does not know thoughts
-            return {"text": part.text, "thought": getattr(part, "thought", False)}
-        case "function_call":
-            call = part.function_call
-            arguments = {"args": _read_struct(call.args)} if call.HasField("args") else {}
-            return {"functionCall": {"id": getattr(call, "id", "") or None, "name": call.name or None, **arguments}}
-        case _:
-            return {}
-
-
-def _read_struct(struct: Any) -> dict[str, Any]:
-    return {key: _read_value(struct.fields[key]) for key in sorted(struct.fields)}
-
-
-def _read_value(value: Any) -> Any:
-    match value.WhichOneof("kind"):
-        case "struct_value":
-            return _read_struct(value.struct_value)
-        case "list_value":
-            return [_read_value(item) for item in value.list_value.values]
-        case "null_value" | None:
-            return None
-        case kind:
-            return getattr(value, kind)
 
 
 def _sort_keys(value: Any) -> Any:
