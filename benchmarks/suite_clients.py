@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -198,23 +199,26 @@ def remove_network_vertex() -> None:
 
 def _mock_channel() -> Any:
     """Return a channel whose methods always return the response in ``vertex.json``."""
-    import grpc
     from google.cloud import aiplatform_v1
 
     body = Path(__file__).with_name("vertex.json").read_text(encoding="utf-8")
     wire = aiplatform_v1.GenerateContentResponse.serialize(aiplatform_v1.GenerateContentResponse.from_json(body))
+    return make_channel(lambda _: wire)
+
+
+def make_channel(respond: Callable[[Any], bytes]) -> Any:
+    """Return a channel without a connection. ``respond`` returns the bytes of the response to a request's message."""
+    import grpc
 
     class Method:
-        """A method that returns the message without a connection."""
-
         def __init__(self, deserialize: Any) -> None:
             self._deserialize = deserialize
 
-        def __call__(self, *_: Any, **__: Any) -> Any:
-            return self._deserialize(wire)
+        def __call__(self, request: Any, *_: Any, **__: Any) -> Any:
+            return self._deserialize(respond(request))
 
-        def with_call(self, *_: Any, **__: Any) -> Any:
-            return self._deserialize(wire), None
+        def with_call(self, request: Any, *_: Any, **__: Any) -> Any:
+            return self(request), None
 
     base: Any = grpc.Channel
 

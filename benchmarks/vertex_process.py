@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import grpc
 import vertexai
 from google.auth import credentials
 from google.cloud import aiplatform_v1
@@ -19,15 +18,15 @@ from vertexai.generative_models import GenerativeModel
 
 from benchmarks.openai_completions import THREE, GoogleSearch, Weather
 from benchmarks.provider_extraction import MULTITRACK, compare_candidates
+from benchmarks.suite_clients import make_channel
 from multitrack import Toolset, from_vertexai
 
 _MODELS: dict[str, type[BaseModel]] = {"Weather": Weather, "GoogleSearch": GoogleSearch}
 _RESPONSE_MODEL: Any = Iterable[Weather | GoogleSearch]
-_Channel: Any = grpc.Channel
 
 
-class FakeChannel(_Channel):  # type: ignore[misc]
-    """A channel that returns three calls for each request. ``last_request`` is the last message that was sent."""
+class FakeProvider:
+    """A provider that returns three calls for each request. ``last_request`` is the last message that was sent."""
 
     def __init__(self) -> None:
         self.last_request = b""
@@ -40,47 +39,14 @@ class FakeChannel(_Channel):  # type: ignore[misc]
         )
         self._response: bytes = aiplatform_v1.GenerateContentResponse.serialize(response)
 
-    def unary_unary(
-        self, _: str, request_serializer: Any = None, response_deserializer: Any = None, *__: Any, **___: Any
-    ) -> Any:
-        return FakeMethod(self, request_serializer, response_deserializer)
-
-    unary_stream = stream_unary = stream_stream = unary_unary
-
-    def respond(self, request: bytes) -> bytes:
-        self.last_request = request
+    def respond(self, request: Any) -> bytes:
+        self.last_request = type(request).serialize(request)
         return self._response
 
-    def subscribe(self, *_: Any, **__: Any) -> None: ...
 
-    def unsubscribe(self, *_: Any) -> None: ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> FakeChannel:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-class FakeMethod:
-    """A method of a ``FakeChannel``."""
-
-    def __init__(self, channel: FakeChannel, serialize: Callable[[Any], bytes], parse: Callable[[bytes], Any]) -> None:
-        self._channel = channel
-        self._serialize = serialize
-        self._parse = parse
-
-    def __call__(self, request: Any, *_: Any, **__: Any) -> Any:
-        return self._parse(self._channel.respond(self._serialize(request)))
-
-    def with_call(self, request: Any, *_: Any, **__: Any) -> Any:
-        return self(request), None
-
-
-def make_extraction(channel: FakeChannel, name: str) -> Callable[[], list[BaseModel]]:
+def make_extraction(provider: FakeProvider, name: str) -> Callable[[], list[BaseModel]]:
     """Return a function that extracts the models as the candidate ``name`` does."""
-    transport = PredictionServiceGrpcTransport(channel=channel)
+    transport = PredictionServiceGrpcTransport(channel=make_channel(provider.respond))
     model: Any = GenerativeModel("gemini-2.5-flash")
     # a cached property of the model
     model._prediction_client = aiplatform_v1.PredictionServiceClient(transport=transport)
@@ -108,11 +74,11 @@ async def main() -> None:
     options = parser.parse_args()
     anonymous: Any = credentials.AnonymousCredentials
     vertexai.init(project="harbour-forecast-7", location="us-central1", credentials=anonymous())
-    channel = FakeChannel()
+    provider = FakeProvider()
     message: Any = aiplatform_v1.GenerateContentRequest
     results = await compare_candidates(
-        partial(make_extraction, channel),
-        lambda: message.to_json(message.deserialize(channel.last_request)).encode(),
+        partial(make_extraction, provider),
+        lambda: message.to_json(message.deserialize(provider.last_request)).encode(),
         expected=THREE,
         packages=("google-cloud-aiplatform", "grpcio"),
         rounds=options.rounds,
